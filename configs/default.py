@@ -1,0 +1,62 @@
+"""Every key, with its default: WGAN-GP on the digits of scikit-learn. Other configs change the keys that differ."""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config() -> ConfigDict:
+    """The default config, locked: a misspelt key is an error here and on the command line."""
+    config = ConfigDict()
+
+    config.seed = 0  # of the initialisation, the order of the images, latents, alpha and dropout
+    config.num_steps = 10_000  # rounds: n_critic critic updates and one generator update each
+    config.batch_size = 64  # images per critic update over all devices; must be a multiple of their number
+    config.n_critic = 5  # critic updates per generator update
+    config.latent_dim = 100  # size of the generator's input, drawn from N(0, 1)
+
+    # The game. GAN, WGAN and WGAN-GP differ in these keys only.
+    config.loss = 'wasserstein'  # minimax, non_saturating (the -log D trick) or wasserstein
+    config.clip_value = config_dict.placeholder(float)  # WGAN: critic weights are clipped to [-c, c]; None: not
+    config.clip_batch_norm = True  # clip the critic's batch norm too, as the WGAN authors do
+    config.gp_weight = 10.0  # WGAN-GP: weight of the gradient penalty; 0: none
+    config.gp_one_sided = False  # penalise slopes above 1 only (WGAN-LP)
+    config.ema_decay = config_dict.placeholder(
+        float
+    )  # average the generator with this decay per round and sample from it; None: not
+
+    # The players and their optimizers.
+    config.generator = _network()
+    config.critic = _network()
+    config.generator_optimizer = _optimizer()
+    config.critic_optimizer = _optimizer()
+
+    config.data = ConfigDict()
+    config.data.name = 'digits'  # digits or mnist
+    config.data.dir = config_dict.placeholder(str)  # where data sets live; None: where TFDS keeps them
+    config.data.manual_dir = config_dict.placeholder(str)  # where files fetched by hand are; None: download
+
+    # What a run writes, and how often, in rounds. The last round is logged, sampled and saved in any case.
+    config.log_every = 100  # a line of metrics.jsonl: means over the rounds since the line before
+    config.sample_every = 1000  # a grid of images
+    config.num_samples = 64  # images in a grid
+    config.checkpoint_every = 1000  # a checkpoint to resume from
+    config.checkpoints_to_keep = 3  # the newest ones
+
+    return config.lock()
+
+
+def _network() -> ConfigDict:
+    network = ConfigDict()
+    network.network = 'mlp'  # keras_cnn, mlp or upsample_cnn; a key below that is None keeps the network's own value
+    network.num_features = config_dict.placeholder(int)  # width: filters or units of the base layer
+    network.num_layers = config_dict.placeholder(int)  # hidden layers; mlp
+    network.norm = config_dict.placeholder(str)  # batch, layer or none; mlp and upsample_cnn
+    return network
+
+
+def _optimizer() -> ConfigDict:
+    optimizer = ConfigDict()
+    optimizer.name = 'adam'  # adam, amsgrad or rmsprop, each as PyTorch computes it
+    optimizer.learning_rate = 1e-4
+    optimizer.b1 = 0.0  # decay of the first moment (rmsprop has none)
+    optimizer.b2 = 0.9  # decay of the second moment (rmsprop's is 0.99)
+    return optimizer

@@ -1,0 +1,25 @@
+"""WGAN-GP on scikit-learn's digits: 1,797 scans of 8x8 pixels inside a package, so it runs anywhere in a minute.
+
+Source: the objective, n_critic, gp_weight and Adam's decays of Gulrajani et al. 2017, Algorithm 1; the networks (MLP, two layers of
+128) and the learning rate are ours, chosen for a minute on a small machine.
+
+    python train.py --config=configs/digits_wgan_gp.py
+
+TIME_GP
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config() -> ConfigDict:
+    """The config."""
+    config = default.get_config()
+    config.latent_dim = 32
+    for player in (config.generator, config.critic):
+        player.num_features, player.num_layers = 128, 2
+    config.generator.norm = 'batch'
+    for optimizer in (config.generator_optimizer, config.critic_optimizer):
+        optimizer.learning_rate = 5e-4
+    return config

@@ -1,0 +1,72 @@
+"""Trains a GAN, WGAN or WGAN-GP: python train.py --config=configs/digits_wgan_gp.py
+
+This file only reads the flags. Everything else is in wgan_jax, where it can be imported and tested.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/; any key can be set: --config.num_steps=100.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run is kept and continued; runs/<config name> if not given.')
+_DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the resolved config, parameters and memory, and exit.')
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parses the command line and loads the config; what is wrong with either is told in one sentence."""
+    try:
+        rest = flags.FLAGS(argv)
+        if _CONFIG.value is not None:
+            _CONFIG.value.keys()  # a file that could not be loaded says so at the first touch
+    except OSError as error:
+        files = ', '.join(argument.partition('=')[2] for argument in argv if argument.startswith('--config='))
+        sys.exit(f'Error: the config file {files} cannot be loaded ({_last_line(error)}).')
+    except (AttributeError, KeyError) as error:
+        sys.exit(f'Error: {_unknown_key(str(error))}')
+    except (flags.Error, IndexError) as error:
+        sys.exit(f'Error: {_last_line(error)}')
+    if len(rest) > 1:
+        sys.exit(f'Error: {rest[1]!r} is not a flag; keys are set with --config.KEY=VALUE.')
+    if _CONFIG.value is None:
+        sys.exit('Error: --config is missing; try --config=configs/digits_wgan_gp.py.')
+    return rest
+
+
+def main(argv: list[str]) -> None:
+    """Runs what the flags say."""
+    del argv
+    if not flags.FLAGS['verbosity'].present:
+        logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and orbax tells a page at every checkpoint
+    from wgan_jax import trainer  # slow to import: a mistyped flag is answered before
+    from wgan_jax.errors import UserError
+
+    workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem))
+    try:
+        if _DRY_RUN.value:
+            trainer.dry_run(_CONFIG.value)
+        elif not trainer.train(_CONFIG.value, workdir):
+            sys.exit(130)  # what a shell expects of a program that was interrupted
+    except UserError as error:
+        sys.exit(f'Error: {error}')
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _unknown_key(message: str) -> str:
+    """ml_collections' message about a key that does not exist, from a flag or a config file, as one sentence."""
+    message = message.replace('\\', '')
+    name = re.search(r'Attempting to lookup: ([\w.]+)', message) or re.search(r"""['"](\w+)['"]""", message)
+    suggestion = re.search(r'Did you mean "(.+?)"', message)
+    hint = f'did you mean {suggestion[1]!r}?' if suggestion else 'configs/default.py lists every key.'
+    return f'there is no key {name[1]!r} in the config; {hint}' if name else message
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].strip()
+
+
+if __name__ == '__main__':
+    app.run(main, flags_parser=parse_flags)

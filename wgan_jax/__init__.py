@@ -1,0 +1,1 @@
+"""wgan_jax: GAN, WGAN and WGAN-GP in JAX and Flax."""

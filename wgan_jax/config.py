@@ -1,0 +1,150 @@
+"""What a config may say: its checks, and what may change when a run is resumed."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from wgan_jax.data import SOURCES
+from wgan_jax.errors import UserError
+from wgan_jax.losses import LOSSES
+from wgan_jax.models.layers import NORMS
+from wgan_jax.optimizers import OPTIMIZERS
+
+# Keys that change what a run writes or where it reads, and not the numbers it computes.
+MAY_CHANGE = (
+    'num_steps',
+    'log_every',
+    'sample_every',
+    'num_samples',
+    'checkpoint_every',
+    'checkpoints_to_keep',
+    'data.dir',
+    'data.manual_dir',
+)
+_POSITIVE = (
+    'num_steps',
+    'batch_size',
+    'n_critic',
+    'latent_dim',
+    'log_every',
+    'sample_every',
+    'num_samples',
+    'checkpoint_every',
+    'checkpoints_to_keep',
+    'generator_optimizer.learning_rate',
+    'critic_optimizer.learning_rate',
+    'clip_value',
+    'generator.num_features',
+    'generator.num_layers',
+    'critic.num_features',
+    'critic.num_layers',
+)
+
+
+def flatten(config: ConfigDict | dict) -> dict[str, Any]:
+    """{'critic.network': 'mlp', ...}: every key with its value, nested names joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, ConfigDict | dict):
+            flat.update({f'{name}.{key}': inner for key, inner in flatten(value).items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def validate(config: ConfigDict, num_devices: int) -> list[str]:
+    """Refuses a config that makes no sense, before anything is built.
+
+    Args:
+      config: a config with the keys of configs/default.py.
+      num_devices: devices that share a batch.
+
+    Returns:
+      Warnings: one sentence for each choice that is legal and questionable.
+
+    Raises:
+      UserError: one sentence that names the key, its value and the alternatives.
+    """
+    flat = flatten(config)
+    _check_values(flat)
+    if config.clip_value is not None and config.gp_weight:
+        raise UserError(
+            f'config.clip_value={config.clip_value} and config.gp_weight={config.gp_weight} are two ways to the same end: '
+            'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'
+        )
+    if config.gp_one_sided and not config.gp_weight:
+        raise UserError('config.gp_one_sided=True has no penalty to act on: set config.gp_weight=10, or gp_one_sided=False.')
+    if config.batch_size % num_devices:
+        nearest = max(1, round(config.batch_size / num_devices)) * num_devices
+        raise UserError(
+            f'config.batch_size={config.batch_size} cannot be shared evenly by {num_devices} devices: '
+            f'use a multiple of {num_devices}, such as {nearest}.'
+        )
+
+    warnings = []
+    optimizer = config.critic_optimizer
+    if config.clip_value is not None and optimizer.name != 'rmsprop' and optimizer.b1 > 0:
+        warnings.append(
+            f'Clipping with a critic under {optimizer.name} and b1={optimizer.b1} can be unstable '
+            '(Arjovsky et al. 2017, section 4): the paper uses rmsprop.'
+        )
+    if config.clip_value is not None and optimizer.learning_rate > 1e-4:
+        warnings.append(
+            f'Clipping with a learning rate of {optimizer.learning_rate} can be unstable '
+            '(Arjovsky et al. 2017, section 4): the paper uses 5e-5.'
+        )
+    if config.loss == 'wasserstein' and config.clip_value is None and not config.gp_weight:
+        warnings.append(
+            'Nothing bounds the slopes of this critic, so its estimate can grow without limit: '
+            'set config.clip_value or config.gp_weight.'
+        )
+    return warnings
+
+
+def _check_values(flat: dict[str, Any]) -> None:
+    choices = {
+        'loss': LOSSES,
+        'data.name': SOURCES,
+        'generator_optimizer.name': OPTIMIZERS,
+        'critic_optimizer.name': OPTIMIZERS,
+        'generator.norm': (None, *NORMS),
+        'critic.norm': (None, *NORMS),
+    }
+    for name, known in choices.items():
+        if flat[name] not in known:
+            raise UserError(f'config.{name}={flat[name]!r} is unknown; known: {", ".join(str(k) for k in known)}.')
+    for name in _POSITIVE:
+        if flat[name] is not None and not flat[name] > 0:
+            raise UserError(f'config.{name}={flat[name]} must be greater than 0.')
+    if not flat['gp_weight'] >= 0:
+        raise UserError(f'config.gp_weight={flat["gp_weight"]} must be 0 (no penalty) or greater; the paper uses 10.')
+    decays = ('generator_optimizer.b1', 'generator_optimizer.b2', 'critic_optimizer.b1', 'critic_optimizer.b2', 'ema_decay')
+    for name in decays:
+        if flat[name] is not None and not 0 <= flat[name] < 1:
+            raise UserError(f'config.{name}={flat[name]} must be at least 0 and less than 1.')
+    if not 0 <= flat['seed'] < 2**32:
+        raise UserError(f'config.seed={flat["seed"]} must be at least 0 and less than 2^32.')
+
+
+def check_resumable(saved: dict[str, Any], config: ConfigDict, workdir: str) -> None:
+    """Refuses to continue a run under other mathematics.
+
+    Args:
+      saved: the config of the run, as a nested dict.
+      config: the config asked for now.
+      workdir: the run's directory, for the message.
+
+    Raises:
+      UserError: a key that is not in MAY_CHANGE differs; the message lists each with both values.
+    """
+    before, now = flatten(saved), flatten(config)
+    differences = [
+        f'{name}: {before.get(name, "absent")} -> {now.get(name, "absent")}'
+        for name in sorted(before.keys() | now.keys())
+        if name not in MAY_CHANGE and before.get(name) != now.get(name)
+    ]
+    if differences:
+        raise UserError(
+            f'{workdir} holds a run with another config ({"; ".join(differences)}); give the old values to continue it, '
+            'or another --workdir to start a new one.'
+        )

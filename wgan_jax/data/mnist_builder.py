@@ -1,0 +1,50 @@
+"""MNIST as a TFDS builder that needs no TensorFlow (TFDS's own cannot prepare the set without it)."""
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+URL = 'https://storage.googleapis.com/cvdf-datasets/mnist/'
+FILES = {  # name: (bytes, sha256) of the four original files
+    'train-images-idx3-ubyte.gz': (9912422, '440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609'),
+    'train-labels-idx1-ubyte.gz': (28881, '3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c'),
+    't10k-images-idx3-ubyte.gz': (1648877, '8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6'),
+    't10k-labels-idx1-ubyte.gz': (4542, 'f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6'),
+}
+SPLITS = {'train': ('train', 60000), 'test': ('t10k', 10000)}  # split: (prefix of its files, number of images)
+
+
+class MnistIdx(tfds.core.GeneratorBasedBuilder):
+    """MNIST (LeCun et al. 1998) from the four original IDX files, downloaded or taken from a manual directory."""
+
+    VERSION = tfds.core.Version('1.0.0')
+
+    @property
+    def url_infos(self) -> dict[str, Any]:
+        """What TFDS's download manager checks every file against, whether it downloads the file or finds it."""
+        return {
+            URL + name: tfds.download.checksums.UrlInfo(size=size, checksum=checksum, filename=name)
+            for name, (size, checksum) in FILES.items()
+        }
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {'image': tfds.features.Image(shape=(28, 28, 1)), 'label': tfds.features.ClassLabel(num_classes=10)}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, dict]]]:
+        # One by one: when a file fails, no thread is left that still writes another.
+        paths = {name: dl_manager.download(URL + name) for name in FILES}
+        return {
+            split: self._generate_examples(paths[f'{prefix}-images-idx3-ubyte.gz'], paths[f'{prefix}-labels-idx1-ubyte.gz'], count)
+            for split, (prefix, count) in SPLITS.items()
+        }
+
+    def _generate_examples(self, images_path: Any, labels_path: Any, count: int) -> Iterator[tuple[int, dict]]:
+        images = np.frombuffer(gzip.decompress(images_path.read_bytes()), np.uint8, offset=16).reshape(count, 28, 28)
+        labels = np.frombuffer(gzip.decompress(labels_path.read_bytes()), np.uint8, offset=8)
+        for i in range(count):  # as PIL images: TFDS encodes arrays with TensorFlow
+            yield i, {'image': Image.fromarray(images[i]), 'label': int(labels[i])}

@@ -1,0 +1,39 @@
+"""Which images each critic step sees: a pure function of (seed, step)."""
+
+import functools
+
+import numpy as np
+
+
+def index_plan(seed: int, step: int, rounds: int, n_critic: int, batch_size: int, num_images: int) -> np.ndarray:
+    """Indices into the data set for rounds `step` to `step + rounds - 1`.
+
+    The run reads one endless stream of epochs, each a permutation of the data set: no image is seen twice before all were seen
+    once, and the end of an epoch runs on into the next, so no batch is short and no image is dropped.
+
+    Args:
+      seed: the run's seed.
+      step: rounds done before.
+      rounds: rounds to plan.
+      n_critic: critic steps per round.
+      batch_size: images per critic step, over all devices.
+      num_images: size of the data set.
+
+    Returns:
+      int32 [rounds, n_critic, batch_size].
+    """
+    start = step * n_critic * batch_size
+    stop = start + rounds * n_critic * batch_size
+    parts = []
+    while start < stop:
+        epoch, offset = divmod(start, num_images)
+        part = _permutation(seed, epoch, num_images)[offset : offset + stop - start]
+        parts.append(part)
+        start += len(part)
+    return np.concatenate(parts).reshape(rounds, n_critic, batch_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, num_images: int) -> np.ndarray:
+    generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    return generator.permutation(num_images).astype(np.int32)

@@ -1,0 +1,8 @@
+"""The one exception that is meant for the person at the keyboard."""
+
+
+class UserError(Exception):
+    """Bad input, told in one sentence: what was wrong, where, and what to do.
+
+    Entry points print the message without a traceback; every other exception is a bug and keeps its own.
+    """

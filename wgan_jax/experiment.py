@@ -1,0 +1,84 @@
+"""From a config to the objects of a run. Past these builders nothing knows the config."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from wgan_jax import losses
+from wgan_jax.data import SOURCES
+from wgan_jax.errors import UserError
+from wgan_jax.models import make_network
+from wgan_jax.optimizers import make_optimizer
+from wgan_jax.state import GANState, create_state
+
+
+class Experiment(NamedTuple):
+    """A run that has not begun."""
+
+    create_state: Callable[[], GANState]
+    round_settings: dict[str, Any]  # keyword arguments of steps.train_round
+    train_key: jax.Array  # the run's key, for every step
+    sample_latents: Callable[[], jax.Array]  # one fixed set for every grid
+
+
+def make_experiment(config: ConfigDict) -> Experiment:
+    """Builds the players, their optimizers and the game.
+
+    Raises:
+      UserError: a network cannot do what the config asks, or a penalised critic has batch norm.
+    """
+    init_key, train_key, sample_key = jax.random.split(jax.random.key(config.seed), 3)
+    image_shape = SOURCES[config.data.name].IMAGE_SHAPE
+    generator = make_network('generator', image_shape, **config.generator)
+    critic = make_network('critic', image_shape, **config.critic)
+    generator_optimizer = make_optimizer(**config.generator_optimizer)
+    critic_optimizer = make_optimizer(
+        **config.critic_optimizer, clip_value=config.clip_value, clip_batch_norm=config.clip_batch_norm
+    )
+
+    def create() -> GANState:
+        return create_state(
+            init_key,
+            generator,
+            critic,
+            generator_optimizer,
+            critic_optimizer,
+            latent_dim=config.latent_dim,
+            use_ema=config.ema_decay is not None,
+        )
+
+    try:
+        state = jax.eval_shape(create)
+    except ValueError as error:
+        raise UserError(f'The networks do not fit images of shape {image_shape}: {error}.') from error
+    if config.gp_weight and state.critic.batch_stats:
+        raise UserError(
+            'A gradient penalty is per example, and batch norm in the critic mixes examples: use config.critic.norm=layer or none, '
+            'config.critic.network=keras_cnn, or config.gp_weight=0.'
+        )
+    return Experiment(
+        create_state=create,
+        round_settings={
+            'loss': losses.LOSSES[config.loss],
+            'latent_dim': config.latent_dim,
+            'gp_weight': config.gp_weight,
+            'gp_one_sided': config.gp_one_sided,
+            'ema_decay': config.ema_decay,
+        },
+        train_key=train_key,
+        sample_latents=lambda: jax.random.normal(sample_key, (config.num_samples, config.latent_dim)),
+    )
+
+
+def num_parameters(tree: Any) -> int:
+    """Numbers in a tree of arrays or shapes."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def num_bytes(tree: Any) -> int:
+    """Bytes of a tree of arrays or shapes."""
+    return sum(math.prod(leaf.shape) * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,83 @@
+"""Adversarial losses and gradient penalties: pure functions from scores to scalars.
+
+Scores are high for real images. Every critic loss and every generator loss is minimised.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class AdversarialLoss(NamedTuple):
+    """The two sides of one game."""
+
+    critic: Callable[[jax.Array, jax.Array], jax.Array]  # (real scores [B], fake scores [B]) -> scalar
+    generator: Callable[[jax.Array], jax.Array]  # (fake scores [B]) -> scalar
+
+
+def wasserstein_critic_loss(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:
+    """mean(fake) - mean(real): the negative of the dual objective (Arjovsky et al. 2017, equation 2)."""
+    return jnp.mean(fake_scores) - jnp.mean(real_scores)
+
+
+def wasserstein_generator_loss(fake_scores: jax.Array) -> jax.Array:
+    """-mean(fake) (Arjovsky et al. 2017, Algorithm 1, line 10)."""
+    return -jnp.mean(fake_scores)
+
+
+def cross_entropy_critic_loss(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """-mean(log D(real)) - mean(log(1 - D(fake))), D the sigmoid of the score (Goodfellow et al. 2014, equation 1)."""
+    return jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))
+
+
+def minimax_generator_loss(fake_logits: jax.Array) -> jax.Array:
+    """mean(log(1 - D(fake))): saturates where the critic is sure (Goodfellow et al. 2014, equation 1)."""
+    return -jnp.mean(jax.nn.softplus(fake_logits))
+
+
+def non_saturating_generator_loss(fake_logits: jax.Array) -> jax.Array:
+    """-mean(log D(fake)): the -log D trick (Goodfellow et al. 2014, section 3)."""
+    return jnp.mean(jax.nn.softplus(-fake_logits))
+
+
+LOSSES: dict[str, AdversarialLoss] = {
+    'minimax': AdversarialLoss(cross_entropy_critic_loss, minimax_generator_loss),
+    'non_saturating': AdversarialLoss(cross_entropy_critic_loss, non_saturating_generator_loss),
+    'wasserstein': AdversarialLoss(wasserstein_critic_loss, wasserstein_generator_loss),
+}
+
+
+def interpolate(real: jax.Array, fake: jax.Array, alpha: jax.Array) -> jax.Array:
+    """Real + alpha * (fake - real), with alpha [B, 1, 1, 1]: one point on each pair's segment.
+
+    Raises:
+      ValueError: real and fake differ in shape, or alpha does not hold one number per example.
+    """
+    if real.shape != fake.shape or alpha.shape != (real.shape[0],) + (1,) * (real.ndim - 1):
+        raise ValueError(f'shapes do not fit: real {real.shape}, fake {fake.shape}, alpha {alpha.shape}')
+    return real + alpha * (fake - real)
+
+
+def gradient_penalty(score: Callable[[jax.Array], jax.Array], interpolates: jax.Array, *, one_sided: bool = False) -> jax.Array:
+    """Mean squared distance of the critic's slopes from 1.
+
+    The slope of an example is the L2 norm of the gradient of its score with respect to all its pixels. The gradient of the
+    sum of scores is every example's own gradient only if no layer mixes examples: no batch norm in a penalised critic.
+
+    Args:
+      score: the critic, images [B, ...] -> scores [B].
+      interpolates: the points at which slopes are taken, [B, ...].
+      one_sided: penalise only slopes above 1 (WGAN-LP, Petzka et al. 2018, equation 8).
+
+    Returns:
+      mean((slopes - 1)^2), a float32 scalar (Gulrajani et al. 2017, equation 3), or mean(max(0, slopes - 1)^2).
+    """
+    gradients = jax.grad(lambda images: jnp.sum(score(images)))(interpolates)
+    gradients = gradients.astype(jnp.float32).reshape(gradients.shape[0], -1)
+    # A plain norm has a NaN gradient at zero, where a freshly clipped or constant critic is.
+    slopes = optax.safe_norm(gradients, 0.0, axis=1)  # [B]
+    excess = slopes - 1.0
+    return jnp.mean(jnp.square(jnp.maximum(excess, 0.0) if one_sided else excess))

@@ -1,0 +1,75 @@
+"""KerasCNN: the networks of the keras-io WGAN-GP example, with dropout in the critic and no norm there.
+
+Source: keras-team/keras-io, examples/generative/wgan_gp.py. Initialisation and batch norm constants are Keras's defaults.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.models.layers import Conv, normalize, upsample_nearest
+
+_GLOROT = nn.initializers.glorot_uniform()
+
+
+class KerasCNNCritic(nn.Module):
+    """Scores images; 4,305,409 parameters at 28x28x1. Images are padded with zeros (mid-grey) to a multiple of 8.
+
+    Attributes:
+      image_shape: (height, width, channels).
+      num_features: filters of the first convolution; each of the three others doubles them.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_features: int = 64
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
+        del axis_name  # no batch statistics here
+        x = jnp.pad(images, [(0, 0), *(_margins(size) for size in self.image_shape[:2]), (0, 0)])
+        for i in range(4):
+            x = Conv(self.num_features * 2**i, (5, 5), strides=2, kernel_init=_GLOROT)(x)
+            x = nn.leaky_relu(x, 0.2)
+            if i in (1, 2):
+                x = nn.Dropout(0.3, deterministic=not train)(x)
+        x = nn.Dropout(0.2, deterministic=not train)(x.reshape(x.shape[0], -1))
+        return nn.Dense(1, kernel_init=_GLOROT)(x)[:, 0]  # [B]
+
+
+class KerasCNNGenerator(nn.Module):
+    """Makes images from latents; 902,082 parameters and 8,578 batch statistics at 28x28x1 and 128 latents.
+
+    Attributes:
+      image_shape: (height, width, channels); the output is made at a multiple of 8 and cropped.
+      num_features: filters of the second convolution; the input and the first have 4 and 2 times as many.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_features: int = 64
+
+    @nn.compact
+    def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
+        height, width, channels = self.image_shape
+        (top, bottom), (left, right) = _margins(height), _margins(width)
+        rows, columns = (top + height + bottom) // 8, (left + width + right) // 8
+
+        def norm(x: jax.Array) -> jax.Array:
+            return normalize('batch', x, train, axis_name, epsilon=1e-3, momentum=0.99)
+
+        # The norm comes before the reshape: its statistics are per value, not per channel, as in the source.
+        x = nn.Dense(rows * columns * 4 * self.num_features, use_bias=False, kernel_init=_GLOROT)(latents)
+        x = nn.leaky_relu(norm(x), 0.2).reshape(-1, rows, columns, 4 * self.num_features)
+        for filters in (2 * self.num_features, self.num_features):
+            x = nn.leaky_relu(norm(_conv(filters)(upsample_nearest(x))), 0.2)
+        x = jnp.tanh(norm(_conv(channels)(upsample_nearest(x))))
+        return x[:, top : top + height, left : left + width]
+
+
+def _conv(filters: int) -> nn.Conv:
+    return Conv(filters, (3, 3), use_bias=False, kernel_init=_GLOROT)
+
+
+def _margins(size: int) -> tuple[int, int]:
+    """Pixels to add before and after `size` to reach the next multiple of 8."""
+    missing = -size % 8
+    return missing // 2, missing - missing // 2

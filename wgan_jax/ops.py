@@ -1,0 +1,100 @@
+"""Convolutions whose gradients are fast on every backend."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Padding = tuple[tuple[int, int], tuple[int, int]]  # (before, after) for height and width
+
+
+def convolution() -> Callable[..., jax.Array]:
+    """What to give a flax.linen.Conv as `conv_general_dilated_cls`: the convolution for the backend in use.
+
+    XLA's own on GPU and TPU, convolution_on_cpu on CPU.
+    """
+    return convolution_on_cpu if jax.default_backend() == 'cpu' else lax.conv_general_dilated
+
+
+def convolution_on_cpu(
+    inputs: jax.Array,
+    kernel: jax.Array,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    **options: Any,
+) -> jax.Array:
+    """A 2-D convolution equal to lax.conv_general_dilated up to rounding, with all derivatives, for XLA on CPU.
+
+    There, a convolution with strides and many channels, or its gradient, can be 20 to 60 times slower than it need be, and
+    inside a loop (JAX issue 12868) so is every gradient of a convolution, because XLA brings only convolutions outside of
+    loops into the form that its fast kernel takes. Both are avoided: strides become patches times a matrix, and without
+    strides the gradients are written in the fast form. benchmarks/convolutions.py measures it.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [h, w, C, filters].
+      window_strides: steps of the window in height and width.
+      padding: 'SAME', 'VALID', or (before, after) for height and width.
+      **options: the further arguments of lax.conv_general_dilated, which must leave their defaults in effect.
+
+    Returns:
+      [B, rows, columns, filters].
+
+    Raises:
+      NotImplementedError: the options ask for dilation or groups.
+    """
+    dilations = [dilation for name in ('lhs_dilation', 'rhs_dilation') for dilation in options.get(name) or ()]
+    if any(dilation != 1 for dilation in dilations) or options.get('feature_group_count', 1) != 1:
+        raise NotImplementedError(f'convolution_on_cpu knows no dilation and no groups: {options}')
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(inputs.shape[1:3], kernel.shape[:2], window_strides, padding)
+    if tuple(window_strides) == (1, 1) and kernel.shape[:2] != (1, 1):
+        return _unstrided(inputs, kernel, tuple(tuple(pair) for pair in padding))
+    return _by_patches(inputs, kernel, window_strides, padding)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _unstrided(inputs: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
+    return lax.conv_general_dilated(inputs, kernel, (1, 1), padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+
+
+def _unstrided_forward(inputs: jax.Array, kernel: jax.Array, padding: Padding) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _unstrided(inputs, kernel, padding), (inputs, kernel)
+
+
+def _unstrided_backward(padding: Padding, saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both gradients are unstrided convolutions again, so derivatives of any order stay in the fast form."""
+    inputs, kernel = saved
+    # To the inputs: the cotangent with the kernel turned by 180 degrees and its channels exchanged.
+    turned = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
+    around = tuple((size - 1 - before, size - 1 - after) for size, (before, after) in zip(kernel.shape[:2], padding, strict=True))
+    inputs_gradient = _unstrided(cotangent, turned, around)
+    # To the kernel: the inputs with the cotangent as the kernel; channels take the part of the batch, and the other way round.
+    kernel_gradient = _unstrided(inputs.transpose(3, 1, 2, 0), cotangent.transpose(1, 2, 0, 3), padding)
+    return inputs_gradient, kernel_gradient.transpose(1, 2, 0, 3)
+
+
+_unstrided.defvjp(_unstrided_forward, _unstrided_backward)
+
+
+def _by_patches(inputs: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Sequence[tuple[int, int]]) -> jax.Array:
+    height, width, channels, filters = kernel.shape
+    inputs = jnp.pad(inputs, [(0, 0), *padding, (0, 0)])
+    batch = inputs.shape[0]
+    rows = (inputs.shape[1] - height) // strides[0] + 1
+    columns = (inputs.shape[2] - width) // strides[1] + 1
+    taps = [
+        lax.slice(
+            inputs,
+            (0, top, left, 0),
+            (batch, top + (rows - 1) * strides[0] + 1, left + (columns - 1) * strides[1] + 1, channels),
+            (1, *strides, 1),
+        )
+        for top in range(height)
+        for left in range(width)
+    ]
+    patches = jnp.concatenate(taps, axis=-1).reshape(-1, height * width * channels)
+    return (patches @ kernel.reshape(-1, filters)).reshape(batch, rows, columns, filters)

@@ -1,0 +1,112 @@
+"""optax chains equal to the PyTorch optimizers of the papers' code, and weight clipping as an optax transform."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def rmsprop(learning_rate: float) -> optax.GradientTransformation:
+    """RMSProp with PyTorch's constants: decay 0.99, epsilon 1e-8 outside the root.
+
+    optax's default keeps epsilon inside the root, which floors the denominator at 1e-4: more than the gradients of a clipped
+    critic often measure.
+    """
+    return optax.rmsprop(learning_rate, decay=0.99, eps=1e-8, eps_in_sqrt=False, initial_scale=0.0)
+
+
+class AmsgradState(NamedTuple):
+    """Moments of scale_by_amsgrad; `nu_max` is the maximum of the raw second moments."""
+
+    count: jax.Array
+    mu: optax.Updates
+    nu: optax.Updates
+    nu_max: optax.Updates
+
+
+def scale_by_amsgrad(b1: float, b2: float, eps: float = 1e-8) -> optax.GradientTransformation:
+    """AMSGrad as PyTorch computes it: the maximum is taken over raw second moments, then bias-corrected.
+
+    `optax.amsgrad` takes the maximum of the bias-corrected moments, which keeps the large first ones for ever.
+    """
+
+    def init(params: optax.Params) -> AmsgradState:
+        # Three sets of zeros: a state that holds one buffer twice cannot be donated.
+        return AmsgradState(jnp.zeros((), jnp.int32), *(optax.tree.zeros_like(params) for _ in range(3)))
+
+    def update(
+        updates: optax.Updates, state: AmsgradState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, AmsgradState]:
+        del params
+        count = state.count + 1
+        mu = optax.tree.update_moment(updates, state.mu, b1, 1)
+        nu = optax.tree.update_moment(updates, state.nu, b2, 2)
+        nu_max = jax.tree.map(jnp.maximum, state.nu_max, nu)
+        mu_hat = optax.tree.bias_correction(mu, b1, count)
+        nu_hat = optax.tree.bias_correction(nu_max, b2, count)
+        updates = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), mu_hat, nu_hat)
+        return updates, AmsgradState(count, mu, nu, nu_max)
+
+    return optax.GradientTransformation(init, update)
+
+
+def clip_weights(clip_value: float) -> optax.GradientTransformation:
+    """Makes the update end inside [-clip_value, clip_value], exactly; the last link of a chain.
+
+    `update` needs `params`. After `optax.apply_updates` every weight w has |w| <= float32(clip_value), without tolerance:
+    Algorithm 1, line 7 of Arjovsky et al. 2017.
+    """
+
+    def update_leaf(update: jax.Array, param: jax.Array) -> jax.Array:
+        bound = jnp.asarray(clip_value, param.dtype)
+        target = jnp.clip(param + update, -bound, bound)
+        step = target - param
+        # param + (target - param) rounds, and can land some ulp outside. One representable step back lands inside; for
+        # weights so large that even this jumps over the box, go to zero, which is exact.
+        inward = jnp.nextafter(step, -jnp.sign(target) * jnp.inf)
+        step = jnp.where(jnp.abs(param + step) > bound, inward, step)
+        return jnp.where(jnp.abs(param + step) > bound, -param, step)
+
+    def update(
+        updates: optax.Updates, state: optax.EmptyState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.EmptyState]:
+        if params is None:
+            raise ValueError('clip_weights needs the parameters: call update(updates, state, params)')
+        return jax.tree.map(update_leaf, updates, params), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    'adam': lambda learning_rate, b1, b2: optax.adam(learning_rate, b1, b2, eps=1e-8),
+    'amsgrad': lambda learning_rate, b1, b2: optax.chain(scale_by_amsgrad(b1, b2), optax.scale_by_learning_rate(learning_rate)),
+    'rmsprop': lambda learning_rate, b1, b2: rmsprop(learning_rate),
+}
+
+
+def make_optimizer(
+    name: str, learning_rate: float, b1: float, b2: float, clip_value: float | None = None, clip_batch_norm: bool = True
+) -> optax.GradientTransformation:
+    """Builds one player's optimizer.
+
+    Args:
+      name: a name in OPTIMIZERS.
+      learning_rate: step size.
+      b1: decay of the first moment; rmsprop has none and ignores it.
+      b2: decay of the second moment; rmsprop's is 0.99, as in the WGAN authors' code.
+      clip_value: clip the parameters to [-clip_value, clip_value] after each update; None does not clip.
+      clip_batch_norm: clip the scales and shifts of batch norm too, as the WGAN authors' code does.
+    """
+    optimizer = OPTIMIZERS[name](learning_rate, b1, b2)
+    if clip_value is None:
+        return optimizer
+    clip = clip_weights(clip_value)
+    if not clip_batch_norm:
+        clip = optax.masked(clip, _not_batch_norm)
+    return optax.chain(optimizer, clip)
+
+
+def _not_batch_norm(params: optax.Params) -> optax.Params:
+    return jax.tree_util.tree_map_with_path(lambda path, _: 'BatchNorm' not in jax.tree_util.keystr(path), params)

@@ -1,0 +1,235 @@
+"""One critic step, one generator step, and the round they make.
+
+A step is a plain function `(state, real, key) -> (state, metrics)`: it runs un-jitted in a debugger, on one device, or inside
+pmap when it is told the name of the mapped axis. `key` is the same for the whole run; what makes draws differ is the number of
+updates the player has had, so no key is carried and a resumed run draws what an uninterrupted one would have drawn.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from wgan_jax.losses import AdversarialLoss, gradient_penalty, interpolate
+from wgan_jax.state import GANState, PlayerState
+
+Metrics = dict[str, jax.Array]  # flat, float32 scalars
+
+
+def critic_step(
+    state: GANState,
+    real: jax.Array,
+    key: jax.Array,
+    *,
+    loss: AdversarialLoss,
+    latent_dim: int,
+    gp_weight: float = 0.0,
+    gp_one_sided: bool = False,
+    axis_name: str | None = None,
+) -> tuple[GANState, Metrics]:
+    """Updates the critic on one batch; the generator stays bit-identical.
+
+    Args:
+      state: both players.
+      real: images [B, H, W, C] in [-1, 1]: this device's part of the global batch.
+      key: the run's key.
+      loss: the game.
+      latent_dim: size of a latent vector.
+      gp_weight: weight of the gradient penalty; 0 leaves it out of the program.
+      gp_one_sided: penalise only slopes above 1.
+      axis_name: the mapped axis inside pmap, None elsewhere.
+
+    Returns:
+      The new state, and critic_loss (penalty included), wasserstein_estimate, and gradient_penalty where there is one.
+    """
+    critic, batch_size = state.critic, real.shape[0]
+    latent_key, alpha_key, dropout_key = jax.random.split(jax.random.fold_in(_critic_key(key), critic.step), 3)
+    real_key, fake_key, penalty_key = jax.random.split(_local_key(dropout_key, axis_name), 3)
+
+    latents = _local_rows(jax.random.normal, latent_key, batch_size, (latent_dim,), axis_name)
+    fake, _ = _apply(state.generator, state.generator.params, latents, axis_name=axis_name)
+    alpha = _local_rows(jax.random.uniform, alpha_key, batch_size, (1,) * (real.ndim - 1), axis_name)
+
+    def loss_fn(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
+        # Two passes: batch norm never mixes real and fake images.
+        real_scores, batch_stats = _apply(critic, params, real, axis_name=axis_name, dropout_key=real_key)
+        fake_scores, batch_stats = _apply(
+            critic.replace(batch_stats=batch_stats), params, fake, axis_name=axis_name, dropout_key=fake_key
+        )
+        total = loss.critic(real_scores, fake_scores)
+        metrics = {'wasserstein_estimate': jnp.mean(real_scores) - jnp.mean(fake_scores)}
+        if gp_weight:
+            penalty = gradient_penalty(
+                lambda images: _apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0],
+                interpolate(real, fake, alpha),
+                one_sided=gp_one_sided,
+            )
+            total += gp_weight * penalty
+            metrics['gradient_penalty'] = penalty
+        return total, (batch_stats, {'critic_loss': total, **metrics})
+
+    gradients, (batch_stats, metrics) = jax.grad(loss_fn, has_aux=True)(critic.params)
+    gradients, metrics = _mean((gradients, metrics), axis_name)
+    return state.replace(critic=critic.apply_gradients(grads=gradients, batch_stats=batch_stats)), metrics
+
+
+def generator_step(
+    state: GANState,
+    key: jax.Array,
+    *,
+    batch_size: int,
+    loss: AdversarialLoss,
+    latent_dim: int,
+    ema_decay: float | None = None,
+    axis_name: str | None = None,
+) -> tuple[GANState, Metrics]:
+    """Updates the generator, and its average, against the critic of `state`, which stays bit-identical.
+
+    Args:
+      state: both players.
+      key: the run's key.
+      batch_size: latents to draw on this device.
+      loss: the game.
+      latent_dim: size of a latent vector.
+      ema_decay: decay of the average per round; None keeps none.
+      axis_name: the mapped axis inside pmap, None elsewhere.
+
+    Returns:
+      The new state, and generator_loss.
+    """
+    generator = state.generator
+    latent_key, dropout_key = jax.random.split(jax.random.fold_in(_generator_key(key), generator.step))
+    latents = _local_rows(jax.random.normal, latent_key, batch_size, (latent_dim,), axis_name)
+    dropout_key = _local_key(dropout_key, axis_name)
+
+    def loss_fn(params: Any) -> tuple[jax.Array, Any]:
+        fake, batch_stats = _apply(generator, params, latents, axis_name=axis_name)
+        scores, _ = _apply(state.critic, state.critic.params, fake, axis_name=axis_name, dropout_key=dropout_key)
+        return loss.generator(scores), batch_stats
+
+    (value, batch_stats), gradients = jax.value_and_grad(loss_fn, has_aux=True)(generator.params)
+    gradients, metrics = _mean((gradients, {'generator_loss': value}), axis_name)
+    generator = generator.apply_gradients(grads=gradients, batch_stats=batch_stats)
+    ema = state.ema
+    if ema_decay is not None:
+        # The statistics are averaged with the weights they belong to.
+        current = {'params': generator.params, 'batch_stats': generator.batch_stats}
+        ema = optax.incremental_update(current, ema, 1.0 - ema_decay)
+    return state.replace(generator=generator, ema=ema), metrics
+
+
+def train_round(
+    state: GANState,
+    real: jax.Array,
+    key: jax.Array,
+    *,
+    loss: AdversarialLoss,
+    latent_dim: int,
+    gp_weight: float = 0.0,
+    gp_one_sided: bool = False,
+    ema_decay: float | None = None,
+    axis_name: str | None = None,
+) -> tuple[GANState, Metrics]:
+    """One step of training: n_critic critic steps, each on its own batch, then one generator step.
+
+    Args:
+      state: both players.
+      real: images [n_critic, B, H, W, C] in [-1, 1].
+      key: the run's key.
+      others: as in critic_step and generator_step.
+
+    Returns:
+      The new state, and the metrics of the last critic step, whose critic is the nearest to its optimum, and of the
+      generator step.
+    """
+    game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name}
+
+    def body(state: GANState, batch: jax.Array) -> tuple[GANState, Metrics]:
+        return critic_step(state, batch, key, gp_weight=gp_weight, gp_one_sided=gp_one_sided, **game)
+
+    state, critic_metrics = jax.lax.scan(body, state, real)
+    state, generator_metrics = generator_step(state, key, batch_size=real.shape[1], ema_decay=ema_decay, **game)
+    last = jax.tree.map(lambda values: values[-1], critic_metrics)
+    return state.replace(step=state.step + 1), {**last, **generator_metrics}
+
+
+def train_rounds(
+    state: GANState,
+    sums: Metrics,
+    images: jax.Array,
+    indices: jax.Array,
+    num_rounds: jax.Array,
+    key: jax.Array,
+    **settings: Any,
+) -> tuple[GANState, Metrics]:
+    """Up to K rounds in one program.
+
+    The number of rounds is an argument of the program, not a part of it, so one compilation serves every call. Metrics are
+    summed here, round by round: sums carried from call to call come out the same however the rounds are cut into calls.
+
+    Args:
+      state: both players.
+      sums: metrics summed since the last log point, and how many `rounds` they hold; see zero_sums.
+      images: the whole data set, uint8 [N, H, W, C].
+      indices: which images each round sees, int32 [K, n_critic, B]; rows past `num_rounds` are not read.
+      num_rounds: rounds to do, int32 scalar, at most K.
+      key: the run's key.
+      **settings: keyword arguments of train_round.
+
+    Returns:
+      The new state and the new sums.
+    """
+
+    def body(i: jax.Array, carry: tuple[GANState, Metrics]) -> tuple[GANState, Metrics]:
+        state, sums = carry
+        state, metrics = train_round(state, to_float(images[indices[i]]), key, **settings)
+        return state, jax.tree.map(jnp.add, sums, {'rounds': jnp.ones(()), **metrics})
+
+    return jax.lax.fori_loop(0, num_rounds, body, (state, sums))
+
+
+def zero_sums(gp_weight: float) -> Metrics:
+    """Sums of no rounds at all: what train_rounds starts from."""
+    names = ['rounds', 'critic_loss', 'wasserstein_estimate', 'generator_loss', *(['gradient_penalty'] if gp_weight else [])]
+    return {name: jnp.zeros((), jnp.float32) for name in names}
+
+
+def to_float(images: jax.Array) -> jax.Array:
+    """uint8 images to float32 in [-1, 1]."""
+    return images.astype(jnp.float32) / 127.5 - 1.0
+
+
+def _critic_key(key: jax.Array) -> jax.Array:
+    return jax.random.fold_in(key, 0)
+
+
+def _generator_key(key: jax.Array) -> jax.Array:
+    return jax.random.fold_in(key, 1)
+
+
+def _apply(
+    player: PlayerState, params: Any, inputs: jax.Array, *, axis_name: str | None, dropout_key: jax.Array | None = None
+) -> tuple[jax.Array, Any]:
+    """Runs a player in train mode: (outputs, new batch statistics)."""
+    rngs = None if dropout_key is None else {'dropout': dropout_key}
+    variables = {'params': params, 'batch_stats': player.batch_stats}
+    outputs, changed = player.apply_fn(variables, inputs, train=True, axis_name=axis_name, rngs=rngs, mutable=['batch_stats'])
+    return outputs, changed.get('batch_stats', {})
+
+
+def _local_rows(draw: Any, key: jax.Array, rows: int, shape: tuple[int, ...], axis_name: str | None) -> jax.Array:
+    """Draws for the global batch and keeps this device's rows: the numbers do not depend on the number of devices."""
+    if axis_name is None:
+        return draw(key, (rows, *shape))
+    drawn = draw(key, (rows * jax.lax.axis_size(axis_name), *shape))
+    return jax.lax.dynamic_slice_in_dim(drawn, jax.lax.axis_index(axis_name) * rows, rows)
+
+
+def _local_key(key: jax.Array, axis_name: str | None) -> jax.Array:
+    """Dropout masks are drawn per device: the one thing that depends on the number of devices."""
+    return key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+
+
+def _mean(tree: Any, axis_name: str | None) -> Any:
+    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

@@ -1,0 +1,234 @@
+"""The training program: restore, run rounds, log, sample, save, stop."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from wgan_jax import parallel, sampling, steps, writers
+from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.config import check_resumable, validate
+from wgan_jax.data import SOURCES
+from wgan_jax.data.plan import index_plan
+from wgan_jax.errors import UserError
+from wgan_jax.experiment import Experiment, make_experiment, num_bytes, num_parameters
+from wgan_jax.state import GANState
+
+MAX_ROUNDS_PER_CALL = 100
+CALL_SECONDS = 0.5  # what a call aims at, so that the bar moves and Ctrl-C is heard
+
+
+def train(config: ConfigDict, workdir: str) -> bool:
+    """Trains until `config.num_steps`, from the last checkpoint in `workdir` if there is one.
+
+    Stopped by SIGINT or SIGTERM it saves where it is and returns. However it was stopped, the same call later ends with the
+    same bits as a run that was never stopped.
+
+    Args:
+      config: a config with the keys of configs/default.py.
+      workdir: the run's directory, created if need be.
+
+    Returns:
+      Whether the run is complete.
+
+    Raises:
+      UserError: the config, the data or the directory does not allow it, or training has diverged.
+    """
+    experiment = _prepare(config)
+    run_dir = Path(workdir).expanduser()
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        checkpoints = Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep)
+    except OSError as error:
+        raise UserError(f'--workdir={workdir} cannot be written ({error.strerror}); choose another directory.') from error
+    with closing(checkpoints):
+        step, carry = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight))
+        restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, config, workdir))
+        if restored is not None:
+            step, carry = restored
+            if step >= config.num_steps:
+                print(f'{run_dir} has done its {step} steps; to train on, give a larger --config.num_steps.')
+                return True
+            print(f'Continuing {run_dir} at step {step}.')
+        images = SOURCES[config.data.name].load(config.data.dir, config.data.manual_dir)
+        with closing(writers.RunWriter(run_dir, config.to_dict(), step)) as writer:
+            run = _Run(config, experiment, images, writer, checkpoints, step, carry)
+            complete = run.until_done_or_stopped()
+    print(f'{"Done" if complete else "Stopped"} at step {run.step}. Last picture: {writer.last_picture}')
+    print('To train on, give a larger --config.num_steps.' if complete else 'The same command continues from here.')
+    return complete
+
+
+class _Run:
+    """A run in progress: the state on the devices, and where it is written."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        experiment: Experiment,
+        images: np.ndarray,
+        writer: writers.RunWriter,
+        checkpoints: Checkpoints,
+        step: int,
+        carry: tuple[GANState, steps.Metrics],
+    ) -> None:
+        self.step = step
+        self._config, self._writer, self._checkpoints = config, writer, checkpoints
+        self._num_images = len(images)
+        self._state, self._sums = parallel.replicate(carry)
+        self._images = parallel.replicate(images)
+        self._key = parallel.replicate(experiment.train_key)
+        self._latents = parallel.replicate(experiment.sample_latents())
+        self._generate = parallel.compiled(sampling.generate)
+        began = time.perf_counter()
+        self._train_rounds = _compile(experiment, self._arguments(1))
+        seconds, device = time.perf_counter() - began, jax.devices()[0].device_kind
+        print(f'Compiled in {seconds:.0f} s; training to step {config.num_steps} on {jax.device_count()} x {device}.', flush=True)
+        if step == 0:
+            writer.picture('real', sampling.grid(images[: config.num_samples]), step)
+            self._sample()
+
+    def until_done_or_stopped(self) -> bool:
+        """Trains, writes at the intervals of the config, and saves at the end; returns whether it is done."""
+        config = self._config
+        saved_step, logged_step, rounds_at_once = self.step, self.step, 1
+        with _stop_request() as stop, writers.progress_bar(self.step, config.num_steps) as bar:
+            self._writer.start_clock()
+            while self.step < config.num_steps and not stop.is_set():
+                rounds = min(rounds_at_once, rounds_to_boundary(self.step, config))
+                rounds_at_once = rounds_per_call(self._advance(rounds) / rounds)
+                bar.update(rounds)
+                last = self.step == config.num_steps
+                if self.step % config.log_every == 0 or last:
+                    estimate = self._log(self.step - logged_step)
+                    bar.set_postfix_str(f'estimate {estimate:.4g}')
+                    logged_step = self.step
+                if self.step % config.sample_every == 0 or last:
+                    self._sample()
+                if self.step % config.checkpoint_every == 0:
+                    self._save()
+                    saved_step = self.step
+        if saved_step != self.step:
+            self._save()
+        return self.step == config.num_steps
+
+    def _arguments(self, rounds: int) -> tuple:
+        """The arguments of the next call; indices are padded to the one length that is compiled."""
+        config = self._config
+        indices = index_plan(config.seed, self.step, rounds, config.n_critic, config.batch_size, self._num_images)
+        indices = np.pad(indices, [(0, MAX_ROUNDS_PER_CALL - rounds), (0, 0), (0, 0)])
+        return self._state, self._sums, self._images, parallel.split_batch(indices), np.int32(rounds), self._key
+
+    def _advance(self, rounds: int) -> float:
+        """Does some rounds in one call and returns the seconds they took."""
+        began = time.perf_counter()
+        self._state, self._sums = self._train_rounds(*self._arguments(rounds))
+        # Never more than one call in flight: jax 0.10 and 0.11 deadlock on virtual CPU devices after some hundred.
+        jax.block_until_ready(self._sums)
+        self.step += rounds
+        return time.perf_counter() - began
+
+    def _log(self, rounds: int) -> float:
+        """Writes the means since the last log point and returns the estimate; `rounds` were done by this process."""
+        means = self._means()
+        self._writer.metrics(self.step, means, rounds * self._config.n_critic * self._config.batch_size)
+        if self.step % self._config.log_every == 0:  # a last line between log points must not change the next one
+            self._sums = parallel.replicate(steps.zero_sums(self._config.gp_weight))
+        return means['wasserstein_estimate']
+
+    def _sample(self) -> None:
+        images = self._generate(self._state, self._latents)
+        self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
+
+    def _save(self) -> None:
+        self._means()  # a run that has diverged is not saved over one that has not
+        self._writer.sync()
+        self._checkpoints.save(self.step, (self._state, self._sums), self._config.to_dict())
+
+    def _means(self) -> dict[str, float]:
+        """The metrics' means per round since the last log point; {} right after one.
+
+        Raises:
+          UserError: one of them is not finite.
+        """
+        sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
+        rounds = sums.pop('rounds')
+        for name, value in sums.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f'Training diverged: {name} is {value} after step {self.step}. Nothing of it was saved; try a smaller learning '
+                    'rate or another config.seed, with another --workdir.'
+                )
+        return {name: value / rounds for name, value in sums.items()} if rounds else {}
+
+
+def dry_run(config: ConfigDict) -> None:
+    """Prints the resolved config, the parameters of both players and the memory a device needs; reads no data.
+
+    Raises:
+      UserError: the config makes no sense.
+    """
+    experiment = _prepare(config)
+    source = SOURCES[config.data.name]
+    print(config.to_json_best_effort(indent=2))
+    state = jax.eval_shape(experiment.create_state)
+    images = jax.ShapeDtypeStruct((source.NUM_IMAGES, *source.IMAGE_SHAPE), jnp.uint8)
+    indices = np.zeros((MAX_ROUNDS_PER_CALL, config.n_critic, config.batch_size), np.int32)
+    arguments = (state, steps.zero_sums(config.gp_weight), images, parallel.split_batch(indices), np.int32(1), experiment.train_key)
+    memory = _compile(experiment, arguments).memory_analysis()
+    for name in ('generator', 'critic'):
+        print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
+    sizes = {'state': num_bytes(state), 'images': num_bytes(images), 'working memory of a round': memory.temp_size_in_bytes}
+    print('memory per device: ' + ', '.join(f'{name} {size / 2**20:.1f} MiB' for name, size in sizes.items()))
+
+
+def rounds_to_boundary(step: int, config: ConfigDict) -> int:
+    """Rounds from `step` to the next one after which there is something to write."""
+    intervals = (config.log_every, config.sample_every, config.checkpoint_every)
+    return min(config.num_steps - step, *(interval - step % interval for interval in intervals))
+
+
+def rounds_per_call(seconds_per_round: float) -> int:
+    """Rounds that take about CALL_SECONDS; how rounds are cut into calls does not change their results."""
+    return max(1, min(MAX_ROUNDS_PER_CALL, int(CALL_SECONDS / seconds_per_round)))
+
+
+def _prepare(config: ConfigDict) -> Experiment:
+    for warning in validate(config, jax.device_count()):
+        print(f'Warning: {warning}')
+    return make_experiment(config)
+
+
+def _compile(experiment: Experiment, arguments: tuple) -> Any:
+    return parallel.map_rounds(steps.train_rounds, **experiment.round_settings).lower(*arguments).compile()
+
+
+@contextmanager
+def _stop_request() -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def request(number: int, frame: Any) -> None:
+        del frame
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in before:
+            signal.signal(number, request)
+    try:
+        yield stop
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
