@@ -73,10 +73,10 @@ def gradient_penalty(score: Callable[[jax.Array], jax.Array], interpolates: jax.
       one_sided: penalise only slopes above 1 (WGAN-LP, Petzka et al. 2018, equation 8).
 
     Returns:
-      mean((slopes - 1)^2), a float32 scalar (Gulrajani et al. 2017, equation 3), or mean(max(0, slopes - 1)^2).
+      mean((slopes - 1)^2), a scalar in float32 or better (Gulrajani et al. 2017, equation 3), or mean(max(0, slopes - 1)^2).
     """
     gradients = jax.grad(lambda images: jnp.sum(score(images)))(interpolates)
-    gradients = gradients.astype(jnp.float32).reshape(gradients.shape[0], -1)
+    gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32)).reshape(gradients.shape[0], -1)
     # A plain norm has a NaN gradient at zero, where a freshly clipped or constant critic is.
     slopes = optax.safe_norm(gradients, 0.0, axis=1)  # [B]
     excess = slopes - 1.0

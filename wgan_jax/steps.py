@@ -184,7 +184,8 @@ def train_rounds(
     def body(i: jax.Array, carry: tuple[GANState, Metrics]) -> tuple[GANState, Metrics]:
         state, sums = carry
         state, metrics = train_round(state, to_float(images[indices[i]]), key, **settings)
-        return state, jax.tree.map(jnp.add, sums, {'rounds': jnp.ones(()), **metrics})
+        metrics['rounds'] = jnp.ones(())
+        return state, {name: total + metrics[name].astype(total.dtype) for name, total in sums.items()}
 
     return jax.lax.fori_loop(0, num_rounds, body, (state, sums))
 

@@ -38,7 +38,7 @@ def cached(path: Path, shape: tuple[int, ...], build: Callable[[], np.ndarray]) 
 def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     try:
         images = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError):  # not there, or cut short
+    except (OSError, ValueError, EOFError):  # not there, or cut short
         return None
     return images if images.shape == shape and images.dtype == np.uint8 else None
 

@@ -36,9 +36,9 @@ def load(data_dir: str | None = None, manual_dir: str | None = None) -> np.ndarr
 
 def _canonical(images: np.ndarray) -> np.ndarray:
     """Sorted, then shuffled by a fixed permutation: the builders write the same images in different orders."""
-    rows = images.reshape(len(images), -1)
-    order = np.lexsort(rows.T)[np.random.Generator(np.random.Philox(key=0)).permutation(len(rows))]
-    return images[order]
+    rows = np.ascontiguousarray(images.reshape(len(images), -1))
+    order = np.argsort(rows.view(f'S{rows.shape[1]}')[:, 0], kind='stable')
+    return images[order[np.random.Generator(np.random.Philox(key=0)).permutation(len(rows))]]
 
 
 def _read(root: Path, manual_dir: str | None) -> np.ndarray:
@@ -69,6 +69,8 @@ def _prepare(root: Path, manual_dir: str | None) -> object:
     try:
         root.mkdir(parents=True, exist_ok=True)
         downloads = tempfile.mkdtemp(dir=root, prefix='downloading_')
+        if manual_dir is None:  # TFDS tries for minutes before it says that there is no network
+            requests.head(mnist_builder.URL + next(iter(mnist_builder.FILES)), timeout=30).close()
         builder = mnist_builder.MnistIdx(data_dir=root, file_format='array_record')
         config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
         builder.download_and_prepare(download_dir=downloads, download_config=config)
@@ -100,7 +102,7 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return 'the connection broke off'
-    if isinstance(error, requests.exceptions.ConnectionError):
+    if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
         return 'no connection'
     return str(error).rstrip('.')
 

@@ -1,0 +1,51 @@
+"""Four virtual CPU devices, and an error wherever two arrays of different rank meet."""
+
+import os
+
+# Before jax is imported. NPROC widens XLA's thread pool: with fewer threads than virtual devices its collectives can deadlock.
+os.environ.setdefault('NPROC', '16')
+os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
+os.environ['JAX_PLATFORMS'] = 'cpu'
+
+import jax
+import pytest
+from flax import linen as nn
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+class TinyGenerator(nn.Module):
+    """latents -> [B, 4, 4, 1], one layer, with batch norm when asked."""
+
+    image_shape: tuple[int, int, int] = (4, 4, 1)
+    batch_norm: bool = False
+
+    @nn.compact
+    def __call__(self, latents, *, train, axis_name=None):
+        x = nn.Dense(16)(latents)
+        if self.batch_norm:
+            x = nn.BatchNorm(use_running_average=not train, axis_name=axis_name)(x)
+        return jax.numpy.tanh(x).reshape(-1, *self.image_shape)
+
+
+class TinyCritic(nn.Module):
+    """images -> scores [B], two layers, so that the penalty reaches every parameter."""
+
+    batch_norm: bool = False
+
+    @nn.compact
+    def __call__(self, images, *, train, axis_name=None):
+        x = nn.Dense(8)(images.reshape(images.shape[0], -1))
+        if self.batch_norm:
+            x = nn.BatchNorm(use_running_average=not train, axis_name=axis_name)(x)
+        return nn.Dense(1)(nn.softplus(x))[:, 0]
+
+
+@pytest.fixture
+def players():
+    """Makes (generator, critic) of one or two layers, with batch norm or without."""
+
+    def make(batch_norm=False):
+        return TinyGenerator(batch_norm=batch_norm), TinyCritic(batch_norm=batch_norm)
+
+    return make

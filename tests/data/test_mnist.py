@@ -1,0 +1,210 @@
+"""MNIST on a small set that has the format of the original, served by a web server on this machine; and on the real files."""
+
+import functools
+import gzip
+import hashlib
+import http.server
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wgan_jax.data import mnist, mnist_builder, prepared
+from wgan_jax.errors import UserError
+
+COUNTS = {'train': 12, 't10k': 5}
+REAL = os.environ.get('WGAN_JAX_TEST_DATA')
+
+
+def images_of(prefix):
+    return np.random.default_rng(len(prefix)).integers(0, 256, (COUNTS[prefix], 28, 28), dtype=np.uint8)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A directory with four IDX files, which the builder takes for the originals; the package's 60,000 become 12."""
+    directory = tmp_path / 'files'
+    directory.mkdir()
+    for prefix, count in COUNTS.items():
+        images, labels = images_of(prefix), np.arange(count, dtype=np.uint8) % 10
+        header = struct.pack('>IIII', 2051, count, 28, 28)
+        (directory / f'{prefix}-images-idx3-ubyte.gz').write_bytes(gzip.compress(header + images.tobytes()))
+        (directory / f'{prefix}-labels-idx1-ubyte.gz').write_bytes(gzip.compress(struct.pack('>II', 2049, count) + labels.tobytes()))
+    infos = {p.name: (p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest()) for p in directory.iterdir()}
+    assert infos.keys() == mnist_builder.FILES.keys()
+    monkeypatch.setattr(mnist_builder, 'FILES', infos)
+    monkeypatch.setattr(mnist_builder, 'SPLITS', {'train': ('train', COUNTS['train']), 'test': ('t10k', COUNTS['t10k'])})
+    monkeypatch.setattr(mnist, 'NUM_IMAGES', COUNTS['train'])
+    return directory
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files; those named in `broken` end after half of what was promised."""
+
+    broken = ()
+
+    def log_message(self, *args):
+        pass
+
+    def copyfile(self, source, outputfile):
+        content = source.read()
+        outputfile.write(content[: len(content) // 2] if self.path.lstrip('/') in self.broken else content)
+
+
+@pytest.fixture
+def server(files, monkeypatch):
+    """Serves `files` on loopback, where the builder now looks for them."""
+    handler = functools.partial(Handler, directory=str(files))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        monkeypatch.setattr(mnist_builder, 'URL', f'http://127.0.0.1:{httpd.server_port}/')
+        yield httpd
+        httpd.shutdown()
+        thread.join()
+
+
+def as_set(images):
+    return {image.tobytes() for image in images}
+
+
+def everything_in(directory):
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob('*'))
+
+
+def test_downloads_prepares_and_caches(server, tmp_path):
+    root = tmp_path / 'sets'
+    images = mnist.load(str(root))
+    assert images.shape == (12, 28, 28, 1)
+    assert as_set(images) == as_set(images_of('train'))
+    assert sorted(path.name for path in root.iterdir()) == ['mnist_idx', 'wgan_jax']
+    server.shutdown()
+    np.testing.assert_array_equal(mnist.load(str(root)), images)  # from the cache
+    (root / 'wgan_jax' / 'mnist-train-28x28x1-v1.npy').unlink()
+    np.testing.assert_array_equal(mnist.load(str(root)), images)  # from the prepared data set
+
+
+def test_files_fetched_by_hand_give_the_same_array(files, server, tmp_path):
+    downloaded = mnist.load(str(tmp_path / 'a'))
+    server.shutdown()
+    np.testing.assert_array_equal(mnist.load(str(tmp_path / 'b'), str(files)), downloaded)
+
+
+def fails_and_leaves_nothing(root, manual_dir=None):
+    with pytest.raises(UserError) as caught:
+        mnist.load(str(root), manual_dir)
+    assert not root.exists()
+    message = str(caught.value)
+    assert '\n' not in message
+    assert all(name in message for name in mnist_builder.FILES)
+    return message
+
+
+def test_a_wrong_checksum_is_told(files, server, tmp_path):
+    content = bytearray((files / 'train-labels-idx1-ubyte.gz').read_bytes())
+    content[-1] ^= 1
+    (files / 'train-labels-idx1-ubyte.gz').write_bytes(content)
+    message = fails_and_leaves_nothing(tmp_path / 'sets')
+    assert 'train-labels-idx1-ubyte.gz from http://127.0.0.1' in message
+    assert 'wrong checksum' in message
+    assert '--config.data.manual_dir=DIR' in message
+    message = fails_and_leaves_nothing(tmp_path / 'sets', str(files))
+    assert f'train-labels-idx1-ubyte.gz in {files} is not the original file' in message
+
+
+def test_a_download_that_breaks_off_is_told(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(Handler, 'broken', ('t10k-images-idx3-ubyte.gz',))
+    message = fails_and_leaves_nothing(tmp_path / 'sets')
+    assert 'the connection broke off' in message
+
+
+def test_a_missing_file_on_the_server_is_told(files, server, tmp_path):
+    (files / 't10k-images-idx3-ubyte.gz').unlink()
+    assert 'HTTP code: 404' in fails_and_leaves_nothing(tmp_path / 'sets')
+
+
+def test_no_network_is_told(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist_builder, 'URL', 'http://127.0.0.1:9/')  # the discard port: nobody listens
+    message = fails_and_leaves_nothing(tmp_path / 'sets')
+    assert 'failed (no connection)' in message
+
+
+def test_a_manual_directory_without_a_file_is_told(files, tmp_path):
+    (files / 'train-images-idx3-ubyte.gz').unlink()
+    message = fails_and_leaves_nothing(tmp_path / 'sets', str(files))
+    assert f'config.data.manual_dir={files} has no train-images-idx3-ubyte.gz.' in message
+
+
+def test_a_data_directory_that_cannot_be_written_is_told(files, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match=r'--config\.data\.dir=DIR'):
+        mnist.load(str(tmp_path / 'file' / 'sets'), str(files))
+
+
+def official(root, files, file_format):
+    """What TFDS's own `mnist` leaves in `root`: the same features under another name, as array_record or TFRecord."""
+    import tensorflow_datasets as tfds
+
+    builder = mnist_builder.MnistIdx(data_dir=root / 'ours', file_format='array_record')
+    config = tfds.download.DownloadConfig(manual_dir=str(files))
+    builder.download_and_prepare(download_dir=root / 'downloads', download_config=config)
+    target = root / 'mnist' / '3.0.1'
+    target.mkdir(parents=True)
+    info = json.loads((builder.data_path / 'dataset_info.json').read_text())
+    info.update(name='mnist', version='3.0.1', fileFormat=file_format)
+    (target / 'features.json').write_text((builder.data_path / 'features.json').read_text())
+    for split in info['splits']:
+        template = split.setdefault('filepathTemplate', '{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}')
+        assert template == '{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}'
+        source = builder.data_path / f'mnist_idx-{split["name"]}.array_record-00000-of-00001'
+        copy = target / f'mnist-{split["name"]}.{file_format}-00000-of-00001'
+        if file_format == 'array_record':
+            copy.write_bytes(source.read_bytes())
+        else:
+            from array_record.python.array_record_module import ArrayRecordReader
+
+            records = ArrayRecordReader(str(source)).read_all()
+            copy.write_bytes(b''.join(struct.pack('<QI', len(r), 0) + r + bytes(4) for r in records))
+    (target / 'dataset_info.json').write_text(json.dumps(info))
+
+
+@pytest.mark.parametrize('file_format', ['array_record', 'tfrecord'])
+def test_an_officially_prepared_set_is_used(files, tmp_path, file_format, monkeypatch):
+    official(tmp_path, files, file_format)
+    monkeypatch.setattr(mnist_builder, 'URL', 'http://127.0.0.1:9/')
+    images = mnist.load(str(tmp_path))
+    assert as_set(images) == as_set(images_of('train'))
+    np.testing.assert_array_equal(images, mnist.load(str(tmp_path / 'other'), str(files)))
+    assert 'tensorflow' not in sys.modules
+
+
+def test_a_prepared_set_that_is_cut_short_is_an_error(files, tmp_path):
+    official(tmp_path, files, 'tfrecord')
+    path = tmp_path / 'mnist' / '3.0.1' / 'mnist-train.tfrecord-00000-of-00001'
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ValueError, match='cut short'):
+        prepared.read_images(prepared.find(tmp_path, 'mnist'), 'train')
+
+
+def test_nothing_prepared_is_none(tmp_path):
+    assert prepared.find(tmp_path, 'mnist') is None
+
+
+@pytest.mark.skipif(REAL is None, reason='WGAN_JAX_TEST_DATA is not set: the real MNIST files are not tested')
+def test_the_real_files_without_tensorflow(tmp_path):
+    """In a process of its own, so that what it imports can be seen."""
+    program = (
+        'import sys; from wgan_jax.data import mnist; images = mnist.load(*sys.argv[1:]);'
+        'print(images.shape, int(images.astype("int64").sum()), "tensorflow" in sys.modules)'
+    )
+    command = [sys.executable, '-c', program, str(tmp_path), str(Path(REAL, 'mnist'))]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with gzip.open(Path(REAL, 'mnist', 'train-images-idx3-ubyte.gz')) as file:
+        pixels = np.frombuffer(file.read(), np.uint8, offset=16)
+    assert output.splitlines()[-1] == f'(60000, 28, 28, 1) {int(pixels.astype(np.int64).sum())} False'

@@ -1,0 +1,78 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.test_steps import GAME, KEY, leaves, make_state
+from wgan_jax import parallel, steps
+from wgan_jax.data.plan import index_plan
+
+
+@pytest.fixture
+def double_precision():
+    """RMSProp and Adam blow up float32's rounding in their first steps; in float64 1 device and 4 must agree closely."""
+    jax.config.update('jax_enable_x64', True)
+    yield
+    jax.config.update('jax_enable_x64', False)
+
+
+def arguments(state, rounds, gp_weight):
+    images = np.random.default_rng(0).integers(0, 256, (24, 4, 4, 1)).astype(np.uint8)
+    return state, steps.zero_sums(gp_weight), images, index_plan(0, 0, rounds, 2, 8, 24), np.int32(rounds), KEY
+
+
+def test_four_devices_are_what_the_tests_run_on():
+    assert jax.device_count() == 4
+
+
+@pytest.mark.parametrize(('batch_norm', 'gp_weight'), [(False, 10.0), (True, 0.0)])
+def test_one_device_equals_four(players, double_precision, batch_norm, gp_weight):
+    """Same global batch: the same latents, alphas, averaged gradients and batch statistics."""
+    state = jax.tree.map(
+        lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf,
+        make_state(players, batch_norm=batch_norm, use_ema=True),
+    )
+    settings = {'gp_weight': gp_weight, 'ema_decay': 0.9, **GAME}
+    state, sums, images, indices, rounds, key = arguments(state, 3, gp_weight)
+    one = jax.jit(functools.partial(steps.train_rounds, **settings))(state, sums, images, indices, rounds, key)
+    four = parallel.map_rounds(steps.train_rounds, **settings)(
+        *parallel.replicate((state, sums, images)), parallel.split_batch(indices), rounds, key
+    )
+    for x, y in zip(leaves(one), leaves(four), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7)
+
+
+def test_one_compilation_serves_calls_of_any_number_of_rounds(players):
+    traces = []
+
+    def counted(*args, **settings):
+        traces.append(1)
+        return steps.train_rounds(*args, **settings)
+
+    state, sums, images, indices, _, key = arguments(make_state(players), 4, 0.0)
+    run = parallel.map_rounds(counted, **GAME)
+    state, sums, images, key = parallel.replicate((state, sums, images, key))
+    for rounds in (4, 1, 3):
+        state, sums = run(state, sums, images, parallel.split_batch(indices), np.int32(rounds), key)
+        jax.block_until_ready(sums)
+    assert len(traces) == 1
+    assert int(state.step) == 8
+
+
+def test_the_state_is_donated_and_stays_replicated(players):
+    state, sums, images, indices, rounds, key = arguments(make_state(players), 2, 0.0)
+    state, sums, images, key = parallel.replicate((state, sums, images, key))
+    after, _ = parallel.map_rounds(steps.train_rounds, **GAME)(state, sums, images, parallel.split_batch(indices), rounds, key)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.critic.params))
+    for leaf in jax.tree.leaves(after):
+        assert leaf.sharding.is_fully_replicated
+        assert len(leaf.sharding.device_set) == 4
+
+
+def test_the_batch_is_cut_into_one_part_per_device():
+    indices = np.arange(2 * 3 * 8).reshape(2, 3, 8)
+    parts = parallel.split_batch(indices)
+    assert parts.shape == (4, 2, 3, 2)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=-1), indices)

@@ -1,0 +1,201 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wgan_jax import steps
+from wgan_jax.losses import LOSSES
+from wgan_jax.optimizers import make_optimizer
+from wgan_jax.state import create_state
+
+KEY = jax.random.key(7)
+GAME = {'loss': LOSSES['wasserstein'], 'latent_dim': 3}
+
+
+def make_state(players, batch_norm=False, clip_value=None, use_ema=False, seed=0):
+    generator, critic = players(batch_norm)
+    return create_state(
+        jax.random.key(seed),
+        generator,
+        critic,
+        make_optimizer('adam', 1e-2, 0.0, 0.9),
+        make_optimizer('adam', 1e-2, 0.0, 0.9, clip_value=clip_value),
+        latent_dim=3,
+        use_ema=use_ema,
+    )
+
+
+def real_images(*leading, seed=0):
+    return jax.random.uniform(jax.random.key(seed), (*leading, 4, 4, 1), minval=-1.0)
+
+
+def leaves(tree):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def assert_same(a, b):
+    for x, y in zip(leaves(a), leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def differs(a, b):
+    return any((x != y).any() for x, y in zip(leaves(a), leaves(b), strict=True))
+
+
+def test_same_key_same_state(players):
+    assert_same(make_state(players), make_state(players))
+    assert differs(make_state(players).critic.params, make_state(players, seed=1).critic.params)
+    assert differs(make_state(players).generator.params, make_state(players, seed=1).generator.params)
+
+
+@pytest.mark.parametrize('batch_norm', [False, True])
+def test_each_step_changes_only_its_player(players, batch_norm):
+    state = make_state(players, batch_norm, use_ema=True)
+    after_critic, _ = steps.critic_step(state, real_images(4), KEY, **GAME)
+    assert_same(after_critic.generator, state.generator)
+    assert_same(after_critic.ema, state.ema)
+    assert differs(after_critic.critic.params, state.critic.params)
+    after_generator, _ = steps.generator_step(state, KEY, batch_size=4, ema_decay=0.5, **GAME)
+    assert_same(after_generator.critic, state.critic)
+    assert differs(after_generator.generator.params, state.generator.params)
+    assert differs(after_generator.ema, state.ema)
+
+
+def test_the_critic_learns_to_tell_and_the_generator_to_please(players):
+    """One step with a small rate: the estimate on the same draws rises; the mean score of fakes rises."""
+    state = make_state(players)
+    real = real_images(64)
+    after, before_metrics = steps.critic_step(state, real, KEY, **GAME)
+    rewound = after.replace(critic=after.critic.replace(step=state.critic.step))  # the same draws again
+    _, after_metrics = steps.critic_step(rewound, real, KEY, **GAME)
+    assert after_metrics['wasserstein_estimate'] > before_metrics['wasserstein_estimate']
+    after, before_metrics = steps.generator_step(state, KEY, batch_size=64, **GAME)
+    rewound = after.replace(generator=after.generator.replace(step=state.generator.step))
+    _, after_metrics = steps.generator_step(rewound, KEY, batch_size=64, **GAME)
+    assert after_metrics['generator_loss'] < before_metrics['generator_loss']
+
+
+def test_metrics_fit_together(players):
+    _, metrics = steps.critic_step(make_state(players), real_images(4), KEY, gp_weight=10.0, **GAME)
+    expected = -metrics['wasserstein_estimate'] + 10.0 * metrics['gradient_penalty']
+    np.testing.assert_allclose(metrics['critic_loss'], expected, rtol=1e-5)
+    _, metrics = steps.critic_step(make_state(players), real_images(4), KEY, **GAME)
+    assert 'gradient_penalty' not in metrics
+    np.testing.assert_allclose(metrics['critic_loss'], -metrics['wasserstein_estimate'], rtol=1e-6)
+
+
+def test_every_critic_weight_is_inside_the_box_after_every_step(players):
+    state = make_state(players, batch_norm=True, clip_value=0.01)
+    step = jax.jit(functools.partial(steps.critic_step, **GAME))
+    for i in range(3):
+        state, _ = step(state, real_images(4, seed=i), KEY)
+        for leaf in leaves(state.critic.params):
+            assert np.abs(leaf).max() <= np.float32(0.01)
+
+
+@pytest.mark.parametrize('n_critic', [1, 2, 3])
+def test_updates_are_counted(players, n_critic):
+    state = make_state(players)
+    for i in range(2):
+        state, _ = steps.train_round(state, real_images(n_critic, 4, seed=i), KEY, **GAME)
+    assert (int(state.step), int(state.critic.step), int(state.generator.step)) == (2, 2 * n_critic, 2)
+
+
+def recorded_draws(players, monkeypatch, rounds=2, n_critic=3):
+    """Every array of latents and alphas that some rounds draw, in order."""
+    draws = {'normal': [], 'uniform': []}
+    for name in draws:
+        original = getattr(jax.random, name)
+
+        def record(key, shape, name=name, original=original):
+            values = original(key, shape)
+            jax.debug.callback(lambda v: draws[name].append(np.asarray(v)), values, ordered=True)
+            return values
+
+        monkeypatch.setattr(jax.random, name, record)
+    state, real = make_state(players), jnp.zeros((n_critic, 4, 4, 4, 1))
+    for _ in range(rounds):
+        state, _ = steps.train_round(state, real, KEY, gp_weight=10.0, **GAME)
+    jax.effects_barrier()
+    return draws
+
+
+def test_every_step_draws_its_own_latents_and_alphas(players, monkeypatch):
+    draws = recorded_draws(players, monkeypatch)
+    latents, alphas = np.concatenate(draws['normal']), np.concatenate(draws['uniform'])
+    assert latents.shape == (2 * (3 + 1) * 4, 3)
+    assert alphas.shape == (2 * 3 * 4, 1, 1, 1)  # one per example
+    assert len(np.unique(latents)) == latents.size  # critic steps and generator steps, all distinct
+    assert len(np.unique(alphas)) == alphas.size
+    assert alphas.min() >= 0.0
+    assert alphas.max() <= 1.0
+
+
+def test_the_generator_step_sees_the_updated_critic(players):
+    state, real = make_state(players), real_images(1, 4)
+    by_hand, _ = steps.critic_step(state, real[0], KEY, **GAME)
+    by_hand, _ = steps.generator_step(by_hand, KEY, batch_size=4, **GAME)
+    together, _ = steps.train_round(state, real, KEY, **GAME)
+    for x, y in zip(leaves(by_hand.generator.params), leaves(together.generator.params), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7)
+
+
+def test_batch_norm_statistics_never_mix_real_and_fake(players):
+    """Running means after one step: momentum twice, once with the real batch and once with the fake one."""
+    state = make_state(players, batch_norm=True)
+    real = real_images(8) + 5.0
+    after, _ = steps.critic_step(state, real, KEY, **GAME)
+    latent_key = jax.random.split(jax.random.fold_in(jax.random.fold_in(KEY, 0), 0), 3)[0]
+    latents = jax.random.normal(latent_key, (8, 3))
+    variables = {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
+    fake, _ = state.generator.apply_fn(variables, latents, train=True, mutable=['batch_stats'])
+    dense = state.critic.params['Dense_0']
+    means = [np.asarray((images.reshape(8, -1) @ dense['kernel'] + dense['bias'][None]).mean(0)) for images in (real, fake)]
+    expected = 0.99 * (0.99 * 0.0 + 0.01 * means[0]) + 0.01 * means[1]
+    np.testing.assert_allclose(after.critic.batch_stats['BatchNorm_0']['mean'], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_ema_formula(players):
+    state = make_state(players, batch_norm=True, use_ema=True)
+    assert_same(state.ema['params'], state.generator.params)
+    after, _ = steps.generator_step(state, KEY, batch_size=4, ema_decay=0.75, **GAME)
+    for part in ('params', 'batch_stats'):
+        expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, state.ema[part], getattr(after.generator, part))
+        for x, y in zip(leaves(after.ema[part]), leaves(expected), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7)
+    after, _ = steps.generator_step(state, KEY, batch_size=4, ema_decay=0.0, **GAME)
+    assert_same(after.ema['params'], after.generator.params)
+
+
+def test_rounds_in_one_call_equal_rounds_one_by_one(players):
+    """However rounds are cut into calls: the same bits, in the state and in the sums of metrics."""
+    images = jax.random.randint(jax.random.key(0), (20, 4, 4, 1), 0, 256).astype(jnp.uint8)
+    indices = jax.random.randint(jax.random.key(1), (6, 2, 4), 0, 20)
+    run = jax.jit(functools.partial(steps.train_rounds, gp_weight=10.0, **GAME))
+    start = make_state(players, use_ema=True), steps.zero_sums(10.0)
+    together = run(*start, images, indices, 6, KEY)
+    parts = start
+    for first, rounds in ((0, 1), (1, 3), (4, 2)):
+        chunk = jnp.zeros_like(indices).at[:rounds].set(indices[first : first + rounds])
+        parts = run(*parts, images, chunk, rounds, KEY)
+    assert_same(together, parts)
+    assert float(together[1]['rounds']) == 6.0
+
+
+def test_images_are_scaled_to_minus_one_and_one():
+    images = jnp.array([0, 255, 51], jnp.uint8)
+    np.testing.assert_allclose(steps.to_float(images), [-1.0, 1.0, -0.6], atol=1e-6)
+
+
+def test_training_fits_a_constant(players):
+    """300 rounds of WGAN-GP move the generator's mean from 0 to that of the data, 0.5."""
+    state = make_state(players)
+    real = jnp.full((2, 16, 4, 4, 1), 0.5)
+    run = jax.jit(functools.partial(steps.train_round, gp_weight=10.0, **GAME))
+    for _ in range(300):
+        state, metrics = run(state, real, KEY)
+    fake = state.generator.apply_fn({'params': state.generator.params}, jax.random.normal(KEY, (64, 3)), train=False)
+    np.testing.assert_allclose(np.mean(fake), 0.5, atol=0.1)
+    assert np.isfinite(float(metrics['critic_loss']))
