@@ -35,7 +35,9 @@ def files(tmp_path, monkeypatch):
         images, labels = images_of(prefix), np.arange(count, dtype=np.uint8) % 10
         header = struct.pack('>IIII', 2051, count, 28, 28)
         (directory / f'{prefix}-images-idx3-ubyte.gz').write_bytes(gzip.compress(header + images.tobytes()))
-        (directory / f'{prefix}-labels-idx1-ubyte.gz').write_bytes(gzip.compress(struct.pack('>II', 2049, count) + labels.tobytes()))
+        (directory / f'{prefix}-labels-idx1-ubyte.gz').write_bytes(
+            gzip.compress(struct.pack('>II', 2049, count) + labels.tobytes())
+        )
     infos = {p.name: (p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest()) for p in directory.iterdir()}
     assert infos.keys() == mnist_builder.FILES.keys()
     monkeypatch.setattr(mnist_builder, 'FILES', infos)

@@ -1,0 +1,71 @@
+"""Every file in configs/."""
+
+import importlib
+from pathlib import Path
+
+import jax
+import pytest
+
+from wgan_jax.config import flatten, validate
+from wgan_jax.experiment import make_experiment, num_parameters
+
+ROOT = Path(__file__).parent.parent
+NAMES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
+
+
+def load(name):
+    return importlib.import_module(f'configs.{name}')
+
+
+def test_they_are_all_here():
+    assert {'default', 'digits_gan', 'digits_wgan', 'digits_wgan_gp', 'mnist_gan', 'mnist_wgan', 'mnist_wgan_gp'} <= set(NAMES)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_it_loads_is_locked_and_makes_sense(name):
+    config = load(name).get_config()
+    validate(config, num_devices=1)
+    with pytest.raises(AttributeError, match='n_critic'):
+        config.n_critc = 1
+    with pytest.raises(AttributeError, match='norm'):
+        config.critic.nom = 'batch'
+    state = jax.eval_shape(make_experiment(config).create_state)
+    assert num_parameters(state.generator.params) > 0
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_no_value_is_somebodys_path(name):
+    for key, value in flatten(load(name).get_config()).items():
+        assert not (isinstance(value, str) and value.startswith(('/', '~'))), key
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name != 'default'])
+def test_it_says_how_to_run_it_and_what_to_expect(name):
+    doc = load(name).__doc__
+    for part in ('Source:', f'python train.py --config=configs/{name}.py', '2 cores'):
+        assert part in doc, part
+
+
+def test_every_key_is_read_somewhere():
+    code = '\n'.join(path.read_text() for path in [ROOT / 'train.py', *(ROOT / 'wgan_jax').rglob('*.py')])
+    sections = {'generator', 'critic', 'generator_optimizer', 'critic_optimizer'}  # handed on whole: arguments of one function
+    for key in flatten(load('default').get_config()):
+        section, _, leaf = key.rpartition('.')
+        wanted = f'**config.{section}' if section in sections else f'config.{key}'
+        assert wanted in code, key
+        if section in sections:
+            assert f'{leaf}: ' in code, key
+
+
+def test_hyperparameters_of_the_sources():
+    gan, wgan, gp = (load(f'mnist_{name}').get_config() for name in ('gan', 'wgan', 'wgan_gp'))
+    for config, rate, n_critic in ((gan, 1e-3, 1), (wgan, 5e-5, 5)):
+        assert (config.batch_size, config.n_critic, config.latent_dim) == (64, n_critic, 100)
+        for optimizer in (config.generator_optimizer, config.critic_optimizer):
+            assert (optimizer.name, optimizer.learning_rate, optimizer.b1, optimizer.b2) == ('amsgrad', rate, 0.9, 0.999)
+    assert (gan.loss, gan.clip_value, gan.gp_weight) == ('non_saturating', None, 0.0)
+    assert (wgan.loss, wgan.clip_value, wgan.gp_weight) == ('wasserstein', 0.01, 0.0)
+    assert (gp.loss, gp.clip_value, gp.gp_weight, gp.gp_one_sided) == ('wasserstein', None, 10.0, False)
+    assert (gp.batch_size, gp.n_critic, gp.latent_dim, gp.num_steps) == (512, 3, 128, 2360)
+    for optimizer in (gp.generator_optimizer, gp.critic_optimizer):
+        assert (optimizer.name, optimizer.learning_rate, optimizer.b1, optimizer.b2) == ('adam', 2e-4, 0.5, 0.9)

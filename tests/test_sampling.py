@@ -1,0 +1,45 @@
+import jax
+import numpy as np
+import pytest
+
+from tests.test_steps import make_state
+from wgan_jax import sampling, steps
+
+
+def test_pixels_survive_the_way_there_and_back():
+    pixels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(sampling.to_uint8(np.asarray(steps.to_float(pixels))), pixels)
+    np.testing.assert_array_equal(sampling.to_uint8(np.array([-3.0, 3.0])), [0, 255])
+
+
+@pytest.mark.parametrize(('count', 'rows', 'columns'), [(1, 1, 1), (4, 2, 2), (5, 2, 3), (64, 8, 8)])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_grid_places_every_image(count, rows, columns, channels):
+    values = np.arange(1, count + 1, dtype=np.uint8)
+    images = np.broadcast_to(values[:, None, None, None], (count, 8, 16, channels))  # enlarged 6 times
+    picture = sampling.grid(images)
+    assert picture.shape == (rows * 50 - 2, columns * 98 - 2, channels)
+    for i in range(count):
+        row, column = divmod(i, columns)
+        cell = picture[row * 50 : row * 50 + 48, column * 98 : column * 98 + 96]
+        np.testing.assert_array_equal(cell, np.full((48, 96, channels), i + 1))
+
+
+def test_large_images_are_not_enlarged():
+    assert sampling.grid(np.zeros((1, 64, 64, 3), np.uint8)).shape == (64, 64, 3)
+
+
+def test_samples_come_from_the_average_with_its_own_statistics(players):
+    state = make_state(players, batch_norm=True, use_ema=True)
+    ema = jax.tree.map(lambda leaf: leaf + 0.5, state.ema)
+    latents = jax.random.normal(jax.random.key(0), (4, 3))
+    averaged = sampling.generate(state.replace(ema=ema), latents)
+    generator = state.generator.replace(params=ema['params'], batch_stats=ema['batch_stats'])
+    np.testing.assert_array_equal(averaged, sampling.generate(state.replace(generator=generator, ema=None), latents))
+    assert np.abs(np.asarray(averaged - sampling.generate(state, latents))).max() > 1e-3
+
+
+def test_an_image_depends_on_its_own_latents_alone(players):
+    state = make_state(players, batch_norm=True)
+    latents = jax.random.normal(jax.random.key(0), (4, 3))
+    np.testing.assert_allclose(sampling.generate(state, latents)[:1], sampling.generate(state, latents[:1]), rtol=1e-6)

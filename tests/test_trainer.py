@@ -1,0 +1,219 @@
+"""Whole runs on the digits, with the smallest players."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import digits_gan, digits_wgan, digits_wgan_gp
+from wgan_jax import trainer
+from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.errors import UserError
+from wgan_jax.experiment import make_experiment
+from wgan_jax.steps import zero_sums
+
+ROOT = Path(__file__).parent.parent
+TIMING = ('seconds', 'images_per_second')
+
+
+def tiny(module=digits_wgan_gp, **changes):
+    config = module.get_config()
+    config.update(batch_size=8, n_critic=2, latent_dim=3, num_steps=12, num_samples=4, ema_decay=0.9)
+    config.update(log_every=4, sample_every=6, checkpoint_every=5)
+    for player in (config.generator, config.critic):
+        player.update(num_features=4, num_layers=1)
+    config.update(changes)
+    return config
+
+
+def lines(run_dir):
+    """The metrics without what a clock says."""
+    records = [json.loads(line) for line in (Path(run_dir) / 'metrics.jsonl').read_text().splitlines()]
+    return [{name: value for name, value in record.items() if name not in TIMING} for record in records]
+
+
+def final_state(run_dir, config):
+    template = jax.eval_shape(make_experiment(config).create_state), zero_sums(config.gp_weight)
+    checkpoints = Checkpoints(Path(run_dir) / 'checkpoints', 3)
+    step, tree = checkpoints.restore(template, lambda saved: None)
+    checkpoints.close()
+    return step, jax.tree.leaves(tree)
+
+
+def assert_same_run(one, other, config):
+    assert lines(one) == lines(other)
+    (step, leaves), (other_step, other_leaves) = final_state(one, config), final_state(other, config)
+    assert step == other_step == config.num_steps
+    for x, y in zip(leaves, other_leaves, strict=True):
+        np.testing.assert_array_equal(x, y)
+    names = sorted(path.name for path in (one / 'samples').iterdir())
+    assert names == sorted(path.name for path in (other / 'samples').iterdir())
+    for name in names:
+        assert (one / 'samples' / name).read_bytes() == (other / 'samples' / name).read_bytes()
+
+
+def test_a_run_leaves_everything_it_promises(tmp_path, capsys):
+    config = tiny(num_steps=10)
+    assert trainer.train(config, str(tmp_path / 'run')) is True
+    run = tmp_path / 'run'
+    assert json.loads((run / 'config.json').read_text()) == config.to_dict()
+    assert [line['step'] for line in lines(run)] == [4, 8, 10]
+    expected = {'step', 'critic_loss', 'generator_loss', 'wasserstein_estimate', 'gradient_penalty', *TIMING}
+    assert json.loads((run / 'metrics.jsonl').read_text().splitlines()[0]).keys() == expected
+    pictures = ['real.png', 'step_000000.png', 'step_000006.png', 'step_000010.png']
+    assert sorted(path.name for path in (run / 'samples').iterdir()) == pictures
+    with Image.open(run / 'samples' / 'real.png') as picture:
+        assert picture.size == (98, 98)  # 2 x 2 images of 8 pixels, 6 times as large, a line between
+    assert sorted(path.name for path in (run / 'checkpoints').iterdir() if path.name.isdigit()) == ['10', '5']
+    assert len(list((run / 'tensorboard').iterdir())) == 1
+    output = capsys.readouterr().out
+    assert f'Done at step 10. Last picture: {run}/samples/step_000010.png' in output
+    assert 'give a larger --config.num_steps' in output
+
+
+@pytest.mark.parametrize('module', [digits_gan, digits_wgan])
+def test_the_other_games_run(tmp_path, module):
+    trainer.train(tiny(module, num_steps=4), str(tmp_path))
+    (line,) = lines(tmp_path)
+    assert line.keys() == {'step', 'critic_loss', 'generator_loss', 'wasserstein_estimate'}
+
+
+def test_the_logged_mean_is_over_the_rounds_since_the_last_line(tmp_path):
+    trainer.train(tiny(log_every=1, num_steps=4), str(tmp_path / 'each'))
+    trainer.train(tiny(log_every=4, num_steps=4), str(tmp_path / 'mean'))
+    (mean,) = lines(tmp_path / 'mean')
+    for name in mean.keys() - {'step'}:
+        np.testing.assert_allclose(mean[name], np.mean([line[name] for line in lines(tmp_path / 'each')]), rtol=1e-5)
+
+
+def test_same_seed_same_bits_other_seed_other_bits(tmp_path):
+    for name, seed in (('a', 0), ('b', 0), ('c', 1)):
+        trainer.train(tiny(seed=seed), str(tmp_path / name))
+    assert_same_run(tmp_path / 'a', tmp_path / 'b', tiny())
+    assert lines(tmp_path / 'a') != lines(tmp_path / 'c')
+
+
+def test_stopped_in_the_middle_of_everything_and_resumed_is_never_stopped(tmp_path, monkeypatch):
+    """A stop at step 7, which is no boundary of anything; calls of other lengths on the way."""
+    trainer.train(tiny(), str(tmp_path / 'straight'))
+
+    original = trainer._Run._advance
+
+    def stop_at_seven(run, rounds):
+        rounds = min(rounds, 7 - run.step) if run.step < 7 else rounds
+        seconds = original(run, rounds)
+        if run.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return seconds
+
+    monkeypatch.setattr(trainer._Run, '_advance', stop_at_seven)
+    assert trainer.train(tiny(), str(tmp_path / 'stopped')) is False
+    assert [line['step'] for line in lines(tmp_path / 'stopped')] == [4]
+    monkeypatch.undo()
+    monkeypatch.setattr(trainer, 'rounds_per_call', lambda seconds: 1)
+    assert trainer.train(tiny(), str(tmp_path / 'stopped')) is True
+    assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
+
+
+def test_killed_and_resumed_is_never_stopped(tmp_path):
+    """kill -9 of a real process, after its first checkpoint and before its end."""
+    config = tiny(num_steps=4000, sample_every=1000, log_every=100, checkpoint_every=100)
+    flags = ['batch_size=8', 'n_critic=2', 'latent_dim=3', 'num_steps=4000', 'num_samples=4', 'ema_decay=0.9', 'log_every=100']
+    flags += ['sample_every=1000', 'checkpoint_every=100']
+    flags += [f'{player}.{name}' for player in ('generator', 'critic') for name in ('num_features=4', 'num_layers=1')]
+    command = [sys.executable, 'train.py', '--config=configs/digits_wgan_gp.py', *(f'--config.{flag}' for flag in flags)]
+    one_device = {**os.environ, 'XLA_FLAGS': ''}
+
+    def start(name):
+        arguments = [*command, f'--workdir={tmp_path / name}']
+        return subprocess.Popen(arguments, cwd=ROOT, env=one_device, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    killed = start('killed')
+    while not any((tmp_path / 'killed' / 'checkpoints' / str(step)).is_dir() for step in range(100, 4000, 100)):
+        assert killed.poll() is None, killed.stdout.read()
+        time.sleep(0.01)
+    killed.kill()
+    killed.communicate()
+    steps_before = [line['step'] for line in lines(tmp_path / 'killed')]
+    assert steps_before[-1] < 4000, 'the run was over before it could be killed'
+    for name in ('killed', 'straight'):
+        process = start(name)
+        output = process.communicate()[0]
+        assert process.returncode == 0, output
+        assert ('Continuing' in output) == (name == 'killed')
+    assert_same_run(tmp_path / 'straight', tmp_path / 'killed', config)
+
+
+def test_a_run_goes_on_when_it_is_given_more_steps(tmp_path, capsys):
+    trainer.train(tiny(num_steps=6), str(tmp_path / 'longer'))
+    trainer.train(tiny(num_steps=6), str(tmp_path / 'longer'))
+    assert 'has done its 6 steps' in capsys.readouterr().out
+    trainer.train(tiny(num_steps=12), str(tmp_path / 'longer'))
+    assert 'Continuing' in capsys.readouterr().out
+    trainer.train(tiny(num_steps=12), str(tmp_path / 'straight'))
+    longer, straight = lines(tmp_path / 'longer'), lines(tmp_path / 'straight')
+    assert [line for line in longer if line['step'] != 6] == straight  # 6 was the last step then, and is no log point
+
+
+def test_other_mathematics_is_refused_and_nothing_touched(tmp_path):
+    trainer.train(tiny(num_steps=4), str(tmp_path))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
+    with pytest.raises(UserError, match=r'n_critic: 2 -> 3'):
+        trainer.train(tiny(num_steps=8, n_critic=3), str(tmp_path))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()} == before
+
+
+def test_a_run_that_diverges_stops_and_is_not_saved(tmp_path):
+    config = tiny(num_steps=20, gp_weight=0.0, loss='wasserstein', log_every=2, checkpoint_every=2)
+    config.critic_optimizer.name = config.generator_optimizer.name = 'adam'
+    config.critic_optimizer.learning_rate = 1e30
+    with pytest.raises(UserError, match=r'Training diverged: \w+ is -?(inf|nan) after step \d+'):
+        trainer.train(config, str(tmp_path))
+    metrics = (tmp_path / 'metrics.jsonl').read_text()
+    assert 'NaN' not in metrics
+    assert 'Infinity' not in metrics
+
+
+def test_a_workdir_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match=r'--workdir=.*file/run cannot be written \(Not a directory\)'):
+        trainer.train(tiny(), str(tmp_path / 'file' / 'run'))
+
+
+def test_batch_norm_in_a_penalised_critic_is_refused_before_anything_is_written(tmp_path):
+    config = tiny()
+    config.critic.norm = 'batch'
+    with pytest.raises(UserError, match=r'use config\.critic\.norm=layer or none'):
+        trainer.train(config, str(tmp_path / 'run'))
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer.dry_run(tiny())
+    output = capsys.readouterr().out
+    # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
+    assert 'generator: 344 parameters' in output
+    assert 'critic: 265 parameters' in output
+    assert 'memory per device: state ' in output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(('step', 'expected'), [(0, 4), (3, 1), (4, 1), (5, 1), (6, 2), (8, 2), (10, 2), (12, 1)])
+def test_calls_end_where_something_is_written(step, expected):
+    """Intervals 4, 6 and 5, the end at 13."""
+    assert trainer.rounds_to_boundary(step, tiny(num_steps=13)) == expected
+
+
+def test_calls_are_cut_by_their_time():
+    assert trainer.rounds_per_call(10.0) == 1
+    assert trainer.rounds_per_call(trainer.CALL_SECONDS / 7.5) == 7
+    assert trainer.rounds_per_call(1e-9) == trainer.MAX_ROUNDS_PER_CALL
