@@ -1,4 +1,6 @@
-"""Trains a GAN, WGAN or WGAN-GP: python train.py --config=configs/digits_wgan_gp.py
+"""Trains a GAN, WGAN or WGAN-GP.
+
+    python train.py --config=configs/digits_wgan_gp.py
 
 This file only reads the flags. Everything else is in wgan_jax, where it can be imported and tested.
 """

@@ -1,11 +1,11 @@
 """WGAN with weight clipping on MNIST with the UpsampleCNN networks.
 
-Source: the PyTorch tutorials for GAN and WGAN on MNIST; c = 0.01, Adam with amsgrad 5e-5 for both players, batch 64, n_critic 5, 100
-latents. Momentum in a clipped critic is questionable (the program warns of it), and it is what the source uses.
+Source: the PyTorch tutorials for GAN and WGAN on MNIST; c = 0.01, Adam with amsgrad 5e-5 for both players, batch 64, n_critic 5,
+100 latents. Momentum in a clipped critic is questionable (the program warns of it), and it is what the source uses.
 
     python train.py --config=configs/mnist_wgan.py
 
-TIME_MW
+Measured: 1.4 s per round on 2 cores, so 8 hours in all; it has not been run to the end there. The number of steps is ours.
 """
 
 from ml_collections import ConfigDict

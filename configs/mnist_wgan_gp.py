@@ -1,11 +1,15 @@
 """WGAN-GP on MNIST with the KerasCNN networks: 902,082 parameters in the generator, 4,305,409 in the critic.
 
-Source: keras-team/keras-io, examples/generative/wgan_gp.py; Adam 2e-4 with decays 0.5 and 0.9, batch 512, n_critic 3, 128 latents, 20
-epochs of 118 rounds. Each critic step sees fresh images here; the source feeds one batch to all three.
+Source: keras-team/keras-io, examples/generative/wgan_gp.py; Adam 2e-4 with decays 0.5 and 0.9, batch 512, n_critic 3, 128 latents,
+20 epochs of 118 rounds. Each critic step sees fresh images here; the source feeds one batch to all three.
 
     python train.py --config=configs/mnist_wgan_gp.py
 
-TIME_MGP
+Measured: 17 s per round on 2 cores, so 11 hours in all. What half an hour gives, with batch 64 and half the width: digits, the
+estimate from 25.2 to 3.7 (docs/results.md):
+
+    python train.py --config=configs/mnist_wgan_gp.py --config.batch_size=64 --config.generator.num_features=32 \\
+        --config.critic.num_features=32
 """
 
 from ml_collections import ConfigDict

@@ -28,10 +28,10 @@ def convolution_on_cpu(
 ) -> jax.Array:
     """A 2-D convolution equal to lax.conv_general_dilated up to rounding, with all derivatives, for XLA on CPU.
 
-    There, a convolution with strides and many channels, or its gradient, can be 20 to 60 times slower than it need be, and
-    inside a loop (JAX issue 12868) so is every gradient of a convolution, because XLA brings only convolutions outside of
-    loops into the form that its fast kernel takes. Both are avoided: strides become patches times a matrix, and without
-    strides the gradients are written in the fast form. benchmarks/convolutions.py measures it.
+    There, a convolution with strides and many channels, or its gradient, can be 35 times slower than it need be; and inside a
+    loop, where training runs, gradients of every convolution are up to 100 times slower (JAX issue 12868), because XLA brings
+    only convolutions outside of loops into the form that its fast kernel takes. Both are avoided: strides become patches times
+    a matrix, and without strides the gradients are written in the fast form. benchmarks/convolutions.py measures it.
 
     Args:
       inputs: [B, H, W, C].
