@@ -7,33 +7,44 @@ This file only reads the flags. Everything else is in wgan_jax, where it can be 
 
 import re
 import sys
+import traceback
 from pathlib import Path
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
+
+from configs.default import get_config as get_default_config
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/; any key can be set: --config.num_steps=100.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run is kept and continued; runs/<config name> if not given.')
+_NONE_FLAG = re.compile(r'--config\.([\w.]+)=None')
 _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the resolved config, parameters and memory, and exit.')
 
 
 def parse_flags(argv: list[str]) -> list[str]:
     """Parses the command line and loads the config; what is wrong with either is told in one sentence."""
+    # ml_collections cannot read None for a key that holds a number: such flags are taken out and set afterwards.
+    unset = [match[1] for argument in argv if (match := _NONE_FLAG.fullmatch(argument))]
     try:
-        rest = flags.FLAGS(argv)
-        if _CONFIG.value is not None:
-            _CONFIG.value.keys()  # a file that could not be loaded says so at the first touch
+        rest = flags.FLAGS([argument for argument in argv if not _NONE_FLAG.fullmatch(argument)])
+        if _CONFIG.value is None:
+            sys.exit('Error: --config is missing; try --config=configs/digits_wgan_gp.py.')
+        _CONFIG.value.keys()  # a file that could not be loaded says so at the first touch
+        for name in unset:
+            _unset(_CONFIG.value, name)
     except OSError as error:
-        files = ', '.join(argument.partition('=')[2] for argument in argv if argument.startswith('--config='))
-        sys.exit(f'Error: the config file {files} cannot be loaded ({_last_line(error)}).')
+        sys.exit(f'Error: the config file cannot be loaded ({_last_line(error)}).')
     except (AttributeError, KeyError) as error:
         sys.exit(f'Error: {_unknown_key(str(error))}')
     except (flags.Error, IndexError) as error:
-        sys.exit(f'Error: {_last_line(error)}')
+        section = re.match(r'flag --config\.(\w+)=.* as a ConfigDict', str(error))
+        sys.exit(f'Error: config.{section[1]} is a section; set a key in it.' if section else f'Error: {_last_line(error)}')
+    except (SyntaxError, NameError, TypeError, ValueError, ImportError) as error:  # in the code of a config file
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = '' if isinstance(error, SyntaxError) else f' at {place.filename}, line {place.lineno}'
+        sys.exit(f'Error: the config file cannot be loaded ({type(error).__name__}{where}: {error}).')
     if len(rest) > 1:
         sys.exit(f'Error: {rest[1]!r} is not a flag; keys are set with --config.KEY=VALUE.')
-    if _CONFIG.value is None:
-        sys.exit('Error: --config is missing; try --config=configs/digits_wgan_gp.py.')
     return rest
 
 
@@ -54,7 +65,19 @@ def main(argv: list[str]) -> None:
     except UserError as error:
         sys.exit(f'Error: {error}')
     except KeyboardInterrupt:
+        print('Interrupted before training began.')
         sys.exit(130)
+
+
+def _unset(config: ConfigDict, name: str) -> None:
+    """Sets a key to None, if None is one of its values."""
+    section, _, key = name.rpartition('.')
+    default = get_default_config()
+    for part in filter(None, section.split('.')):
+        config, default = config[part], default[part]
+    if default[key] is not None:
+        sys.exit(f'Error: config.{name} cannot be None.')
+    config[key] = None
 
 
 def _unknown_key(message: str) -> str:

@@ -8,8 +8,8 @@ Source: keras-team/keras-io, examples/generative/wgan_gp.py; Adam 2e-4 with deca
 Measured: 17 s per round on 2 cores, so 11 hours in all. What half an hour gives, with batch 64 and half the width: digits, the
 estimate from 25.2 to 3.7 (docs/results.md):
 
-    python train.py --config=configs/mnist_wgan_gp.py --config.batch_size=64 --config.critic.num_features=32
-        --config.generator.num_features=32
+    python train.py --config=configs/mnist_wgan_gp.py --workdir=runs/mnist_small --config.batch_size=64
+        --config.generator.num_features=32 --config.critic.num_features=32
 """
 
 from ml_collections import ConfigDict

@@ -2,6 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wgan_jax import checkpoint
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.errors import UserError
 
@@ -39,6 +40,15 @@ def test_the_newest_comes_back_bit_by_bit(tmp_path):
     assert restored['count'] == 3
     assert restored['none'] is None
     assert restored['empty'] == {}
+
+
+def test_other_versions_draw_a_warning(tmp_path, monkeypatch, capsys):
+    saved(tmp_path)
+    restore(tmp_path)
+    assert 'Warning' not in capsys.readouterr().out
+    monkeypatch.setattr(checkpoint, '_versions', lambda: {'jax': '0.0.1'})
+    assert restore(tmp_path)[0] == 3
+    assert "and this is {'jax': '0.0.1'}: the last bits may differ" in capsys.readouterr().out
 
 
 def test_nothing_saved_is_none(tmp_path):
@@ -91,9 +101,10 @@ def test_all_broken_is_an_error_that_names_them(tmp_path):
 def test_saving_a_step_twice_is_an_error(tmp_path):
     checkpoints = Checkpoints(tmp_path, 3)
     checkpoints.save(1, tree(1), {})
-    with pytest.raises(Exception, match='1'):
+    with pytest.raises(RuntimeError, match='orbax did not save step 1'):
         checkpoints.save(1, tree(2), {})
     checkpoints.close()
+    assert restore(tmp_path)[1]['count'] == 1
 
 
 def test_a_refused_config_stops_the_search(tmp_path):

@@ -55,9 +55,10 @@ def test_dropout_acts_only_in_training():
     images = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
     variables = initialise(critic, images)
 
+    apply = jax.jit(critic.apply, static_argnames='train')
+
     def scores(seed, train):
-        apply = jax.jit(functools.partial(critic.apply, train=train))
-        return np.asarray(apply(variables, images, rngs={'dropout': jax.random.key(seed)}))
+        return np.asarray(apply(variables, images, train=train, rngs={'dropout': jax.random.key(seed)}))
 
     np.testing.assert_array_equal(scores(0, train=False), scores(1, train=False))
     np.testing.assert_array_equal(scores(0, train=True), scores(0, train=True))

@@ -133,13 +133,21 @@ def test_every_step_draws_its_own_latents_and_alphas(players, monkeypatch):
     assert alphas.max() <= 1.0
 
 
-def test_the_generator_step_sees_the_updated_critic(players):
-    state, real = make_state(players), real_images(1, 4)
-    by_hand, _ = steps.critic_step(state, real[0], KEY, **GAME)
-    by_hand, _ = steps.generator_step(by_hand, KEY, batch_size=4, **GAME)
-    together, _ = steps.train_round(state, real, KEY, **GAME)
-    for x, y in zip(leaves(by_hand.generator.params), leaves(together.generator.params), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-7)
+@pytest.mark.parametrize('n_critic', [1, 3])
+def test_a_round_is_critic_steps_on_their_own_images_then_a_generator_step(players, n_critic):
+    """The generator sees the updated critic; the critic's metrics are those of its last update."""
+    start, real = make_state(players), real_images(n_critic, 4)
+    by_hand = start
+    for batch in real:
+        by_hand, critic_metrics = steps.critic_step(by_hand, batch, KEY, gp_weight=10.0, **GAME)
+    by_hand, generator_metrics = steps.generator_step(by_hand, KEY, batch_size=4, **GAME)
+    together, metrics = steps.train_round(start, real, KEY, gp_weight=10.0, **GAME)
+    for x, y in zip(leaves(by_hand.replace(step=together.step)), leaves(together), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+    expected = {**critic_metrics, **generator_metrics}
+    assert metrics.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-4)
 
 
 def test_batch_norm_statistics_never_mix_real_and_fake(players):

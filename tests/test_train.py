@@ -24,7 +24,14 @@ def run(*arguments):
         ([CONFIG, '--config.num_steps=1e3'], 'Error: flag --config.num_steps=1e3: invalid literal for int()'),
         ([CONFIG, '--wrokdir=x'], "Error: Unknown command line flag 'wrokdir'. Did you mean: workdir ?"),
         ([CONFIG, 'hello'], "Error: 'hello' is not a flag; keys are set with --config.KEY=VALUE."),
-        (['--config=configs/nope.py'], 'Error: the config file configs/nope.py cannot be loaded'),
+        (
+            ['--config=configs/nope.py'],
+            "Error: the config file cannot be loaded ([Errno 2] No such file or directory: 'configs/nope.py').",
+        ),
+        (['--config', 'configs/nope.py'], "No such file or directory: 'configs/nope.py')."),
+        ([CONFIG, '--config.data=mnist'], 'Error: config.data is a section; set a key in it.'),
+        ([CONFIG, '--config.seed=None'], 'Error: config.seed cannot be None.'),
+        ([CONFIG, '--config.critic.nom=None'], "Error: there is no key 'nom' in the config;"),
         ([CONFIG, '--config.loss=hinge'], "Error: config.loss='hinge' is unknown"),
     ],
 )
@@ -35,11 +42,29 @@ def test_a_mistake_is_answered_in_one_sentence(arguments, message):
     assert 'Traceback' not in result.stderr
 
 
-def test_a_misspelt_key_in_a_config_file_is_answered_in_one_sentence(tmp_path):
-    source = (ROOT / 'configs' / 'digits_gan.py').read_text().replace('config.n_critic', 'config.n_critc')
-    (tmp_path / 'mine.py').write_text(source)
+def test_what_the_messages_advise_can_be_typed():
+    """None unsets a key, so any config can become another game or another network by flags."""
+    flags = ['--config.gp_weight=10', '--config.clip_value=None', '--config.critic.network=upsample_cnn']
+    flags += ['--config.critic.norm=layer', '--config.critic.num_features=4', '--config.critic.num_layers=None', '--dry_run']
+    result = run('--config=configs/digits_wgan.py', *flags)
+    assert result.returncode == 0, result.stderr
+    assert '"clip_value": null' in result.stdout
+    assert 'critic: ' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (('config.n_critic', 'config.n_critc'), "Error: there is no key 'n_critc' in the config; did you mean 'n_critic'?"),
+        (('config.n_critic = 1', 'config.n_critic = 1 1'), 'Error: the config file cannot be loaded (SyntaxError'),
+        (('config.n_critic = 1', 'config.n_critic = one'), "mine.py, line 22: name 'one' is not defined)."),
+        (('config.n_critic = 1', "config.n_critic = 'one'"), "Could not override field 'n_critic'"),
+    ],
+)
+def test_a_mistake_in_a_config_file_is_answered_in_one_sentence(tmp_path, change, message):
+    (tmp_path / 'mine.py').write_text((ROOT / 'configs' / 'digits_gan.py').read_text().replace(*change))
     result = run(f'--config={tmp_path / "mine.py"}')
-    assert "Error: there is no key 'n_critc' in the config; did you mean 'n_critic'?" in result.stderr
+    assert message in result.stderr
     assert 'Traceback' not in result.stderr
 
 

@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 from wgan_jax.errors import UserError
 
 Arrays = dict[str, np.ndarray]
-_PACKAGES = ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+_PACKAGES = ('jax', 'flax', 'optax', 'numpy')  # what decides the bits
 
 
 class Checkpoints:
@@ -43,10 +43,10 @@ class Checkpoints:
             'step': step,
             'config': config,
             'crc32': {name: _crc32(array) for name, array in arrays.items()},
-            'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
+            'versions': _versions(),
         }
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
-        if not self._manager.save(step, args=args, force=True):
+        if not self._manager.save(step, args=args):
             raise RuntimeError(f'orbax did not save step {step} in {self._directory}')
 
     def restore(self, template: Any, check_config: Callable[[dict[str, Any]], None]) -> tuple[int, Any] | None:
@@ -80,15 +80,21 @@ class Checkpoints:
                 continue
             for broken, error in failures:
                 self._set_aside(broken, error)
+            if meta['versions'] != _versions():
+                print(f'Warning: the checkpoint is by {meta["versions"]}, and this is {_versions()}: the last bits may differ.')
             return step, tree
         if failures:
             reasons = '; '.join(f'step {step}: {_first_line(error)}' for step, error in failures)
             raise UserError(f'No checkpoint in {self._directory} can be read ({reasons}); give another --workdir to start anew.')
         return None
 
-    def close(self) -> None:
-        """Waits until everything is written."""
+    def wait(self) -> None:
+        """Returns when everything is on the disk."""
         self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits until everything is on the disk, and ends."""
+        self.wait()
         self._manager.close()
 
     def _restore_arrays(self, step: int, template: Any, crc32: dict[str, int]) -> Any:
@@ -105,6 +111,10 @@ class Checkpoints:
         (self._directory / str(step)).rename(target)
         self._manager.reload()
         print(f'Checkpoint {step} cannot be read ({_first_line(error)}): moved to {target}.')
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def _named_leaves(tree: Any) -> dict[str, Any]:

@@ -23,11 +23,9 @@ def replicate(tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [local devices, K, n_critic, B / devices]
-    """Cuts the last axis, the global batch, into one part per device and keeps this process's parts."""
-    parts = np.stack(np.split(indices, jax.device_count(), axis=-1))
-    first = jax.process_index() * jax.local_device_count()
-    return parts[first : first + jax.local_device_count()]
+def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [devices, K, n_critic, B / devices]
+    """Cuts the last axis, the global batch, into one part per device."""
+    return np.stack(np.split(indices, jax.device_count(), axis=-1))
 
 
 def map_rounds(train_rounds: Callable[..., Any], **settings: Any) -> Callable[..., Any]:

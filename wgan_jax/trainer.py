@@ -1,6 +1,6 @@
 """The training program: restore, run rounds, log, sample, save, stop."""
 
-import math
+import fcntl
 import signal
 import threading
 import time
@@ -44,24 +44,26 @@ def train(config: ConfigDict, workdir: str) -> bool:
       UserError: the config, the data or the directory does not allow it, or training has diverged.
     """
     experiment = _prepare(config)
+    images = SOURCES[config.data.name].load(config.data.dir, config.data.manual_dir)
     run_dir = Path(workdir).expanduser()
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         checkpoints = Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep)
     except OSError as error:
-        raise UserError(f'--workdir={workdir} cannot be written ({error.strerror}); choose another directory.') from error
-    with closing(checkpoints):
+        raise UserError(f'--workdir={workdir} cannot be a directory of this run ({error.strerror}); choose another.') from error
+    with _only_run(run_dir), closing(checkpoints):
         step, carry = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight))
         restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, config, workdir))
         if restored is not None:
             step, carry = restored
             if step >= config.num_steps:
-                print(f'{run_dir} has done its {step} steps; to train on, give a larger --config.num_steps.')
+                print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
                 return True
             print(f'Continuing {run_dir} at step {step}.')
-        images = SOURCES[config.data.name].load(config.data.dir, config.data.manual_dir)
-        with closing(writers.RunWriter(run_dir, config.to_dict(), step)) as writer:
+        at_log_point = step % config.log_every == 0
+        with closing(writers.RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)) as writer:
             run = _Run(config, experiment, images, writer, checkpoints, step, carry)
+            del carry  # on several devices it is a copy that the run does not need
             complete = run.until_done_or_stopped()
     print(f'{"Done" if complete else "Stopped"} at step {run.step}. Last picture: {writer.last_picture}')
     print('To train on, give a larger --config.num_steps.' if complete else 'The same command continues from here.')
@@ -117,8 +119,9 @@ class _Run:
                 if self.step % config.checkpoint_every == 0:
                     self._save()
                     saved_step = self.step
-        if saved_step != self.step:
-            self._save()
+            if saved_step != self.step:
+                self._save()
+            self._checkpoints.wait()
         return self.step == config.num_steps
 
     def _arguments(self, rounds: int) -> tuple:
@@ -139,36 +142,37 @@ class _Run:
 
     def _log(self, rounds: int) -> float:
         """Writes the means since the last log point and returns the estimate; `rounds` were done by this process."""
-        means = self._means()
+        self._check_finite()
+        sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
+        count = sums.pop('rounds')
+        means = {name: value / count for name, value in sums.items()}
         self._writer.metrics(self.step, means, rounds * self._config.n_critic * self._config.batch_size)
         if self.step % self._config.log_every == 0:  # a last line between log points must not change the next one
             self._sums = parallel.replicate(steps.zero_sums(self._config.gp_weight))
         return means['wasserstein_estimate']
 
     def _sample(self) -> None:
+        self._check_finite()
         images = self._generate(self._state, self._latents)
         self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
 
     def _save(self) -> None:
-        self._means()  # a run that has diverged is not saved over one that has not
+        self._check_finite()
         self._writer.sync()
         self._checkpoints.save(self.step, (self._state, self._sums), self._config.to_dict())
 
-    def _means(self) -> dict[str, float]:
-        """The metrics' means per round since the last log point; {} right after one.
+    def _check_finite(self) -> None:
+        """Stops a run that has diverged before anything of it is written.
 
-        Raises:
-          UserError: one of them is not finite.
+        The metrics alone do not tell: the generator's update comes after them.
         """
-        sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
-        rounds = sums.pop('rounds')
-        for name, value in sums.items():
-            if not math.isfinite(value):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get((self._state, self._sums))):
+            if not np.isfinite(leaf).all():
+                name = jax.tree_util.keystr(path[1:], simple=True, separator='.')
                 raise UserError(
-                    f'Training diverged: {name} is {value} after step {self.step}. Nothing of it was saved; try a smaller learning '
-                    'rate or another config.seed, with another --workdir.'
+                    f'Training diverged: {name} is no longer finite after step {self.step}, of which nothing was saved; try a '
+                    'smaller learning rate or another config.seed, with another --workdir.'
                 )
-        return {name: value / rounds for name, value in sums.items()} if rounds else {}
 
 
 def dry_run(config: ConfigDict) -> None:
@@ -210,6 +214,17 @@ def _prepare(config: ConfigDict) -> Experiment:
 
 def _compile(experiment: Experiment, arguments: tuple) -> Any:
     return parallel.map_rounds(steps.train_rounds, **experiment.round_settings).lower(*arguments).compile()
+
+
+@contextmanager
+def _only_run(run_dir: Path) -> Iterator[None]:
+    """Holds the directory for this process; the system lets go of it however the process ends."""
+    with (run_dir / '.lock').open('a') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f'Another process is training in {run_dir}; wait for it, or give another --workdir.') from None
+        yield
 
 
 @contextmanager

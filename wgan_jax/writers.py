@@ -14,19 +14,21 @@ from tqdm import tqdm
 class RunWriter:
     """Writes the record of a run, as if it had never been stopped."""
 
-    def __init__(self, run_dir: Path, config: dict[str, Any], step: int) -> None:
+    def __init__(self, run_dir: Path, config: dict[str, Any], step: int, *, keep_last: bool = True) -> None:
         """Goes on after `step`: whatever an earlier process wrote of later steps is dropped, for it comes again.
 
         Args:
           run_dir: an existing directory.
           config: the resolved config.
           step: rounds done.
+          keep_last: whether a line of `step` itself stays; not when a run that ended between log points goes on, for the next
+            line holds those rounds too.
         """
         from tensorboardX import SummaryWriter  # slow to import, and only training needs it
 
         self._run_dir = run_dir
         _replace(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
-        lines = _lines_until(run_dir / 'metrics.jsonl', step)
+        lines = _lines_until(run_dir / 'metrics.jsonl', step if keep_last else step - 1)
         _replace(run_dir / 'metrics.jsonl', ''.join(line + '\n' for line in lines).encode())
         for path in (run_dir / 'samples').glob('step_*.png'):
             if int(path.stem.removeprefix('step_')) > step:
@@ -35,7 +37,7 @@ class RunWriter:
         self._tensorboard = SummaryWriter(str(run_dir / 'tensorboard'), purge_step=step + 1 if step else 0)
         self._seconds_before = json.loads(lines[-1])['seconds'] if lines else 0.0
         self._began = self._last_time = time.perf_counter()
-        self.last_picture: Path | None = None
+        self.last_picture = max((run_dir / 'samples').glob('step_*.png'), default=None)
 
     def start_clock(self) -> None:
         """Begins to count the seconds of training: call it when everything is compiled."""

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from wgan_jax.data.cache import cached
-from wgan_jax.errors import UserError
 
 IMAGES = np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1)
 
@@ -44,7 +43,24 @@ def test_a_file_cut_short_is_built_anew(tmp_path):
     np.testing.assert_array_equal(cached(path, IMAGES.shape, lambda: IMAGES), IMAGES)
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_where_nothing_can_be_written_the_images_stay_in_memory(tmp_path, capsys):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match=r'file/sub cannot be written .*; choose another with --config\.data\.dir=DIR'):
-        cached(tmp_path / 'file' / 'sub' / 'set.npy', IMAGES.shape, lambda: IMAGES)
+    images = cached(tmp_path / 'file' / 'sub' / 'set.npy', IMAGES.shape, lambda: IMAGES)
+    np.testing.assert_array_equal(images, IMAGES)
+    assert 'cannot be written (Not a directory); the data set stays in memory' in capsys.readouterr().out
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
+    def full(*args, **kwargs):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(np, 'save', full)
+    np.testing.assert_array_equal(cached(tmp_path / 'set.npy', IMAGES.shape, lambda: IMAGES), IMAGES)
+    assert list(tmp_path.iterdir()) == []
+    assert 'No space left on device' in capsys.readouterr().out
+
+
+def test_another_shape_than_promised_is_a_bug(tmp_path):
+    with pytest.raises(ValueError, match='should hold'):
+        cached(tmp_path / 'set.npy', (3, 5, 5, 1), lambda: IMAGES)
+    assert list(tmp_path.iterdir()) == []

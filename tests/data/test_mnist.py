@@ -139,8 +139,11 @@ def test_no_network_is_told(files, tmp_path, monkeypatch):
 
 def test_a_manual_directory_without_a_file_is_told(files, tmp_path):
     (files / 'train-images-idx3-ubyte.gz').unlink()
-    message = fails_and_leaves_nothing(tmp_path / 'sets', str(files))
-    assert f'config.data.manual_dir={files} has no train-images-idx3-ubyte.gz.' in message
+    with pytest.raises(
+        UserError, match=f'config.data.manual_dir={files} has no train-images-idx3-ubyte.gz: put the original files'
+    ):
+        mnist.load(str(tmp_path / 'sets'), str(files))
+    assert not (tmp_path / 'sets').exists()
 
 
 def test_a_data_directory_that_cannot_be_written_is_told(files, tmp_path):
@@ -190,7 +193,7 @@ def test_a_prepared_set_that_is_cut_short_is_an_error(files, tmp_path):
     official(tmp_path, files, 'tfrecord')
     path = tmp_path / 'mnist' / '3.0.1' / 'mnist-train.tfrecord-00000-of-00001'
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ValueError, match='cut short'):
+    with pytest.raises(UserError, match=r'mnist/3\.0\.1 is damaged \(mnist-train.* is cut short\): delete that directory'):
         prepared.read_images(prepared.find(tmp_path, 'mnist'), 'train')
 
 

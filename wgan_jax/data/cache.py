@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.errors import UserError
-
 
 def cached(path: Path, shape: tuple[int, ...], build: Callable[[], np.ndarray]) -> np.ndarray:
     """The images at `path`, built and written there first if they are not there yet.
 
-    The file appears under its name only when it is complete. A file that is not a whole array of this shape is built anew.
+    The file appears under its name only when it is complete. A file that is not a whole array of this shape is built anew. Where
+    nothing can be written (a shared data directory, a full disk) the images stay in memory, and a printed line says so.
 
     Args:
       path: an .npy file; its name holds all that decides its content.
@@ -21,17 +20,19 @@ def cached(path: Path, shape: tuple[int, ...], build: Callable[[], np.ndarray]) 
       build: makes the array.
 
     Returns:
-      A read-only memory map, uint8.
-
-    Raises:
-      UserError: the directory cannot be written.
+      uint8, a read-only memory map if it could be written.
     """
     images = _open(path, shape)
     if images is None:
-        _write(path, build())
+        built = build()
+        if built.shape != shape or built.dtype != np.uint8:
+            raise ValueError(f'{path} should hold uint8 {shape}, not {built.dtype} {built.shape}')
+        try:
+            _write(path, built)
+        except OSError as error:
+            print(f'Warning: {path} cannot be written ({error.strerror}); the data set stays in memory, for this run only.')
+            return built
         images = _open(path, shape)
-        if images is None:
-            raise RuntimeError(f'{path} was built with another shape than {shape}')
     return images
 
 
@@ -44,13 +45,8 @@ def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _write(path: Path, images: np.ndarray) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix='unfinished_')
-    except OSError as error:
-        raise UserError(
-            f'The data directory {path.parent} cannot be written ({error.strerror}); choose another with --config.data.dir=DIR.'
-        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix='unfinished_')
     try:
         with os.fdopen(descriptor, 'wb') as file:
             np.save(file, images, allow_pickle=False)

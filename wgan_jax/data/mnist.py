@@ -1,5 +1,7 @@
 """MNIST through TFDS: 60,000 training images of 28x28 pixels."""
 
+import contextlib
+import io
 import os
 import shutil
 import sys
@@ -60,7 +62,10 @@ def _prepare(root: Path, manual_dir: str | None) -> object:
         remedy = f'Put the four original files ({files}) into {manual_dir}, unchanged and still compressed.'
         missing = [name for name in mnist_builder.FILES if not Path(manual_dir).expanduser().joinpath(name).is_file()]
         if missing:
-            raise UserError(f'config.data.manual_dir={manual_dir} has no {", ".join(missing)}. {remedy}')
+            raise UserError(
+                f'config.data.manual_dir={manual_dir} has no {", ".join(missing)}: put the original files there, still compressed.'
+            )
+    print(f'Preparing MNIST in {root}, this once.')
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
 
@@ -73,7 +78,8 @@ def _prepare(root: Path, manual_dir: str | None) -> object:
             requests.head(mnist_builder.URL + next(iter(mnist_builder.FILES)), timeout=30).close()
         builder = mnist_builder.MnistIdx(data_dir=root, file_format='array_record')
         config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-        builder.download_and_prepare(download_dir=downloads, download_config=config)
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces sets of unknown size
+            builder.download_and_prepare(download_dir=downloads, download_config=config)
         return builder
     except tfds.download.download_manager.NonMatchingChecksumError as error:
         name = next(name for name in mnist_builder.FILES if name in str(error))

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from absl import logging
+
+from wgan_jax.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -27,8 +30,17 @@ def read_images(builder: 'tfds.core.DatasetBuilder', split: str) -> np.ndarray:
     """Every image of a split, uint8 [N, H, W, C], in the order of the files.
 
     Raises:
-      ValueError: the files hold another number of images than the data set says it has.
+      UserError: the files are not all that the data set says it has.
     """
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # TFDS recommends OpenCV, once per process
+    try:
+        return _read_images(builder, split)
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _read_images(builder: 'tfds.core.DatasetBuilder', split: str) -> np.ndarray:
     expected = builder.info.splits[split].num_examples
     images = None
     count = 0
@@ -38,7 +50,7 @@ def read_images(builder: 'tfds.core.DatasetBuilder', split: str) -> np.ndarray:
         if count <= expected:
             images[count - 1] = image
     if count != expected:
-        raise ValueError(f'{builder.data_path} should hold {expected} images in {split}, and holds {count}')
+        raise UserError(_damaged(builder.data_path, f'holds {count} of {expected} images'))
     return images
 
 
@@ -62,5 +74,11 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
             (length,) = struct.unpack('<Q', header[:8])
             record = file.read(length)
             if len(header) < 12 or len(record) < length or len(file.read(4)) < 4:
-                raise ValueError(f'{path} is cut short')
+                raise UserError(_damaged(path.parent, f'{path.name} is cut short'))
             yield record
+
+
+def _damaged(directory: object, what: str) -> str:
+    return (
+        f'The data set prepared in {directory} is damaged ({what}): delete that directory, or choose another --config.data.dir=DIR.'
+    )
