@@ -196,6 +196,11 @@ def zero_sums(gp_weight: float) -> Metrics:
     return {name: jnp.zeros((), jnp.float32) for name in names}
 
 
+def all_finite(tree: Any) -> jax.Array:
+    """Whether no number of the tree is infinite or NaN, a boolean scalar."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
 def to_float(images: jax.Array) -> jax.Array:
     """uint8 images to float32 in [-1, 1]."""
     return images.astype(jnp.float32) / 127.5 - 1.0

@@ -91,6 +91,7 @@ class _Run:
         self._key = parallel.replicate(experiment.train_key)
         self._latents = parallel.replicate(experiment.sample_latents())
         self._generate = parallel.compiled(sampling.generate)
+        self._all_finite = parallel.compiled(steps.all_finite)
         began = time.perf_counter()
         self._train_rounds = _compile(experiment, self._arguments(1))
         seconds, device = time.perf_counter() - began, jax.devices()[0].device_kind
@@ -166,13 +167,17 @@ class _Run:
 
         The metrics alone do not tell: the generator's update comes after them.
         """
-        for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get((self._state, self._sums))):
-            if not np.isfinite(leaf).all():
-                name = jax.tree_util.keystr(path[1:], simple=True, separator='.')
-                raise UserError(
-                    f'Training diverged: {name} is no longer finite after step {self.step}, of which nothing was saved; try a '
-                    'smaller learning rate or another config.seed, with another --workdir.'
-                )
+        carry = self._state, self._sums
+        if self._all_finite(carry):  # one truth value leaves the device, not the state
+            return
+        leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(carry))
+        name = next(
+            jax.tree_util.keystr(path[1:], simple=True, separator='.') for path, leaf in leaves if not np.isfinite(leaf).all()
+        )
+        raise UserError(
+            f'Training diverged: {name} is no longer finite after step {self.step}, of which nothing was saved; try a '
+            'smaller learning rate or another config.seed, with another --workdir.'
+        )
 
 
 def dry_run(config: ConfigDict) -> None:
