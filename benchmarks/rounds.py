@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from wgan_jax import parallel, steps
-from wgan_jax.data import SOURCES
+from wgan_jax.data import source_of
 from wgan_jax.data.plan import index_plan
 from wgan_jax.experiment import make_experiment
 
@@ -31,7 +31,7 @@ def measure(name: str, rounds: int, batch_size: int | None) -> tuple[float, floa
     if batch_size:
         config.batch_size = batch_size
     experiment = make_experiment(config)
-    shape = (NUM_IMAGES, *SOURCES[config.data.name].IMAGE_SHAPE)
+    shape = (NUM_IMAGES, *source_of(config.data).image_shape)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     state, sums, images, key = parallel.replicate(
         (experiment.create_state(), steps.zero_sums(config.gp_weight), images, experiment.train_key)

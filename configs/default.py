@@ -11,6 +11,10 @@ def get_config() -> ConfigDict:
     config.num_steps = 10_000  # rounds: n_critic critic updates and one generator update each
     config.batch_size = 64  # images per critic update over all devices; must be a multiple of their number
     config.n_critic = 5  # critic updates per generator update
+    config.boost = ConfigDict()  # rounds with more critic updates, as in the WGAN authors' code
+    config.boost.n_critic = config_dict.placeholder(int)  # critic updates of a boosted round (theirs: 100); None: no boost
+    config.boost.until = 25  # rounds before this one are boosted
+    config.boost.every = 500  # and so is each round whose number is a multiple of this; 0: none
     config.latent_dim = 100  # size of the generator's input, drawn from N(0, 1)
 
     # The game. GAN, WGAN and WGAN-GP differ in these keys only.
@@ -19,9 +23,7 @@ def get_config() -> ConfigDict:
     config.clip_batch_norm = True  # clip the critic's batch norm too, as the WGAN authors do
     config.gp_weight = 10.0  # WGAN-GP: weight of the gradient penalty; 0: none
     config.gp_one_sided = False  # penalise slopes above 1 only (WGAN-LP)
-    config.ema_decay = config_dict.placeholder(
-        float
-    )  # average the generator with this decay per round and sample from it; None: not
+    config.ema_decay = config_dict.placeholder(float)  # sample from an average of the generator, with this decay; None: not
 
     # The players and their optimizers.
     config.generator = _network()
@@ -29,10 +31,7 @@ def get_config() -> ConfigDict:
     config.generator_optimizer = _optimizer()
     config.critic_optimizer = _optimizer()
 
-    config.data = ConfigDict()
-    config.data.name = 'digits'  # digits or mnist
-    config.data.dir = config_dict.placeholder(str)  # where data sets live; None: where TFDS keeps them
-    config.data.manual_dir = config_dict.placeholder(str)  # where files fetched by hand are; None: download
+    config.data = _data()
 
     # What a run writes, and how often, in rounds. The last round is logged, sampled and saved in any case.
     config.log_every = 100  # a line of metrics.jsonl: means over the rounds since the line before
@@ -44,12 +43,31 @@ def get_config() -> ConfigDict:
     return config.lock()
 
 
+def _data() -> ConfigDict:
+    data = ConfigDict()
+    data.name = 'digits'  # celeba, digits, folder, lsun_bedroom or mnist; a key below that is None keeps the data set's own value
+    data.dir = config_dict.placeholder(str)  # where data sets live; None: where TFDS keeps them
+    data.manual_dir = config_dict.placeholder(str)  # where files fetched by hand are; None: download
+    data.folder = config_dict.placeholder(str)  # your images, a directory or a zip archive; folder
+    data.split = config_dict.placeholder(str)  # None: train
+    data.fraction = 1.0  # share of the images to train on
+    data.image_size = config_dict.placeholder(int)  # height and width after resizing; celeba, folder and lsun_bedroom
+    data.crop = config_dict.placeholder(int)  # side of the centre square that is resized; celeba
+    data.channels = config_dict.placeholder(int)  # 3 colour, 1 grey; folder
+    data.holdout = config_dict.placeholder(float)  # share of the images kept out of training; folder
+    data.strict = config_dict.placeholder(bool)  # a file that cannot be used is an error; celeba, folder and lsun_bedroom
+    data.placement = 'auto'  # device, host (gathered ahead of each call), or auto: device if half its memory holds the images
+    return data
+
+
 def _network() -> ConfigDict:
     network = ConfigDict()
-    network.network = 'mlp'  # keras_cnn, mlp or upsample_cnn; a key below that is None keeps the network's own value
+    network.network = 'mlp'  # dcgan, keras_cnn, mlp, resnet or upsample_cnn; a key below that is None keeps the network's value
     network.num_features = config_dict.placeholder(int)  # width: filters or units of the base layer
     network.num_layers = config_dict.placeholder(int)  # hidden layers; mlp
-    network.norm = config_dict.placeholder(str)  # batch, layer or none; mlp and upsample_cnn
+    network.num_extra_layers = config_dict.placeholder(int)  # 3x3 convolutions at half the image's size; dcgan
+    network.constant_width = config_dict.placeholder(bool)  # the same number of filters in every hidden layer; dcgan
+    network.norm = config_dict.placeholder(str)  # batch, layer or none; all but keras_cnn
     return network
 
 

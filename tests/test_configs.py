@@ -10,6 +10,7 @@ import jax
 import pytest
 
 from wgan_jax.config import flatten, validate
+from wgan_jax.data import SOURCES
 from wgan_jax.experiment import make_experiment, num_parameters
 from wgan_jax.models import NETWORKS
 from wgan_jax.optimizers import make_optimizer
@@ -23,7 +24,10 @@ def load(name):
 
 
 def test_they_are_all_here():
-    assert {'default', 'digits_gan', 'digits_wgan', 'digits_wgan_gp', 'mnist_gan', 'mnist_wgan', 'mnist_wgan_gp'} <= set(NAMES)
+    games = {f'{data}_{game}' for data in ('celeba', 'digits', 'mnist') for game in ('gan', 'wgan', 'wgan_gp')}
+    variants = {f'celeba_{game}_{network}' for game in ('gan', 'wgan') for network in ('mlp', 'nobn')}
+    others = {'celeba_wgan_authors', 'celeba_wgan_gp_resnet', 'celeba_wgan_lp', 'folder_wgan_gp', 'lsun_bedroom_wgan'}
+    assert set(NAMES) == {'default'} | games | variants | others
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -59,7 +63,12 @@ def test_every_key_is_read_somewhere():
     handed_on = {ast.unparse(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg is None}
     optimizer = set(inspect.signature(make_optimizer).parameters)
     network = {'network'} | {field.name for pair in NETWORKS.values() for cls in pair for field in dataclasses.fields(cls)}
+    data = {'name', 'fraction', 'placement'} | {
+        option for build in SOURCES.values() for option in inspect.signature(build).parameters
+    }
     sections = {'generator': network, 'critic': network, 'generator_optimizer': optimizer, 'critic_optimizer': optimizer}
+    sections['data'] = data
+    handed_on |= {ast.unparse(argument) for node in nodes if isinstance(node, ast.Call) for argument in node.args}
     for key in flatten(load('default').get_config()):
         section, _, leaf = key.rpartition('.')
         if section in sections:
@@ -81,3 +90,39 @@ def test_hyperparameters_of_the_sources():
     assert (gp.batch_size, gp.n_critic, gp.latent_dim, gp.num_steps) == (512, 3, 128, 2360)
     for optimizer in (gp.generator_optimizer, gp.critic_optimizer):
         assert (optimizer.name, optimizer.learning_rate, optimizer.b1, optimizer.b2) == ('adam', 2e-4, 0.5, 0.9)
+
+
+def test_hyperparameters_of_the_papers_on_celeba():
+    gan, wgan, gp, lp = (load(f'celeba_{name}').get_config() for name in ('gan', 'wgan', 'wgan_gp', 'wgan_lp'))
+    for config, n_critic in ((gan, 1), (wgan, 5), (gp, 5), (lp, 5)):
+        assert (config.batch_size, config.n_critic, config.latent_dim) == (64, n_critic, 100)
+        assert (config.generator.network, config.critic.network) == ('dcgan', 'dcgan')
+        assert (config.data.name, config.data.image_size, config.data.crop) == ('celeba', 64, 140)
+        assert config.boost.n_critic is None
+    assert (gan.loss, gan.clip_value, gan.gp_weight) == ('non_saturating', None, 0.0)
+    assert (wgan.loss, wgan.clip_value, wgan.clip_batch_norm, wgan.gp_weight) == ('wasserstein', 0.01, True, 0.0)
+    assert (gp.loss, gp.clip_value, gp.gp_weight, gp.gp_one_sided) == ('wasserstein', None, 10.0, False)
+    assert (lp.gp_weight, lp.gp_one_sided) == (10.0, True)
+    for config, expected in ((gan, ('adam', 2e-4, 0.5, 0.999)), (gp, ('adam', 1e-4, 0.0, 0.9))):
+        for optimizer in (config.generator_optimizer, config.critic_optimizer):
+            assert (optimizer.name, optimizer.learning_rate, optimizer.b1, optimizer.b2) == expected
+    for optimizer in (wgan.generator_optimizer, wgan.critic_optimizer):
+        assert (optimizer.name, optimizer.learning_rate) == ('rmsprop', 5e-5)
+
+
+def differences(name, base):
+    before, after = flatten(load(base).get_config()), flatten(load(name).get_config())
+    return {key: value for key, value in after.items() if before[key] != value}
+
+
+def test_variants_differ_in_what_their_papers_change():
+    assert differences('celeba_wgan_lp', 'celeba_wgan_gp') == {'gp_one_sided': True}
+    boost = {'boost.n_critic': 100}  # until 25 and every 500 are the defaults
+    assert differences('celeba_wgan_authors', 'celeba_wgan') == boost
+    assert differences('lsun_bedroom_wgan', 'celeba_wgan') == {'data.name': 'lsun_bedroom', 'data.crop': None}
+    for game in ('celeba_gan', 'celeba_wgan'):
+        assert differences(f'{game}_nobn', game) == {'generator.norm': 'none', 'generator.constant_width': True}
+        mlp = {'generator.network': 'mlp', 'generator.num_layers': 4, 'generator.num_features': 512, 'generator.norm': 'none'}
+        assert differences(f'{game}_mlp', game) == mlp
+    resnet = {'latent_dim': 128, 'generator.network': 'resnet', 'critic.network': 'resnet', 'critic.norm': 'layer'}
+    assert differences('celeba_wgan_gp_resnet', 'celeba_wgan_gp') == resnet

@@ -1,4 +1,5 @@
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,11 @@ def initialise(network, inputs):
     return jax.jit(functools.partial(network.init, train=False))(jax.random.key(0), inputs)
 
 
+def count(player, inputs, shape, name, **options):
+    variables = jax.eval_shape(lambda: initialise(make_network(player, shape, name, **options), inputs))
+    return num_parameters(variables['params']), num_parameters(variables.get('batch_stats', {}))
+
+
 @pytest.mark.parametrize(
     ('name', 'latent_dim', 'generator', 'generator_stats', 'critic', 'critic_stats'),
     [
@@ -22,12 +28,106 @@ def initialise(network, inputs):
     ],
 )
 def test_parameters_of_the_mnist_networks(name, latent_dim, generator, generator_stats, critic, critic_stats):
-    def count(player, inputs):
-        variables = jax.eval_shape(lambda: initialise(make_network(player, (28, 28, 1), name), inputs))
-        return num_parameters(variables['params']), num_parameters(variables.get('batch_stats', {}))
+    shape = (28, 28, 1)
+    assert count('generator', jnp.zeros((1, latent_dim)), shape, name) == (generator, generator_stats)
+    assert count('critic', jnp.zeros((1, *shape)), shape, name) == (critic, critic_stats)
 
-    assert count('generator', jnp.zeros((1, latent_dim))) == (generator, generator_stats)
-    assert count('critic', jnp.zeros((1, 28, 28, 1))) == (critic, critic_stats)
+
+@pytest.mark.parametrize('side', [32, 64, 128])
+def test_parameters_of_dcgan(side):
+    """Only convolutions of 4x4 and a scale and a shift per normalised filter."""
+    widths = {32: [64, 128, 256], 64: [64, 128, 256, 512], 128: [64, 128, 256, 512, 1024]}[side]
+    steps = sum(16 * narrow * wide for narrow, wide in itertools.pairwise(widths))
+    critic = 16 * 3 * 64 + steps + 2 * sum(widths[1:]) + 16 * widths[-1]
+    generator = 16 * 100 * widths[-1] + steps + 2 * sum(widths) + 16 * 64 * 3
+    assert side != 64 or (critic, generator) == (2_765_568, 3_576_704)  # PyTorch's own count of the authors' networks
+    shape = (side, side, 3)
+    assert count('critic', jnp.zeros((1, *shape)), shape, 'dcgan') == (critic, 2 * sum(widths[1:]))
+    assert count('generator', jnp.zeros((1, 100)), shape, 'dcgan') == (generator, 2 * sum(widths))
+
+
+def test_options_of_dcgan_change_its_parameters():
+    shape = (32, 32, 1)
+    images, latents = jnp.zeros((1, *shape)), jnp.zeros((1, 7))
+    options = {'num_features': 4, 'constant_width': True}
+    critic = 16 * 4 + 2 * (16 * 4 * 4) + 16 * 4
+    assert count('critic', images, shape, 'dcgan', norm='none', **options) == (critic, 0)
+    assert count('critic', images, shape, 'dcgan', norm='layer', **options) == (critic + 2 * 8, 0)
+    assert count('critic', images, shape, 'dcgan', norm='none', num_extra_layers=2, **options) == (critic + 2 * 9 * 16, 0)
+    generator = 16 * 7 * 4 + 2 * (16 * 4 * 4) + 16 * 4
+    assert count('generator', latents, shape, 'dcgan', norm='none', **options) == (generator, 0)
+    extra = 2 * (9 * 16 + 8)
+    assert count('generator', latents, shape, 'dcgan', num_extra_layers=2, **options) == (generator + 24 + extra, 40)
+
+
+@pytest.mark.parametrize('side', [32, 64, 128])
+def test_parameters_of_resnet(side):
+    """Each block: two convolutions of 3x3, the second with bias, a shortcut of 1x1 with bias, and two norms."""
+    widths = {32: [64, 128, 256, 512], 64: [64, 128, 256, 512, 512], 128: [64, 128, 256, 512, 512, 512]}[side]
+    critic = 9 * 3 * 64 + 64
+    generator = 128 * 16 * 512 + 16 * 512
+    stats = 2 * 64
+    for narrow, wide in itertools.pairwise(widths):
+        common = 9 * narrow * wide + narrow * wide
+        critic += common + 9 * narrow * narrow + 2 * wide + 2 * (narrow + narrow)
+        generator += common + 9 * narrow * narrow + 2 * narrow + 2 * (wide + narrow)
+        stats += 2 * (wide + narrow)
+    critic += 16 * 512 + 1
+    generator += 2 * 64 + 9 * 64 * 3 + 3
+    assert side != 64 or (critic, generator) == (7_491_841, 8_540_483)
+    shape = (side, side, 3)
+    assert count('critic', jnp.zeros((1, *shape)), shape, 'resnet') == (critic, 0)
+    assert count('generator', jnp.zeros((1, 128)), shape, 'resnet') == (generator, stats)
+
+
+@pytest.mark.parametrize('name', ['dcgan', 'resnet'])
+@pytest.mark.parametrize('channels', [1, 3, 4])
+@pytest.mark.parametrize('side', [16, 32, 64, 128, 256])
+def test_sides_from_16_to_256_with_any_channels(side, channels, name):
+    shape = (side, side, channels)
+    generator = make_network('generator', shape, name, num_features=2)
+    critic = make_network('critic', shape, name, num_features=2)
+    images = jax.eval_shape(lambda: generator.init_with_output(jax.random.key(0), jnp.zeros((3, 5)), train=False)[0])
+    assert images.shape == (3, *shape)
+    scores = jax.eval_shape(lambda x: critic.init_with_output(jax.random.key(0), x, train=False)[0], images)
+    assert scores.shape == (3,)
+
+
+@pytest.mark.parametrize('shape', [(8, 8, 1), (48, 48, 3), (512, 512, 3), (32, 64, 3), (2,)])
+@pytest.mark.parametrize('name', ['dcgan', 'resnet'])
+def test_other_sides_are_refused_by_dcgan_and_resnet(name, shape):
+    for player, inputs in (('generator', jnp.zeros((1, 3))), ('critic', jnp.zeros((1, *shape)))):
+        with pytest.raises(ValueError, match=f'^{name} takes square images with a side of 16, 32, 64, 128 or 256'):
+            make_network(player, shape, name, num_features=2).init(jax.random.key(0), inputs, train=False)
+
+
+@pytest.mark.parametrize('player', ['generator', 'critic'])
+def test_dcgan_starts_as_the_authors_start_it(player):
+    inputs = {'generator': jnp.zeros((1, 100)), 'critic': jnp.zeros((1, 64, 64, 3))}[player]
+    params = initialise(make_network(player, (64, 64, 3), 'dcgan', num_extra_layers=1), inputs)['params']
+    by_name = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        by_name.setdefault(path[-1].key, []).append(np.asarray(leaf))
+    assert by_name.keys() == {'kernel', 'scale', 'bias'}
+    for kernel in by_name['kernel']:
+        np.testing.assert_allclose(kernel.std(), 0.02, rtol=0.06)
+        np.testing.assert_allclose(kernel.mean(), 0.0, atol=2e-3)
+    scales = np.concatenate(by_name['scale'])
+    np.testing.assert_allclose([scales.mean(), scales.std()], [1.0, 0.02], rtol=0.1)
+    np.testing.assert_allclose(scales.mean(), 1.0, atol=5e-3)
+    assert not np.concatenate(by_name['bias']).any()
+
+
+def test_resnet_starts_as_the_authors_start_it():
+    """Uniform, with variance 4 / (fan in + fan out) in the blocks' 3x3 convolutions and half of that elsewhere."""
+    params = initialise(make_network('critic', (16, 16, 3), 'resnet'), jnp.zeros((1, 16, 16, 3)))['params']
+    kernels = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if path[-1].key == 'kernel']
+    for kernel in kernels:
+        area = kernel.shape[0] * kernel.shape[1] if kernel.ndim == 4 else 1
+        gain = 4.0 if area == 9 and kernel.shape[2] != 3 else 2.0
+        deviation = np.sqrt(gain / (area * (kernel.shape[-2] + kernel.shape[-1])))
+        np.testing.assert_allclose(kernel.std(), deviation, rtol=0.05)
+        np.testing.assert_allclose(jnp.abs(kernel).max(), np.sqrt(3) * deviation, rtol=0.02)
 
 
 def test_parameters_of_an_mlp():
@@ -35,8 +135,10 @@ def test_parameters_of_an_mlp():
     assert num_parameters(variables['params']) == (64 * 16 + 16) + (16 * 16 + 16) + (16 + 1)
 
 
-@pytest.mark.parametrize('shape', [(8, 8, 1), (12, 20, 3)])
-@pytest.mark.parametrize('name', sorted(NETWORKS))
+SHAPES = {name: [(8, 8, 1), (12, 20, 3)] for name in NETWORKS} | {'dcgan': [(32, 32, 1)], 'resnet': [(16, 16, 3)]}
+
+
+@pytest.mark.parametrize(('name', 'shape'), [(name, shape) for name in sorted(NETWORKS) for shape in SHAPES[name]])
 def test_images_have_the_shape_asked_for_and_lie_in_range(name, shape):
     generator = make_network('generator', shape, name, num_features=4)
     critic = make_network('critic', shape, name, num_features=4)
@@ -94,7 +196,7 @@ def test_torch_uniform_fills_its_interval():
 
 
 def test_unknown_networks_and_options_are_named():
-    with pytest.raises(UserError, match=r"config\.critic\.network='vgg' is unknown; known networks: keras_cnn, mlp, upsample_cnn"):
+    with pytest.raises(UserError, match=r"config\.critic\.network='vgg' is unknown; known networks: dcgan, keras_cnn, mlp"):
         make_network('critic', (8, 8, 1), 'vgg')
     with pytest.raises(UserError, match=r"config\.critic\.norm='batch' does not apply: the keras_cnn critic has only num_features"):
         make_network('critic', (8, 8, 1), 'keras_cnn', norm='batch', num_features=None)

@@ -1,4 +1,5 @@
 import functools
+import os
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import pytest
 
 from tests.test_steps import GAME, KEY, leaves, make_state
 from wgan_jax import parallel, steps
+from wgan_jax.data import feed
 from wgan_jax.data.plan import index_plan
 
 
@@ -69,6 +71,40 @@ def test_the_state_is_donated_and_stays_replicated(players):
     for leaf in jax.tree.leaves(after):
         assert leaf.sharding.is_fully_replicated
         assert len(leaf.sharding.device_set) == 4
+
+
+def test_a_chunk_from_the_host_is_used_where_it_lies_and_gives_the_same_bits(players):
+    """Three of five rounds, on four devices; the program gets each argument as it expects it, so that nothing is moved."""
+    state, sums, images, indices, _, key = arguments(make_state(players, use_ema=True), 5, 10.0)
+    settings = {'gp_weight': 10.0, 'ema_decay': 0.9, **GAME}
+    parts = parallel.split_batch(indices)
+    chunk = feed.Gatherer(images).gather(parts[:, :3], capacity=5)
+    split_images, split_indices = parallel.scatter((chunk, feed.renumbered(parts)))
+    rounds = np.int32(3)
+    placed = (*parallel.replicate((state, sums)), split_images, split_indices)
+    program = parallel.map_rounds(steps.train_rounds, split_images=True, **settings).lower(*placed, rounds, key).compile()
+    expected = jax.tree.leaves(program.input_shardings[0][:4])
+    for got, wanted in zip(jax.tree.leaves(placed), expected, strict=True):
+        assert got.sharding.is_equivalent_to(wanted, got.ndim)
+    assert split_images.addressable_shards[0].data.shape == (1, 5 * 2 * 2, 4, 4, 1)
+    host = jax.device_get(program(*placed, rounds, parallel.replicate(key)))
+    state = make_state(players, use_ema=True)  # the other was donated
+    device = parallel.map_rounds(steps.train_rounds, **settings)(
+        *parallel.replicate((state, sums, images)), parallel.scatter(parts), rounds, key
+    )
+    for x, y in zip(leaves(host), leaves(device), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_cpu_counts_with_its_share_of_the_memory(monkeypatch):
+    assert parallel.bytes_per_device() == os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 4
+
+    class Accelerator:
+        def memory_stats(self):
+            return {'bytes_limit': 80, 'bytes_in_use': 1}
+
+    monkeypatch.setattr(jax, 'local_devices', lambda: [Accelerator()])
+    assert parallel.bytes_per_device() == 80
 
 
 def test_the_batch_is_cut_into_one_part_per_device():

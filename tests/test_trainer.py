@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from configs import digits_gan, digits_wgan, digits_wgan_gp
-from wgan_jax import trainer
+from wgan_jax import calls, trainer
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import make_experiment
@@ -59,6 +59,24 @@ def assert_same_run(one, other, config):
     assert names == sorted(path.name for path in (other / 'samples').iterdir())
     for name in names:
         assert (one / 'samples' / name).read_bytes() == (other / 'samples' / name).read_bytes()
+
+
+def stop_at(step, monkeypatch):
+    """Sends SIGTERM after `step` rounds, and has a call end there."""
+    advance, to_boundary = calls.Calls.advance, calls.rounds_to_boundary
+
+    def rounds_to_boundary(before, config):
+        rounds = to_boundary(before, config)
+        return min(rounds, step - before) if before < step else rounds
+
+    def advance_and_stop(self, *carry):
+        result = advance(self, *carry)
+        if self.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(calls, 'rounds_to_boundary', rounds_to_boundary)
+    monkeypatch.setattr(calls.Calls, 'advance', advance_and_stop)
 
 
 def test_a_run_leaves_everything_it_promises(tmp_path, capsys):
@@ -106,20 +124,11 @@ def test_stopped_in_the_middle_of_everything_and_resumed_is_never_stopped(tmp_pa
     """A stop at step 7, which is no boundary of anything; calls of other lengths on the way."""
     trainer.train(tiny(), str(tmp_path / 'straight'))
 
-    original = trainer._Run._advance
-
-    def stop_at_seven(run, rounds):
-        rounds = min(rounds, 7 - run.step) if run.step < 7 else rounds
-        seconds = original(run, rounds)
-        if run.step == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return seconds
-
-    monkeypatch.setattr(trainer._Run, '_advance', stop_at_seven)
+    stop_at(7, monkeypatch)
     assert trainer.train(tiny(), str(tmp_path / 'stopped')) is False
     assert [line['step'] for line in lines(tmp_path / 'stopped')] == [4]
     monkeypatch.undo()
-    monkeypatch.setattr(trainer, 'rounds_per_call', lambda seconds: 1)
+    monkeypatch.setattr(calls, 'rounds_per_call', lambda seconds: 1)
     assert trainer.train(tiny(), str(tmp_path / 'stopped')) is True
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
 
@@ -212,17 +221,7 @@ def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, caps
     # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
     assert 'generator: 344 parameters' in output
     assert 'critic: 265 parameters' in output
+    assert 'images: 1,797 of 8x8x1, 0.11 MiB on each device' in output
     assert 'memory per device: state ' in output
+    assert ', images 0.1 MiB, ' in output
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(('step', 'expected'), [(0, 4), (3, 1), (4, 1), (5, 1), (6, 2), (8, 2), (10, 2), (12, 1)])
-def test_calls_end_where_something_is_written(step, expected):
-    """Intervals 4, 6 and 5, the end at 13."""
-    assert trainer.rounds_to_boundary(step, tiny(num_steps=13)) == expected
-
-
-def test_calls_are_cut_by_their_time():
-    assert trainer.rounds_per_call(10.0) == 1
-    assert trainer.rounds_per_call(trainer.CALL_SECONDS / 7.5) == 7
-    assert trainer.rounds_per_call(1e-9) == trainer.MAX_ROUNDS_PER_CALL

@@ -4,7 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from wgan_jax.data import SOURCES
+from wgan_jax.data.feed import PLACEMENTS
 from wgan_jax.errors import UserError
 from wgan_jax.losses import LOSSES
 from wgan_jax.models.layers import NORMS
@@ -19,12 +19,16 @@ MAY_CHANGE = (
     'checkpoint_every',
     'checkpoints_to_keep',
     'data.dir',
+    'data.folder',
     'data.manual_dir',
+    'data.placement',
+    'data.strict',
 )
 _POSITIVE = (
     'num_steps',
     'batch_size',
     'n_critic',
+    'boost.n_critic',
     'latent_dim',
     'log_every',
     'sample_every',
@@ -104,7 +108,7 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
 def _check_values(flat: dict[str, Any]) -> None:
     choices = {
         'loss': LOSSES,
-        'data.name': SOURCES,
+        'data.placement': PLACEMENTS,
         'generator_optimizer.name': OPTIMIZERS,
         'critic_optimizer.name': OPTIMIZERS,
         'generator.norm': (None, *NORMS),
@@ -116,6 +120,9 @@ def _check_values(flat: dict[str, Any]) -> None:
     for name in _POSITIVE:
         if flat[name] is not None and not flat[name] > 0:
             raise UserError(f'config.{name}={flat[name]} must be greater than 0.')
+    for name in ('boost.until', 'boost.every', 'generator.num_extra_layers', 'critic.num_extra_layers'):
+        if flat[name] is not None and not flat[name] >= 0:
+            raise UserError(f'config.{name}={flat[name]} must be 0 or greater.')
     if not flat['gp_weight'] >= 0:
         raise UserError(f'config.gp_weight={flat["gp_weight"]} must be 0 (no penalty) or greater; the paper uses 10.')
     decays = ('generator_optimizer.b1', 'generator_optimizer.b2', 'critic_optimizer.b1', 'critic_optimizer.b2', 'ema_decay')
@@ -126,12 +133,12 @@ def _check_values(flat: dict[str, Any]) -> None:
         raise UserError(f'config.seed={flat["seed"]} must be at least 0 and less than 2^32.')
 
 
-def check_resumable(saved: dict[str, Any], config: ConfigDict, workdir: str) -> None:
+def check_resumable(saved: dict[str, Any], config: ConfigDict | dict[str, Any], workdir: str) -> None:
     """Refuses to continue a run under other mathematics.
 
     Args:
       saved: the config of the run, as a nested dict.
-      config: the config asked for now.
+      config: what is asked for now.
       workdir: the run's directory, for the message.
 
     Raises:

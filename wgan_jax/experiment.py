@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from wgan_jax import losses
-from wgan_jax.data import SOURCES
+from wgan_jax.data import source_of
 from wgan_jax.errors import UserError
 from wgan_jax.models import make_network
 from wgan_jax.optimizers import make_optimizer
@@ -32,7 +32,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
       UserError: a network cannot do what the config asks, or a penalised critic has batch norm.
     """
     init_key, train_key, sample_key = jax.random.split(jax.random.key(config.seed), 3)
-    image_shape = SOURCES[config.data.name].IMAGE_SHAPE
+    image_shape = source_of(config.data).image_shape
     generator = make_network('generator', image_shape, **config.generator)
     critic = make_network('critic', image_shape, **config.critic)
     generator_optimizer = make_optimizer(**config.generator_optimizer)

@@ -19,6 +19,11 @@ def convolution() -> Callable[..., jax.Array]:
     return convolution_on_cpu if jax.default_backend() == 'cpu' else lax.conv_general_dilated
 
 
+def transposed_convolution() -> Callable[[jax.Array, jax.Array, int, int], jax.Array]:
+    """The transposed convolution for the backend in use: XLA's own on GPU and TPU, transposed_convolution_on_cpu on CPU."""
+    return transposed_convolution_on_cpu if jax.default_backend() == 'cpu' else transposed_convolution_of_xla
+
+
 def convolution_on_cpu(
     inputs: jax.Array,
     kernel: jax.Array,
@@ -98,3 +103,57 @@ def _by_patches(inputs: jax.Array, kernel: jax.Array, strides: Sequence[int], pa
     ]
     patches = jnp.concatenate(taps, axis=-1).reshape(-1, height * width * channels)
     return (patches @ kernel.reshape(-1, filters)).reshape(batch, rows, columns, filters)
+
+
+def transposed_convolution_of_xla(inputs: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """The same function as transposed_convolution_on_cpu, as one convolution for XLA."""
+    around = [(size - 1 - padding, size - 1 - padding) for size in kernel.shape[:2]]
+    return lax.conv_general_dilated(
+        inputs,
+        lax.rev(kernel, (0, 1)),
+        (1, 1),
+        around,
+        lhs_dilation=(stride, stride),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+
+
+def transposed_convolution_on_cpu(inputs: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """A 2-D transposed convolution in PyTorch's sense, with all derivatives, for XLA on CPU.
+
+    Input pixel i adds its product with kernel row u to output row `stride * i + u - padding`, and so for columns. That is
+    PyTorch's ConvTranspose2d, whose weight [C, filters, h, w] is this kernel with its axes moved, and it is
+    lax.conv_general_dilated with lhs_dilation=(stride, stride), window strides 1, `size - 1 - padding` zeros on each side and the
+    kernel turned by 180 degrees. Here it is one matrix product, of each pixel with the whole kernel, and sums of shifted
+    results, because XLA's own is slow on CPU for the reasons in convolution_on_cpu.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [h, w, C, filters].
+      stride: output pixels from one input pixel to the next, in height and width.
+      padding: pixels cut off each side of the output.
+
+    Returns:
+      [B, rows, columns, filters] with rows = stride * (H - 1) + h - 2 * padding.
+    """
+    batch, height, width, channels = inputs.shape
+    sizes, filters = kernel.shape[:2], kernel.shape[3]
+    reach = tuple(-(-size // stride) for size in sizes)  # a kernel's size in whole strides
+    whole = jnp.pad(kernel, [*((0, stride * count - size) for count, size in zip(reach, sizes, strict=True)), (0, 0), (0, 0)])
+    products = inputs.reshape(-1, channels) @ whole.transpose(2, 0, 1, 3).reshape(channels, -1)
+    products = products.reshape(batch, height, width, reach[0], stride, reach[1], stride, filters)
+    if (height, width) == (1, 1):  # nothing overlaps
+        outputs = products.reshape(batch, stride * reach[0], stride * reach[1], filters)
+    else:
+        shifted = [
+            jnp.pad(
+                products[:, :, :, top, :, left],
+                [(0, 0), (top, reach[0] - 1 - top), (left, reach[1] - 1 - left), (0, 0), (0, 0), (0, 0)],
+            )
+            for top in range(reach[0])
+            for left in range(reach[1])
+        ]  # each [B, H + reach - 1, W + reach - 1, stride, stride, filters]
+        rows, columns = shifted[0].shape[1:3]
+        outputs = sum(shifted).transpose(0, 1, 3, 2, 4, 5).reshape(batch, stride * rows, stride * columns, filters)
+    rows, columns = (stride * (side - 1) + size - 2 * padding for side, size in zip((height, width), sizes, strict=True))
+    return outputs[:, padding : padding + rows, padding : padding + columns]

@@ -135,7 +135,7 @@ def train_round(
 
     Args:
       state: both players.
-      real: images [n_critic, B, H, W, C] in [-1, 1].
+      real: images [n_critic, B, H, W, C], uint8 or in [-1, 1].
       key: the run's key.
       others: as in critic_step and generator_step.
 
@@ -146,7 +146,7 @@ def train_round(
     game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name}
 
     def body(state: GANState, batch: jax.Array) -> tuple[GANState, Metrics]:
-        return critic_step(state, batch, key, gp_weight=gp_weight, gp_one_sided=gp_one_sided, **game)
+        return critic_step(state, to_float(batch), key, gp_weight=gp_weight, gp_one_sided=gp_one_sided, **game)
 
     state, critic_metrics = jax.lax.scan(body, state, real)
     state, generator_metrics = generator_step(state, key, batch_size=real.shape[1], ema_decay=ema_decay, **game)
@@ -183,7 +183,7 @@ def train_rounds(
 
     def body(i: jax.Array, carry: tuple[GANState, Metrics]) -> tuple[GANState, Metrics]:
         state, sums = carry
-        state, metrics = train_round(state, to_float(images[indices[i]]), key, **settings)
+        state, metrics = train_round(state, images[indices[i]], key, **settings)
         metrics['rounds'] = jnp.ones(())
         return state, {name: total + metrics[name].astype(total.dtype) for name, total in sums.items()}
 
@@ -202,8 +202,8 @@ def all_finite(tree: Any) -> jax.Array:
 
 
 def to_float(images: jax.Array) -> jax.Array:
-    """uint8 images to float32 in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1.0
+    """uint8 images to float32 in [-1, 1]; images that are not uint8 stay as they are."""
+    return images.astype(jnp.float32) / 127.5 - 1.0 if images.dtype == jnp.uint8 else images
 
 
 def _critic_key(key: jax.Array) -> jax.Array:

@@ -1,30 +1,26 @@
 """The training program: restore, run rounds, log, sample, save, stop."""
 
 import fcntl
+import math
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from wgan_jax import parallel, sampling, steps, writers
+from wgan_jax.calls import Calls, compile_rounds, make_schedule, stays_on_host
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.config import check_resumable, validate
-from wgan_jax.data import SOURCES
-from wgan_jax.data.plan import index_plan
+from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment, make_experiment, num_bytes, num_parameters
 from wgan_jax.state import GANState
-
-MAX_ROUNDS_PER_CALL = 100
-CALL_SECONDS = 0.5  # what a call aims at, so that the bar moves and Ctrl-C is heard
 
 
 def train(config: ConfigDict, workdir: str) -> bool:
@@ -44,7 +40,8 @@ def train(config: ConfigDict, workdir: str) -> bool:
       UserError: the config, the data or the directory does not allow it, or training has diverged.
     """
     experiment = _prepare(config)
-    images = SOURCES[config.data.name].load(config.data.dir, config.data.manual_dir)
+    images = source_of(config.data).load()
+    record = {**config.to_dict(), 'data_set': identity(images)}
     run_dir = Path(workdir).expanduser()
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -53,7 +50,7 @@ def train(config: ConfigDict, workdir: str) -> bool:
         raise UserError(f'--workdir={workdir} cannot be a directory of this run ({error.strerror}); choose another.') from error
     with _only_run(run_dir), closing(checkpoints):
         step, carry = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight))
-        restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, config, workdir))
+        restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, workdir))
         if restored is not None:
             step, carry = restored
             if step >= config.num_steps:
@@ -61,11 +58,14 @@ def train(config: ConfigDict, workdir: str) -> bool:
                 return True
             print(f'Continuing {run_dir} at step {step}.')
         at_log_point = step % config.log_every == 0
-        with closing(writers.RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)) as writer:
-            run = _Run(config, experiment, images, writer, checkpoints, step, carry)
+        with (
+            closing(writers.RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)) as writer,
+            closing(Calls(config, experiment, images, step)) as calls,
+        ):
+            run = _Run(config, experiment, images, calls, writer, checkpoints, record, carry)
             del carry  # on several devices it is a copy that the run does not need
             complete = run.until_done_or_stopped()
-    print(f'{"Done" if complete else "Stopped"} at step {run.step}. Last picture: {writer.last_picture}')
+    print(f'{"Done" if complete else "Stopped"} at step {calls.step}. Last picture: {writer.last_picture}')
     print('To train on, give a larger --config.num_steps.' if complete else 'The same command continues from here.')
     return complete
 
@@ -78,41 +78,39 @@ class _Run:
         config: ConfigDict,
         experiment: Experiment,
         images: np.ndarray,
+        calls: Calls,
         writer: writers.RunWriter,
         checkpoints: Checkpoints,
-        step: int,
+        record: dict[str, Any],
         carry: tuple[GANState, steps.Metrics],
     ) -> None:
-        self.step = step
-        self._config, self._writer, self._checkpoints = config, writer, checkpoints
-        self._num_images = len(images)
+        self._config, self._calls, self._writer = config, calls, writer
+        self._checkpoints, self._record = checkpoints, record
         self._state, self._sums = parallel.replicate(carry)
-        self._images = parallel.replicate(images)
-        self._key = parallel.replicate(experiment.train_key)
         self._latents = parallel.replicate(experiment.sample_latents())
         self._generate = parallel.compiled(sampling.generate)
         self._all_finite = parallel.compiled(steps.all_finite)
-        began = time.perf_counter()
-        self._train_rounds = _compile(experiment, self._arguments(1))
-        seconds, device = time.perf_counter() - began, jax.devices()[0].device_kind
-        print(f'Compiled in {seconds:.0f} s; training to step {config.num_steps} on {jax.device_count()} x {device}.', flush=True)
-        if step == 0:
-            writer.picture('real', sampling.grid(images[: config.num_samples]), step)
+        if self.step == 0:
+            writer.picture('real', sampling.grid(images[: config.num_samples]), 0)
             self._sample()
+
+    @property
+    def step(self) -> int:
+        """Rounds done."""
+        return self._calls.step
 
     def until_done_or_stopped(self) -> bool:
         """Trains, writes at the intervals of the config, and saves at the end; returns whether it is done."""
         config = self._config
-        saved_step, logged_step, rounds_at_once = self.step, self.step, 1
+        saved_step = logged_step = self.step
         with _stop_request() as stop, writers.progress_bar(self.step, config.num_steps) as bar:
             self._writer.start_clock()
             while self.step < config.num_steps and not stop.is_set():
-                rounds = min(rounds_at_once, rounds_to_boundary(self.step, config))
-                rounds_at_once = rounds_per_call(self._advance(rounds) / rounds)
+                rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
                 bar.update(rounds)
                 last = self.step == config.num_steps
                 if self.step % config.log_every == 0 or last:
-                    estimate = self._log(self.step - logged_step)
+                    estimate = self._log(logged_step)
                     bar.set_postfix_str(f'estimate {estimate:.4g}')
                     logged_step = self.step
                 if self.step % config.sample_every == 0 or last:
@@ -125,29 +123,13 @@ class _Run:
             self._checkpoints.wait()
         return self.step == config.num_steps
 
-    def _arguments(self, rounds: int) -> tuple:
-        """The arguments of the next call; indices are padded to the one length that is compiled."""
-        config = self._config
-        indices = index_plan(config.seed, self.step, rounds, config.n_critic, config.batch_size, self._num_images)
-        indices = np.pad(indices, [(0, MAX_ROUNDS_PER_CALL - rounds), (0, 0), (0, 0)])
-        return self._state, self._sums, self._images, parallel.split_batch(indices), np.int32(rounds), self._key
-
-    def _advance(self, rounds: int) -> float:
-        """Does some rounds in one call and returns the seconds they took."""
-        began = time.perf_counter()
-        self._state, self._sums = self._train_rounds(*self._arguments(rounds))
-        # Never more than one call in flight: jax 0.10 and 0.11 deadlock on virtual CPU devices after some hundred.
-        jax.block_until_ready(self._sums)
-        self.step += rounds
-        return time.perf_counter() - began
-
-    def _log(self, rounds: int) -> float:
-        """Writes the means since the last log point and returns the estimate; `rounds` were done by this process."""
+    def _log(self, logged_step: int) -> float:
+        """Writes the means since the last log point and returns the estimate; this process has last logged at `logged_step`."""
         self._check_finite()
         sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
         count = sums.pop('rounds')
         means = {name: value / count for name, value in sums.items()}
-        self._writer.metrics(self.step, means, rounds * self._config.n_critic * self._config.batch_size)
+        self._writer.metrics(self.step, means, self._calls.images_before(self.step) - self._calls.images_before(logged_step))
         if self.step % self._config.log_every == 0:  # a last line between log points must not change the next one
             self._sums = parallel.replicate(steps.zero_sums(self._config.gp_weight))
         return means['wasserstein_estimate']
@@ -160,7 +142,7 @@ class _Run:
     def _save(self) -> None:
         self._check_finite()
         self._writer.sync()
-        self._checkpoints.save(self.step, (self._state, self._sums), self._config.to_dict())
+        self._checkpoints.save(self.step, (self._state, self._sums), self._record)
 
     def _check_finite(self) -> None:
         """Stops a run that has diverged before anything of it is written.
@@ -187,38 +169,30 @@ def dry_run(config: ConfigDict) -> None:
       UserError: the config makes no sense.
     """
     experiment = _prepare(config)
-    source = SOURCES[config.data.name]
+    source = source_of(config.data)
     print(config.to_json_best_effort(indent=2))
+    shape = source.num_images or 1, *source.image_shape  # one stands for an unknown number
+    on_host = stays_on_host(config, math.prod(shape))
+    kinds = make_schedule(config).kinds(0, config.num_steps)
+    programs = [compile_rounds(config, experiment, shape, n_critic, on_host=on_host) for n_critic in kinds]
     state = jax.eval_shape(experiment.create_state)
-    images = jax.ShapeDtypeStruct((source.NUM_IMAGES, *source.IMAGE_SHAPE), jnp.uint8)
-    indices = np.zeros((MAX_ROUNDS_PER_CALL, config.n_critic, config.batch_size), np.int32)
-    arguments = (state, steps.zero_sums(config.gp_weight), images, parallel.split_batch(indices), np.int32(1), experiment.train_key)
-    memory = _compile(experiment, arguments).memory_analysis()
     for name in ('generator', 'critic'):
         print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
-    sizes = {'state': num_bytes(state), 'images': num_bytes(images), 'working memory of a round': memory.temp_size_in_bytes}
-    print('memory per device: ' + ', '.join(f'{name} {size / 2**20:.1f} MiB' for name, size in sizes.items()))
-
-
-def rounds_to_boundary(step: int, config: ConfigDict) -> int:
-    """Rounds from `step` to the next one after which there is something to write."""
-    intervals = (config.log_every, config.sample_every, config.checkpoint_every)
-    return min(config.num_steps - step, *(interval - step % interval for interval in intervals))
-
-
-def rounds_per_call(seconds_per_round: float) -> int:
-    """Rounds that take about CALL_SECONDS; how rounds are cut into calls does not change their results."""
-    return max(1, min(MAX_ROUNDS_PER_CALL, int(CALL_SECONDS / seconds_per_round)))
+    where = 'in host memory, two chunks of them on each device' if on_host else 'on each device'
+    number = f'{source.num_images:,}' if source.num_images else 'as many as there are, each'
+    print(f'images: {number} of {"x".join(map(str, source.image_shape))}, {math.prod(shape) / 2**20:,.2f} MiB {where}')
+    sizes = {
+        'state': num_bytes(state),
+        'images': max(program.image_bytes for program in programs),
+        'working memory of a round': max(program.run.memory_analysis().temp_size_in_bytes for program in programs),
+    }
+    print('memory per device: ' + ', '.join(f'{name} {size / 2**20:,.1f} MiB' for name, size in sizes.items()))
 
 
 def _prepare(config: ConfigDict) -> Experiment:
     for warning in validate(config, jax.device_count()):
         print(f'Warning: {warning}')
     return make_experiment(config)
-
-
-def _compile(experiment: Experiment, arguments: tuple) -> Any:
-    return parallel.map_rounds(steps.train_rounds, **experiment.round_settings).lower(*arguments).compile()
 
 
 @contextmanager

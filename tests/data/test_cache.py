@@ -1,66 +1,141 @@
+import errno
+import multiprocessing
+import os
+import time
+
 import numpy as np
 import pytest
 
+from wgan_jax.data import cache
 from wgan_jax.data.cache import cached
+from wgan_jax.errors import UserError
 
 IMAGES = np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1)
+SHAPE = (4, 4, 1)
+
+
+def blocks():
+    yield IMAGES[:2]
+    yield IMAGES[2:]
 
 
 def never():
     raise AssertionError('built again')
 
 
+def entries(root):
+    return sorted(path.name for path in root.rglob('*') if path.is_file())
+
+
 def test_built_once_then_mapped(tmp_path):
-    path = tmp_path / 'deep' / 'set.npy'
-    np.testing.assert_array_equal(cached(path, IMAGES.shape, lambda: IMAGES), IMAGES)
-    again = cached(path, IMAGES.shape, never)
+    root = tmp_path / 'deep'
+    np.testing.assert_array_equal(cached(root, 'set', SHAPE, 3, blocks), IMAGES)
+    again = cached(root, 'set', SHAPE, 3, never)
     assert isinstance(again, np.memmap)
     assert not again.flags.writeable
     np.testing.assert_array_equal(again, IMAGES)
+    assert entries(root) == ['set.npy']
+    np.testing.assert_array_equal(np.load(root / 'wgan_jax' / 'set.npy'), IMAGES)  # an ordinary file
 
 
-def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(*args, **kwargs):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize('error', [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_build_leaves_nothing(tmp_path, error):
+    def interrupted():
+        yield IMAGES[:1]
+        raise error
 
-    monkeypatch.setattr(np, 'save', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        cached(tmp_path / 'set.npy', IMAGES.shape, lambda: IMAGES)
+    with pytest.raises(error):
+        cached(tmp_path / 'new', 'set', SHAPE, 3, interrupted)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_build_has_left_is_cleared_away(tmp_path):
+    (tmp_path / 'wgan_jax').mkdir()
+    (tmp_path / 'wgan_jax' / 'unfinished_x').write_bytes(b'half')
+    cached(tmp_path, 'set', SHAPE, 3, blocks)
+    assert entries(tmp_path) == ['set.npy']
 
 
 @pytest.mark.parametrize('content', [b'', b'not an array'])
 def test_a_damaged_file_is_built_anew(tmp_path, content):
-    path = tmp_path / 'set.npy'
-    path.write_bytes(content)
-    np.testing.assert_array_equal(cached(path, IMAGES.shape, lambda: IMAGES), IMAGES)
+    (tmp_path / 'wgan_jax').mkdir()
+    (tmp_path / 'wgan_jax' / 'set.npy').write_bytes(content)
+    np.testing.assert_array_equal(cached(tmp_path, 'set', SHAPE, 3, blocks), IMAGES)
 
 
 def test_a_file_cut_short_is_built_anew(tmp_path):
-    path = tmp_path / 'set.npy'
-    cached(path, IMAGES.shape, lambda: IMAGES)
+    cached(tmp_path, 'set', SHAPE, 3, blocks)
+    path = tmp_path / 'wgan_jax' / 'set.npy'
     path.write_bytes(path.read_bytes()[:-1])
-    np.testing.assert_array_equal(cached(path, IMAGES.shape, lambda: IMAGES), IMAGES)
+    np.testing.assert_array_equal(cached(tmp_path, 'set', SHAPE, 3, blocks), IMAGES)
+
+
+def test_fewer_images_are_enough_only_where_that_is_said(tmp_path):
+    for number in (3, 1000, 123_456):  # the header has room for any number of rows
+        images = cached(tmp_path, f'part{number}', SHAPE, number, blocks, complete=False)
+        np.testing.assert_array_equal(images, IMAGES)
+        assert len(cached(tmp_path, f'part{number}', SHAPE, number, never, complete=False)) == 3
+    with pytest.raises(ValueError, match='should hold 4 images'):
+        cached(tmp_path, 'set', SHAPE, 4, blocks)
+
+
+def test_another_fingerprint_replaces_the_array(tmp_path):
+    cached(tmp_path, 'other', SHAPE, 3, blocks, fingerprint='aa')
+    cached(tmp_path, 'set', SHAPE, 3, blocks, fingerprint='aa')
+    cached(tmp_path, 'set', SHAPE, 3, blocks, fingerprint='bb')
+    assert entries(tmp_path) == ['other-aa.npy', 'set-bb.npy']
 
 
 def test_where_nothing_can_be_written_the_images_stay_in_memory(tmp_path, capsys):
     (tmp_path / 'file').write_text('')
-    images = cached(tmp_path / 'file' / 'sub' / 'set.npy', IMAGES.shape, lambda: IMAGES)
+    images = cached(tmp_path / 'file', 'set', SHAPE, 3, blocks)
     np.testing.assert_array_equal(images, IMAGES)
-    assert 'cannot be written (Not a directory); the data set stays in memory' in capsys.readouterr().out
+    assert 'set.npy cannot be written (Not a directory); the data set stays in memory' in capsys.readouterr().out
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
-    def full(*args, **kwargs):
-        raise OSError(28, 'No space left on device')
+def full(*args):
+    raise OSError(errno.ENOSPC, 'No space left on device')
 
-    monkeypatch.setattr(np, 'save', full)
-    np.testing.assert_array_equal(cached(tmp_path / 'set.npy', IMAGES.shape, lambda: IMAGES), IMAGES)
-    assert list(tmp_path.iterdir()) == []
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, 'fsync', full)
+    np.testing.assert_array_equal(cached(tmp_path, 'set', SHAPE, 3, blocks), IMAGES)
+    assert entries(tmp_path) == []
     assert 'No space left on device' in capsys.readouterr().out
 
 
-def test_another_shape_than_promised_is_a_bug(tmp_path):
+def test_a_set_too_large_for_the_disk_is_told_before_it_is_prepared(tmp_path):
+    with pytest.raises(UserError, match=r'cannot be written \(No space left on device\), and 16000000\.0 GB are too much to keep'):
+        cached(tmp_path, 'set', SHAPE, 10**15, never)
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize('block', [np.zeros((3, 5, 5, 1), np.uint8), np.zeros((3, 4, 4, 1), np.float32)])
+def test_other_images_than_promised_are_a_bug(tmp_path, block):
     with pytest.raises(ValueError, match='should hold'):
-        cached(tmp_path / 'set.npy', (3, 5, 5, 1), lambda: IMAGES)
-    assert list(tmp_path.iterdir()) == []
+        cached(tmp_path, 'set', SHAPE, 3, lambda: [block])
+    assert entries(tmp_path) == []
+
+
+def _prepare_in_another_process(root):
+    cached(root, 'set', SHAPE, 3, lambda: (time.sleep(0.5), IMAGES)[1:])
+
+
+def test_two_processes_prepare_once(tmp_path, capsys):
+    other = multiprocessing.get_context('spawn').Process(target=_prepare_in_another_process, args=(tmp_path,))
+    other.start()
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob('wgan_jax/unfinished_*')) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    np.testing.assert_array_equal(cached(tmp_path, 'set', SHAPE, 3, never), IMAGES)
+    other.join()
+    assert 'Waiting for another process that prepares data' in capsys.readouterr().out
+
+
+def test_the_data_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'tfds'))
+    assert cache.data_root(None) == tmp_path / 'tfds'
+    assert cache.data_root(str(tmp_path)) == tmp_path
+    monkeypatch.delenv('TFDS_DATA_DIR')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert cache.data_root(None) == tmp_path / 'tensorflow_datasets'

@@ -1,21 +1,78 @@
+import itertools
+import time
+
 import numpy as np
 import pytest
 
-from wgan_jax.data.plan import index_plan
+from wgan_jax.data.plan import Schedule, index_plan
+
+SCHEDULES = [
+    Schedule(5),
+    *(Schedule(*values) for values in itertools.product((1, 5), (1, 3, 5, 100), (0, 1, 4, 6, 25, 60), (0, 1, 2, 3, 6, 25, 50))),
+]
+
+
+def brute_force(schedule, step):
+    """The loop of the WGAN authors' main.py."""
+    boosted = step < schedule.until or (schedule.every > 0 and step % schedule.every == 0)
+    return schedule.boosted if boosted and schedule.boosted is not None else schedule.n_critic
+
+
+def test_the_closed_form_of_a_schedule_is_the_loop():
+    for schedule in SCHEDULES:
+        updates = [brute_force(schedule, step) for step in range(60)]
+        assert [schedule.critic_updates(step) for step in range(60)] == updates, schedule
+        assert [schedule.updates_before(step) for step in range(61)] == [0, *itertools.accumulate(updates)], schedule
+
+
+def test_rounds_alike_are_alike_and_lead_to_the_end():
+    for schedule in SCHEDULES:
+        step = calls = 0
+        while step < 60:
+            rounds = schedule.rounds_alike(step, 60)
+            assert rounds > 0
+            assert step + rounds <= 60
+            assert len({brute_force(schedule, step + i) for i in range(rounds)}) == 1, (schedule, step)
+            step, calls = step + rounds, calls + 1
+        if not schedule.every:
+            assert calls <= 2  # as few as can be
+
+
+def test_kinds_are_the_numbers_of_updates_that_come():
+    for schedule, start, stop in itertools.product(SCHEDULES, (0, 3, 26), (27, 60)):
+        assert schedule.kinds(start, stop) == {brute_force(schedule, step) for step in range(start, stop)}, schedule
+
+
+def test_the_authors_schedule_far_out_is_instant():
+    schedule = Schedule(5, 100, 25, 500)
+    began = time.perf_counter()
+    assert schedule.updates_before(10**9) == 5 * 10**9 + 95 * (25 + 10**9 // 500 - 1)
+    assert schedule.rounds_alike(10**9 + 1, 2 * 10**9) == 499
+    assert time.perf_counter() - began < 0.1
 
 
 @pytest.mark.parametrize('num_images', [24, 25, 7, 3])
 def test_every_epoch_is_a_permutation_and_epochs_run_on(num_images):
-    stream = index_plan(seed=0, step=0, rounds=30, n_critic=2, batch_size=4, num_images=num_images).reshape(-1)
+    stream = index_plan(seed=0, updates=0, rounds=30, n_critic=2, batch_size=4, num_images=num_images).reshape(-1)
     assert stream.dtype == np.int32
     for epoch in range(len(stream) // num_images):
         seen = stream[epoch * num_images : (epoch + 1) * num_images]
         np.testing.assert_array_equal(np.sort(seen), np.arange(num_images))
 
 
-def test_plan_depends_on_seed_and_step_alone():
+@pytest.mark.parametrize('schedule', [Schedule(2, 7, 3, 5), Schedule(3, 1, 0, 4), Schedule(1, 2, 4, 0)])
+def test_a_schedule_reads_the_same_stream(schedule):
+    """Round by round, as the trainer asks: each image once per epoch, none skipped where the number of updates changes."""
+    parts = [index_plan(0, schedule.updates_before(step), 1, schedule.critic_updates(step), 4, 25) for step in range(30)]
+    stream = np.concatenate([part.reshape(-1) for part in parts])
+    np.testing.assert_array_equal(stream, index_plan(0, 0, 1, schedule.updates_before(30), 4, 25).reshape(-1))
+    for epoch in range(len(stream) // 25):
+        np.testing.assert_array_equal(np.sort(stream[epoch * 25 : (epoch + 1) * 25]), np.arange(25))
+
+
+def test_plan_depends_on_the_seed_and_the_updates_before_alone():
     whole = index_plan(3, 0, 12, 2, 4, 25)
-    parts = [index_plan(3, step, rounds, 2, 4, 25) for step, rounds in ((0, 5), (5, 1), (6, 6))]
+    parts = [index_plan(3, 2 * step, rounds, 2, 4, 25) for step, rounds in ((0, 5), (5, 1), (6, 6))]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     assert (whole != index_plan(4, 0, 12, 2, 4, 25)).any()
 

@@ -1,13 +1,16 @@
-"""Reads data sets that TFDS has prepared, in either of its file formats, without TensorFlow."""
+"""Prepares data sets with TFDS, and reads those that it has prepared, in either of its file formats, without TensorFlow."""
 
+import contextlib
+import io
+import shutil
 import struct
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from absl import logging
-
+from wgan_jax.data.images import Item
 from wgan_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,42 +29,30 @@ def find(data_dir: Path, name: str) -> 'tfds.core.DatasetBuilder | None':
     return tfds.builder_from_directory(max(versions, key=lambda path: tfds.core.Version(path.name)))
 
 
-def read_images(builder: 'tfds.core.DatasetBuilder', split: str) -> np.ndarray:
-    """Every image of a split, uint8 [N, H, W, C], in the order of the files.
+def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[Item]:
+    """Every image file of a split, still encoded, in the order of the prepared files; see images.decode_all.
 
     Raises:
       UserError: the files are not all that the data set says it has.
     """
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # TFDS recommends OpenCV, once per process
-    try:
-        return _read_images(builder, split)
-    finally:
-        logging.set_verbosity(verbosity)
+    import tensorflow_datasets as tfds
 
-
-def _read_images(builder: 'tfds.core.DatasetBuilder', split: str) -> np.ndarray:
-    expected = builder.info.splits[split].num_examples
-    images = None
-    count = 0
-    for count, image in enumerate(_iterate_images(builder, split), start=1):
-        if images is None:
-            images = np.empty((expected, *image.shape), np.uint8)
-        if count <= expected:
-            images[count - 1] = image
+    skip = {'image': tfds.decode.SkipDecoding()}
+    if builder.info.file_format.value == 'array_record':
+        examples = iter(builder.as_data_source(split, decoders=skip))
+    else:
+        features = builder.info.features
+        examples = (features.deserialize_example_np(record, decoders=skip) for record in _records(builder, split))
+    expected, count = builder.info.splits[split].num_examples, 0
+    for count, example in enumerate(examples, start=1):
+        yield f'image {count} of {split}', lambda content=example['image']: content
     if count != expected:
         raise UserError(_damaged(builder.data_path, f'holds {count} of {expected} images'))
-    return images
 
 
-def _iterate_images(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[np.ndarray]:
-    if builder.info.file_format.value == 'array_record':
-        for example in builder.as_data_source(split):
-            yield example['image']
-    else:
-        for path in builder.info.splits[split].filepaths:
-            for record in _tfrecords(Path(path)):
-                yield builder.info.features.deserialize_example_np(record)['image']
+def _records(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes]:
+    for path in builder.info.splits[split].filepaths:
+        yield from _tfrecords(Path(path))
 
 
 def _tfrecords(path: Path) -> Iterator[bytes]:
@@ -82,3 +73,77 @@ def _damaged(directory: object, what: str) -> str:
     return (
         f'The data set prepared in {directory} is damaged ({what}): delete that directory, or choose another --config.data.dir=DIR.'
     )
+
+
+def prepare(
+    builder_class: 'type[tfds.core.DatasetBuilder]',
+    root: Path,
+    manual_dir: str | None,
+    title: str,
+    urls: dict[str, str],
+    remedy: str,
+) -> 'tfds.core.DatasetBuilder':
+    """Runs a TFDS builder of ours; leaves the prepared data set, or nothing.
+
+    Args:
+      builder_class: the builder.
+      root: where data sets live.
+      manual_dir: holds the files under their names, so that nothing is downloaded; None to download.
+      title: name of the data set, for messages.
+      urls: file name -> where the builder downloads it from.
+      remedy: a sentence that says which files to fetch by hand and where to put them.
+
+    Raises:
+      UserError: the set could not be had; the message ends with the remedy.
+    """
+    import requests
+    import tensorflow_datasets as tfds
+
+    print(f'Preparing {title} in {root}, this once.', flush=True)
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    host = next(iter(urls.values())).split('/')[2]
+    existed = root.exists()
+    downloads = None
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        downloads = tempfile.mkdtemp(dir=root, prefix='downloading_')
+        if manual_dir is None:  # TFDS tries for minutes before it says that there is no network
+            requests.head(next(iter(urls.values())), timeout=30).close()
+        builder = builder_class(data_dir=root, file_format='array_record')
+        config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces sets of unknown size
+            builder.download_and_prepare(download_dir=downloads, download_config=config)
+        return builder
+    except tfds.download.download_manager.NonMatchingChecksumError as error:
+        name = next((name for name, url in urls.items() if url in str(error)), 'a file')
+        where = f'what {host} sends as {name}' if manual_dir is None else f'{name} in {manual_dir}'
+        raise UserError(f'{title} could not be prepared: {where} is not the original file (wrong checksum). {remedy}') from error
+    except (requests.RequestException, tfds.download.DownloadError) as error:
+        raise UserError(f'{title} could not be prepared: the download from {host} failed ({_reason(error)}). {remedy}') from error
+    except OSError as error:
+        raise UserError(
+            f'{title} could not be prepared in {root} ({error.strerror or error}); choose another place with --config.data.dir=DIR.'
+        ) from error
+    finally:
+        if downloads is not None:
+            shutil.rmtree(downloads, ignore_errors=True)
+        _remove_if_empty(root / builder_class.name)
+        if not existed:
+            _remove_if_empty(root)
+
+
+def _reason(error: Exception) -> str:
+    """What a person understands of an HTTP client's error."""
+    import requests
+
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return 'the connection broke off'
+    if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
+        return 'no connection'
+    return str(error).rstrip('.')
+
+
+def _remove_if_empty(directory: Path) -> None:
+    if directory.is_dir() and not any(directory.iterdir()):
+        directory.rmdir()

@@ -10,13 +10,17 @@ import dataclasses
 import flax.linen as nn
 
 from wgan_jax.errors import UserError
+from wgan_jax.models.dcgan import DCGANCritic, DCGANGenerator
 from wgan_jax.models.keras_cnn import KerasCNNCritic, KerasCNNGenerator
 from wgan_jax.models.mlp import MLPCritic, MLPGenerator
+from wgan_jax.models.resnet import ResNetCritic, ResNetGenerator
 from wgan_jax.models.upsample_cnn import UpsampleCNNCritic, UpsampleCNNGenerator
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {  # name -> (generator, critic)
+    'dcgan': (DCGANGenerator, DCGANCritic),
     'keras_cnn': (KerasCNNGenerator, KerasCNNCritic),
     'mlp': (MLPGenerator, MLPCritic),
+    'resnet': (ResNetGenerator, ResNetCritic),
     'upsample_cnn': (UpsampleCNNGenerator, UpsampleCNNCritic),
 }
 

@@ -7,10 +7,46 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wgan_jax.ops import convolution
+from wgan_jax.ops import convolution, transposed_convolution
 
 Conv = functools.partial(nn.Conv, conv_general_dilated_cls=convolution)
 NORMS = ('batch', 'layer', 'none')
+
+
+class TransposedConv(nn.Module):
+    """A transposed convolution without bias; its kernel and padding are those of ops.transposed_convolution_on_cpu.
+
+    Attributes:
+      features: filters.
+      kernel_size: (height, width).
+      stride: output pixels from one input pixel to the next.
+      padding: pixels cut off each side of the output.
+      kernel_init: initialiser of the kernel [height, width, channels, features].
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    stride: int = 1
+    padding: int = 0
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, x.shape[-1], self.features))
+        return transposed_convolution()(x, kernel, self.stride, self.padding)
+
+
+def doublings(network: str, image_shape: tuple[int, ...]) -> int:
+    """How often 4x4 must double to reach the image: 2 for 16x16, up to 6 for 256x256.
+
+    Raises:
+      ValueError: the image is not square, or its side is not one of these.
+    """
+    known = {(4 * 2**n, 4 * 2**n): n for n in range(2, 7)}
+    size = tuple(image_shape[:-1])
+    if size not in known:
+        raise ValueError(f'{network} takes square images with a side of 16, 32, 64, 128 or 256')
+    return known[size]
 
 
 def torch_uniform(fan_in: int) -> nn.initializers.Initializer:
@@ -24,7 +60,13 @@ def torch_uniform(fan_in: int) -> nn.initializers.Initializer:
 
 
 def normalize(
-    norm: str, x: jax.Array, train: bool, axis_name: str | None, epsilon: float = 1e-5, momentum: float = 0.9
+    norm: str,
+    x: jax.Array,
+    train: bool,
+    axis_name: str | None,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    scale_init: nn.initializers.Initializer = nn.initializers.ones,
 ) -> jax.Array:
     """Applies one of NORMS over the last axis; call it inside a compact module.
 
@@ -32,9 +74,12 @@ def normalize(
     takes its statistics over all axes but the first, as the WGAN-GP authors do.
     """
     if norm == 'batch':
-        return nn.BatchNorm(use_running_average=not train, momentum=momentum, epsilon=epsilon, axis_name=axis_name)(x)
+        return nn.BatchNorm(
+            use_running_average=not train, momentum=momentum, epsilon=epsilon, scale_init=scale_init, axis_name=axis_name
+        )(x)
     if norm == 'layer':
-        return nn.LayerNorm(epsilon=epsilon, reduction_axes=tuple(range(1, x.ndim)), feature_axes=-1)(x)
+        axes = tuple(range(1, x.ndim))
+        return nn.LayerNorm(epsilon=epsilon, scale_init=scale_init, reduction_axes=axes, feature_axes=-1)(x)
     if norm == 'none':
         return x
     raise ValueError(f'unknown norm {norm!r}; known: {", ".join(NORMS)}')

@@ -1,0 +1,186 @@
+import io
+import os
+import zipfile
+
+import lmdb
+import pytest
+
+from wgan_jax.data import files
+from wgan_jax.data.files import open_files, shuffled
+from wgan_jax.data.images import UnusableImage
+from wgan_jax.errors import UserError
+
+
+def write(path, content=b'x'):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def test_a_directory_at_any_depth_without_hidden_files(tmp_path):
+    for name in ('a.png', 'b/c.jpg', 'b/d/e', '.DS_Store', '.git/x.png', '__MACOSX/a.png', 'b/Thumbs.db'):
+        write(tmp_path / name, name.encode())
+    found = open_files(tmp_path, 'folder')
+    assert sorted(found.marks) == ['a.png', 'b/c.jpg', 'b/d/e']
+    assert found.read('b/c.jpg') == b'b/c.jpg'
+
+
+def test_links_are_followed_once_and_circles_end(tmp_path):
+    write(tmp_path / 'elsewhere' / 'a.png', b'linked')
+    top = tmp_path / 'top'
+    write(top / 'b.png')
+    (top / 'link').symlink_to(tmp_path / 'elsewhere')
+    (top / 'circle').symlink_to(top)
+    (top / 'self').symlink_to(top / 'self')
+    (top / 'nowhere.png').symlink_to(tmp_path / 'gone')
+    found = open_files(top, 'folder')
+    assert sorted(found.marks) == ['b.png', 'link/a.png', 'nowhere.png', 'self']
+    assert found.read('link/a.png') == b'linked'
+    with pytest.raises(UnusableImage, match=r'cannot be read \(No such file or directory\)'):
+        found.read('nowhere.png')
+    with pytest.raises(UnusableImage, match='Too many levels of symbolic links'):
+        found.read('self')
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.png')
+    with pytest.raises(UnusableImage, match='is no regular file'):
+        open_files(tmp_path, 'folder').read('pipe.png')
+
+
+def test_a_folder_inside_that_cannot_be_read_is_one_unusable_file(tmp_path, monkeypatch):
+    write(tmp_path / 'a.png')
+    write(tmp_path / 'locked' / 'b.png')
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith('locked'):
+            raise PermissionError(13, 'Permission denied')
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', guarded)
+    found = open_files(tmp_path, 'folder')
+    assert sorted(found.marks) == ['a.png', 'locked']
+    with pytest.raises(UnusableImage, match=r'cannot be read \(Permission denied\)'):
+        found.read('locked')
+
+
+def test_a_file_too_large_for_an_image_is_not_read(tmp_path):
+    with (tmp_path / 'film.mp4').open('wb') as file:
+        file.truncate(files.MAX_BYTES + 1)
+    with pytest.raises(UnusableImage, match=r'has 268,435,457 bytes, too many for an image'):
+        open_files(tmp_path, 'folder').read('film.mp4')
+
+
+def archive(path, contents):
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as file:
+        for name, content in contents.items():
+            file.writestr(name, content)
+    return path
+
+
+def test_a_zip_archive_is_like_a_directory(tmp_path):
+    path = archive(tmp_path / 'set.zip', {'a.png': b'1', 'b/c.png': b'2', 'b/': b'', '__MACOSX/a.png': b'', '.hidden/x': b''})
+    found = open_files(path, 'folder')
+    assert sorted(found.marks) == ['a.png', 'b/c.png']
+    assert [found.read(name) for name in sorted(found.marks)] == [b'1', b'2']
+
+
+@pytest.mark.parametrize('name', ['../a.png', 'b/../../a.png', '/etc/a.png', '..\\a.png', 'C:\\a.png'])
+def test_names_that_lead_out_of_an_archive_are_refused(tmp_path, name):
+    found = open_files(archive(tmp_path / 'set.zip', {name: b'1', 'good.png': b'2'}), 'folder')
+    assert found.read('good.png') == b'2'
+    with pytest.raises(UnusableImage, match='is refused: its name leads out of the archive'):
+        found.read(name)
+
+
+def test_an_archive_that_would_unpack_to_too_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, 'MAX_BYTES', 1000)
+    found = open_files(archive(tmp_path / 'set.zip', {'bomb.png': bytes(100_000)}), 'folder')
+    with pytest.raises(UnusableImage, match='has 100,000 bytes'):
+        found.read('bomb.png')
+
+
+def test_damage_inside_an_archive_is_that_files_own(tmp_path):
+    path = archive(tmp_path / 'set.zip', {'a.png': b'abcdefgh' * 50, 'b.png': b'good'})
+    content = bytearray(path.read_bytes())
+    content[45] ^= 255
+    path.write_bytes(content)
+    found = open_files(path, 'folder')
+    assert found.read('b.png') == b'good'
+    with pytest.raises(UnusableImage, match='cannot be unpacked'):
+        found.read('a.png')
+
+
+def test_an_lmdb_is_like_a_directory(tmp_path):
+    with lmdb.open(str(tmp_path / 'set'), map_size=2**20) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b'key one', b'1')
+        transaction.put(b'key two', b'2')
+    found = open_files(tmp_path / 'set', 'manual_dir')
+    assert list(found.marks) == ['key one', 'key two']
+    assert found.read('key two') == b'2'
+
+
+def test_a_broken_lmdb_is_told(tmp_path):
+    write(tmp_path / 'data.mdb', b'nonsense' * 1000)
+    with pytest.raises(UserError, match='cannot be read as an LMDB'):
+        open_files(tmp_path, 'manual_dir')
+
+
+def test_what_is_neither_is_told(tmp_path):
+    write(tmp_path / 'a.png')
+    with pytest.raises(UserError, match=r'config\.data\.folder=.*a\.png is neither a directory nor a zip archive'):
+        open_files(tmp_path / 'a.png', 'folder')
+
+
+@pytest.mark.parametrize('kind', ['directory', 'archive'])
+def test_nothing_inside_is_told(tmp_path, kind):
+    path = tmp_path / 'empty'
+    path.mkdir() if kind == 'directory' else archive(path, {})
+    with pytest.raises(UserError, match=r'config\.data\.folder=.* holds no files: give a directory or a zip archive'):
+        open_files(path, 'folder')
+
+
+def test_a_directory_without_permission_is_told(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(os, 'scandir', denied)
+    with pytest.raises(UserError, match=r'config\.data\.folder=.* cannot be read \(Permission denied\)'):
+        open_files(tmp_path, 'folder')
+
+
+def test_an_archive_cut_short_is_told(tmp_path):
+    path = archive(tmp_path / 'set.zip', {'a.png': b'1' * 100})
+    buffer = io.BytesIO(path.read_bytes())
+    end = buffer.getvalue()[-22:]
+    path.write_bytes(buffer.getvalue()[:40] + end)  # the end record is there, what it speaks of is not
+    with pytest.raises(UserError, match=r'config\.data\.folder=.*set\.zip cannot be read'):
+        open_files(path, 'folder')
+
+
+def test_the_fingerprint_tells_changes(tmp_path):
+    write(tmp_path / 'a.png', b'1')
+    write(tmp_path / 'b.png', b'2')
+
+    def fingerprint():
+        found = open_files(tmp_path, 'folder')
+        return found.fingerprint(sorted(found.marks))
+
+    before = fingerprint()
+    assert fingerprint() == before
+    assert len(before) == 16
+    os.utime(tmp_path / 'a.png', ns=(0, 0))
+    touched = fingerprint()
+    write(tmp_path / 'c.png')
+    added = fingerprint()
+    (tmp_path / 'c.png').unlink()
+    assert len({before, touched, added}) == 3
+    assert fingerprint() == touched
+
+
+def test_the_order_is_that_of_hashes_and_stays():
+    names = [f'{i}.png' for i in range(100)]
+    order = shuffled(names)
+    assert sorted(order) == sorted(names)
+    assert order != names
+    assert [name for name in shuffled([*names, 'new.png']) if name != 'new.png'] == order

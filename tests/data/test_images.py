@@ -1,0 +1,210 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wgan_jax.data import images
+from wgan_jax.data.images import UnusableImage, decode, decode_all
+from wgan_jax.errors import UserError
+
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def encoded(image, form='PNG', **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def halves(mode='RGB', left=RED, right=BLUE, size=(32, 32)):
+    image = Image.new(mode, size, right)
+    image.paste(left, (0, 0, size[0] // 2, size[1]))
+    return image
+
+
+def corners(content, size=16, channels=3, **options):
+    """The left and the right edge of the decoded image, away from the middle where resizing mixes them."""
+    array = decode(content, size, channels, **options)
+    assert array.shape == (size, size, channels)
+    assert array.dtype == np.uint8
+    return array[size // 2, 0].tolist(), array[size // 2, -1].tolist()
+
+
+@pytest.mark.parametrize(
+    ('form', 'options'),
+    [('PNG', {}), ('BMP', {}), ('GIF', {}), ('WEBP', {'lossless': True}), ('JPEG', {'quality': 100, 'subsampling': 0})],
+)
+def test_every_format(form, options):
+    left, right = corners(encoded(halves(), form, **options))
+    np.testing.assert_allclose(left, RED, atol=2)
+    np.testing.assert_allclose(right, BLUE, atol=2)
+
+
+def test_grey_and_palette_and_one_bit_become_colour():
+    assert corners(encoded(halves('L', 10, 200))) == ([10] * 3, [200] * 3)
+    assert corners(encoded(halves().convert('P', palette=Image.Palette.ADAPTIVE))) == (list(RED), list(BLUE))
+    assert corners(encoded(halves('1', 1, 0))) == ([255] * 3, [0] * 3)
+
+
+def test_colour_becomes_grey_by_luma():
+    left, right = corners(encoded(halves()), channels=1)
+    assert (left, right) == ([76], [29])  # 0.299 and 0.114 of 255
+
+
+def test_transparent_pixels_are_white():
+    assert corners(encoded(halves('RGBA', (*RED, 0), (*BLUE, 255)))) == (list(WHITE), list(BLUE))
+    assert corners(encoded(halves('LA', (10, 0), (10, 255)))) == (list(WHITE), [10] * 3)
+    palette = halves().convert('P', palette=Image.Palette.ADAPTIVE)
+    index = palette.getpixel((0, 0))
+    assert corners(encoded(palette, transparency=index)) == (list(WHITE), list(BLUE))
+
+
+def test_sixteen_bits_keep_their_meaning():
+    values = np.zeros((32, 32), np.uint16)
+    values[:, 16:] = 65535
+    values[:, :16] = 128 * 257
+    assert corners(encoded(Image.fromarray(values))) == ([128] * 3, [255] * 3)
+
+
+def test_cmyk_as_printers_send_it():
+    left, right = corners(encoded(halves().convert('CMYK'), 'JPEG', quality=100, subsampling=0))
+    np.testing.assert_allclose(left, RED, atol=3)
+    np.testing.assert_allclose(right, BLUE, atol=3)
+
+
+def test_photos_are_turned_as_their_exif_says():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise: what was the bottom is on the left
+    upright = halves().transpose(Image.Transpose.ROTATE_90)  # blue above, red below
+    left, right = corners(encoded(upright, 'JPEG', quality=100, subsampling=0, exif=exif))
+    np.testing.assert_allclose(left, RED, atol=3)
+    np.testing.assert_allclose(right, BLUE, atol=3)
+
+
+def test_the_centre_square_of_a_wide_or_a_tall_image():
+    wide = Image.new('RGB', (96, 32), WHITE)
+    wide.paste(halves(), (32, 0))
+    assert corners(encoded(wide)) == (list(RED), list(BLUE))
+    tall = Image.new('RGB', (32, 96), WHITE)
+    tall.paste(halves(), (0, 32))
+    assert corners(encoded(tall)) == (list(RED), list(BLUE))
+
+
+def test_a_crop_has_the_side_asked_for_and_is_centred():
+    """178x218 cropped to 140 begins 19 pixels from the left and 39 from the top."""
+    pixels = np.random.default_rng(0).integers(0, 256, (218, 178, 3), dtype=np.uint8)
+    content = encoded(Image.fromarray(pixels))
+    np.testing.assert_array_equal(decode(content, 140, crop=140), pixels[39:179, 19:159])
+
+
+def test_making_smaller_is_antialiased():
+    """A checkerboard of single pixels becomes grey; without a filter it would stay black and white."""
+    board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    array = decode(encoded(Image.fromarray(board)), 16, 1)
+    np.testing.assert_allclose(array, 127.5, atol=3)
+
+
+def test_a_large_photo_is_the_same_as_decoded_in_full():
+    """libjpeg decodes it at a fraction of its size, which must not be seen."""
+    ramp = np.linspace(0, 255, 1024).astype(np.uint8)
+    photo = Image.fromarray(np.broadcast_to(ramp[None, :, None], (1024, 1024, 3)).copy())
+    array = decode(encoded(photo, 'JPEG', quality=95), 32)
+    expected = np.asarray(photo.resize((32, 32), Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(array, expected, atol=3)
+
+
+def chunk(kind, data):
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+
+def bomb(side):
+    """A PNG whose header claims a huge image."""
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)) + chunk(b'IEND', b'')
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (b'', 'is no image in a known format'),
+        (b'hello', 'is no image in a known format'),
+        (b'<html><body>quota</body></html>', 'is no image in a known format'),
+        (encoded(halves(), 'TIFF'), 'is no image in a known format'),
+        (encoded(halves(size=(320, 320)), 'JPEG')[:-600], 'is damaged'),
+        (encoded(halves(size=(320, 320)))[:120], 'is damaged'),
+        (encoded(halves()).replace(b'IDAT', b'IDAX'), 'is no image in a known format'),
+        (encoded(halves(size=(7, 30))), 'is 7x30, less than half of the 16 pixels asked for'),
+        (bomb(60000), 'claims more than 100,000,000 pixels'),
+        (bomb(12000), 'claims 12000x12000 pixels, more than 100,000,000'),
+    ],
+    ids=['empty', 'text', 'html', 'tiff', 'cut jpeg', 'cut png', 'no data', 'tiny', 'bomb', 'small bomb'],
+)
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
+def test_what_cannot_be_used_says_why(content, reason):
+    with pytest.raises(UnusableImage, match=reason):
+        decode(content, 16)
+
+
+def test_an_image_of_another_size_than_expected():
+    with pytest.raises(UnusableImage, match='is 32x32 and not 178x218'):
+        decode(encoded(halves()), 16, expected=(178, 218))
+
+
+def pixel(value):
+    return encoded(Image.new('L', (16, 16), value))
+
+
+def missing():
+    raise FileNotFoundError(2, 'No such file or directory')
+
+
+def run(items, **options):
+    blocks = decode_all(items, len(items), lambda content: decode(content, 16, 1), 'the set', **options)
+    return np.concatenate(list(blocks))
+
+
+def test_many_images_in_order_and_in_blocks():
+    items = [(f'{i}.png', lambda i=i: pixel(i % 256)) for i in range(700)]
+    array = run(items)
+    assert array.shape == (700, 16, 16, 1)
+    np.testing.assert_array_equal(array[:, 0, 0, 0], np.arange(700) % 256)
+
+
+def test_unusable_files_are_counted_and_the_first_ten_named(capsys):
+    items = [(f'{i}.png', (lambda i=i: pixel(i)) if i % 2 else (lambda: b'broken')) for i in range(30)]
+    items.append(('gone.png', missing))
+    np.testing.assert_array_equal(run(items)[:, 0, 0, 0], np.arange(1, 30, 2))
+    output = capsys.readouterr().out.splitlines()
+    assert output[1] == '16 of 31 files in the set cannot be used and are left out:'
+    assert output[2:12] == [f'  {i}.png is no image in a known format (JPEG, PNG, WEBP, BMP, GIF)' for i in range(0, 20, 2)]
+    assert output[12] == '  and 6 more'
+
+
+def test_strict_makes_an_unusable_file_an_error():
+    items = [('good.png', lambda: pixel(1)), ('gone.png', missing)]
+    with pytest.raises(UserError, match=r'strict=True allows no unusable file: gone\.png cannot be read \(No such file'):
+        run(items, strict=True)
+
+
+def test_no_usable_file_at_all_is_an_error():
+    message = r'Of 1 files in the set 1 cannot be used, and none of them can be used: a\.png is damaged|known format'
+    with pytest.raises(UserError, match=message):
+        run([('a.png', lambda: b'broken')])
+
+
+def test_memory_is_bounded_by_reading_ahead_a_little(monkeypatch):
+    """The files are asked for while earlier blocks are taken, not all at the beginning."""
+    monkeypatch.setattr(images.os, 'sched_getaffinity', lambda pid: {0}, raising=False)
+    asked = []
+
+    def items():
+        for i in range(2000):
+            asked.append(i)
+            yield f'{i}.png', lambda: pixel(0)
+
+    blocks = decode_all(items(), 2000, lambda content: decode(content, 16, 1), 'the set')
+    next(blocks)
+    assert len(asked) <= 5 * 64
+    blocks.close()

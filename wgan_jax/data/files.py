@@ -1,0 +1,164 @@
+"""Image files in a directory, a zip archive or an LMDB: their names, what tells a change, and their bytes."""
+
+import hashlib
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from wgan_jax.data.images import Item, UnusableImage
+from wgan_jax.errors import UserError
+
+MAX_BYTES = 2**28  # of one file, 256 MiB: larger ones are no images
+_IGNORED = ('__MACOSX', 'Thumbs.db', 'desktop.ini')  # besides names that begin with a dot
+
+
+class Files(NamedTuple):
+    """Files that may be images.
+
+    Attributes:
+      place: the directory or archive.
+      marks: name -> what changes when the content does, such as size and time.
+      read: the bytes of a name; raises UnusableImage or OSError, from any thread.
+    """
+
+    place: Path
+    marks: dict[str, str]
+    read: Callable[[str], bytes]
+
+    def items(self, names: Iterable[str]) -> Iterable[Item]:
+        """What images.decode_all takes."""
+        return ((name, lambda name=name: self.read(name)) for name in names)
+
+    def fingerprint(self, names: Iterable[str]) -> str:
+        """16 hexadecimal digits that change when a name or its file does."""
+        digest = hashlib.sha256()
+        for name in names:
+            digest.update(f'{name}\0{self.marks[name]}\0'.encode(errors='surrogateescape'))
+        return digest.hexdigest()[:16]
+
+
+def open_files(path: Path, option: str) -> Files:
+    """Lists what is in a directory (at any depth), a zip archive, or an LMDB.
+
+    Args:
+      path: something that exists.
+      option: the key of config.data that holds the path, for messages.
+
+    Raises:
+      UserError: it is neither, cannot be read, or holds no file.
+    """
+    try:
+        if path.is_dir():
+            files = _lmdb(path) if (path / 'data.mdb').is_file() else _directory(path)
+        elif zipfile.is_zipfile(path):
+            files = _zip(path)
+        else:
+            raise UserError(f'config.data.{option}={path} is neither a directory nor a zip archive: give one that holds images.')
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f'config.data.{option}={path} cannot be read ({getattr(error, "strerror", None) or error}).') from error
+    if not files.marks:
+        raise UserError(f'config.data.{option}={path} holds no files: give a directory or a zip archive with images.')
+    return files
+
+
+def shuffled(names: Iterable[str]) -> list[str]:
+    """Names in the order of their hashes: looks random, and stays when names are added or removed."""
+    return sorted(names, key=name_hash)
+
+
+def name_hash(name: str) -> bytes:
+    """sha256 of a name."""
+    return hashlib.sha256(name.encode(errors='surrogateescape')).digest()
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith('.') or name in _IGNORED
+
+
+def _directory(top: Path) -> Files:
+    marks: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    seen = set()  # links to directories are followed, each directory once
+    pending = ['']
+    while pending:
+        folder = pending.pop()
+        try:
+            status = os.stat(top / folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = [entry for entry in os.scandir(top / folder) if not _ignored(entry.name)]
+        except OSError as error:
+            if not folder:
+                raise
+            marks[folder] = unreadable[folder] = f'cannot be read ({error.strerror})'
+            continue
+        for entry in entries:
+            name = f'{folder}/{entry.name}' if folder else entry.name
+            try:
+                status = entry.stat()
+            except OSError as error:  # a link to nowhere, or in a circle
+                marks[name] = unreadable[name] = f'cannot be read ({error.strerror})'
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(name)
+            elif stat.S_ISREG(status.st_mode):
+                marks[name] = f'{status.st_size} {status.st_mtime_ns}'
+            else:
+                marks[name] = unreadable[name] = 'is no regular file'
+
+    def read(name: str) -> bytes:
+        if name in unreadable:
+            raise UnusableImage(unreadable[name])
+        with open(top / name, 'rb') as file:
+            _check_size(os.fstat(file.fileno()).st_size)
+            return file.read()
+
+    return Files(top, marks, read)
+
+
+def _zip(path: Path) -> Files:
+    archive = zipfile.ZipFile(path)
+    infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+    infos = {name: info for name, info in infos.items() if not any(_ignored(part) for part in name.split('/') if part != '..')}
+    marks = {name: f'{info.file_size} {info.CRC:08x}' for name, info in infos.items()}
+
+    def read(name: str) -> bytes:
+        parts = PurePosixPath(name.replace('\\', '/'))
+        if parts.is_absolute() or '..' in parts.parts or ':' in parts.parts[0]:
+            raise UnusableImage('is refused: its name leads out of the archive')
+        _check_size(infos[name].file_size)
+        try:
+            return archive.read(name)
+        except Exception as error:  # of the archive's format, of its compression, an encrypted file
+            raise UnusableImage(f'cannot be unpacked ({error})') from error
+
+    return Files(path, marks, read)
+
+
+def _lmdb(path: Path) -> Files:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise UserError(f'{path} is an LMDB: to read it, pip install lmdb.') from error
+    try:
+        environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False, max_readers=64)
+        with environment.begin() as transaction:
+            names = [key.decode('ascii', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]
+    except lmdb.Error as error:
+        raise UserError(f'{path} cannot be read as an LMDB ({error}).') from error
+    status = (path / 'data.mdb').stat()
+
+    def read(name: str) -> bytes:
+        with environment.begin() as transaction:
+            return transaction.get(name.encode('ascii', 'surrogateescape'))
+
+    return Files(path, dict.fromkeys(names, f'{status.st_size} {status.st_mtime_ns}'), read)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise UnusableImage(f'has {size:,} bytes, too many for an image')

@@ -1,0 +1,91 @@
+"""Your own images: a directory, a zip archive or an LMDB of image files."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from wgan_jax.data.cache import cached, data_root
+from wgan_jax.data.files import Files, name_hash, open_files, shuffled
+from wgan_jax.data.images import decode, decode_all
+from wgan_jax.data.source import Source, choose, existing, positive
+from wgan_jax.errors import UserError
+
+
+def source(
+    dir: str | None = None,
+    folder: str | None = None,
+    image_size: int = 64,
+    channels: int = 3,
+    split: str = 'train',
+    holdout: float = 0.1,
+    strict: bool = False,
+) -> Source:
+    """The images in `folder`, at any depth, centre-cropped to a square and resized.
+
+    Args:
+      dir: where the prepared array is kept; None for TFDS's own place.
+      folder: a directory or a zip archive.
+      image_size: height and width.
+      channels: 3 for colour, 1 for grey.
+      split: 'train', 'test' (the images held out) or 'all'.
+      holdout: share of the images held out. Which ones depends on their names alone, so it stays when others are added.
+      strict: make files that cannot be used an error instead of leaving them out.
+
+    Raises:
+      UserError: an option makes no sense; when loaded, no file can be used.
+    """
+    positive('image_size', image_size)
+    choose('channels', channels, (1, 3))
+    choose('split', split, ('train', 'test', 'all'))
+    if not 0 <= holdout < 1:
+        raise UserError(f'config.data.holdout={holdout} must be at least 0 and less than 1.')
+
+    def load() -> np.ndarray:
+        if folder is None:
+            raise UserError('config.data.folder is not set: give the directory or zip archive of your images.')
+        files = open_files(existing('folder', folder), 'folder')
+        chosen = [name for name in shuffled(files.marks) if split == 'all' or _held_out(name, holdout) == (split == 'test')]
+        if not chosen:
+            raise UserError(f'None of the {len(files.marks)} files in {folder} falls into the split {split}: change the holdout.')
+        key = f'folder-{path_mark(files.place)}-{split}{"" if split == "all" else holdout}-{image_size}x{image_size}x{channels}-v1'
+        decode_one = functools.partial(decode, size=image_size, channels=channels)
+        return load_files(data_root(dir), key, files, chosen, (image_size, image_size, channels), decode_one, strict)
+
+    return Source((image_size, image_size, channels), None, load)
+
+
+def load_files(
+    root: Path,
+    key: str,
+    files: Files,
+    names: list[str],
+    image_shape: tuple[int, int, int],
+    decode_one: Callable[[bytes], np.ndarray],
+    strict: bool,
+) -> np.ndarray:
+    """The named files as a cached array; see cache.cached and images.decode_all."""
+    images = cached(
+        root,
+        key,
+        image_shape,
+        len(names),
+        lambda: decode_all(files.items(names), len(names), decode_one, str(files.place), strict=strict),
+        fingerprint=files.fingerprint(names),
+        complete=strict,
+    )
+    if len(images) < len(names):
+        print(f'{files.place}: {len(images):,} of {len(names):,} files are in use; config.data.strict=True names the others.')
+    return images
+
+
+def path_mark(path: Path) -> str:
+    """8 hexadecimal digits that tell one place from another."""
+    return hashlib.sha256(str(path.resolve()).encode(errors='surrogateescape')).hexdigest()[:8]
+
+
+def _held_out(name: str, share: float) -> bool:
+    # Bytes that do not decide the order: the held-out images are no prefix of it.
+    return int.from_bytes(name_hash(name)[8:16]) < share * 2**64

@@ -1,0 +1,155 @@
+"""From the bytes of image files to square uint8 images, with all cores."""
+
+import io
+import os
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
+
+from wgan_jax.errors import UserError
+
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF')
+MAX_PIXELS = 100_000_000  # of one image: beyond it is a decompression bomb, or a scan that should be made smaller first
+_BLOCK = 64  # images per task
+_NAMED = 10  # unusable files whose names are printed
+
+Item = tuple[str, Callable[[], bytes]]  # a name for messages, and what reads the file
+
+
+class UnusableImage(Exception):
+    """Says in one clause, after the name of a file, why it is not used."""
+
+
+def decode(
+    content: bytes, size: int, channels: int = 3, *, crop: int | None = None, expected: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Decodes an image, cuts out the centre square and resizes it (bicubic, antialiased).
+
+    Photos are turned as their EXIF data says; transparent pixels are laid over white; 16-bit grey becomes 8-bit; of an
+    animation the first frame counts.
+
+    Args:
+      content: a file in one of FORMATS.
+      size: height and width of the result.
+      channels: 3 for RGB, 1 for grey.
+      crop: side of the square that is cut out; None for the shorter side of the image.
+      expected: (width, height) that the image must have.
+
+    Returns:
+      uint8 [size, size, channels].
+
+    Raises:
+      UnusableImage: it cannot be decoded, is smaller than half of `size`, or larger than MAX_PIXELS.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnusableImage(f'claims {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}')
+            if expected is not None and image.size != expected:
+                raise UnusableImage(f'is {image.width}x{image.height} and not {expected[0]}x{expected[1]}')
+            if 2 * min(image.size) < size:
+                raise UnusableImage(f'is {image.width}x{image.height}, less than half of the {size} pixels asked for')
+            if crop is None:
+                image.draft(None, (3 * size, 3 * size))  # large photos: libjpeg decodes at a fraction of the size
+            image = ImageOps.exif_transpose(image)
+            image = _plain(image).convert('RGB' if channels == 3 else 'L')
+            side = crop or min(image.size)
+            left, top = (image.width - side) // 2, (image.height - side) // 2
+            # Not resize(box=...), whose filter would look at pixels outside of the box.
+            image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
+            return np.asarray(image).reshape(size, size, channels)
+    except UnusableImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnusableImage(f'claims more than {MAX_PIXELS:,} pixels') from error
+    except UnidentifiedImageError as error:
+        raise UnusableImage(f'is no image in a known format ({", ".join(FORMATS)})') from error
+    except Exception as error:  # decoders meet damaged files with errors of every kind
+        raise UnusableImage(f'is damaged ({str(error).rstrip(".") or type(error).__name__})') from error
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The same picture without 16-bit values and without transparency."""
+    if image.mode.startswith('I'):
+        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert('RGBA')
+        return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
+    return image
+
+
+def decode_all(
+    items: Iterable[Item], total: int, decode_one: Callable[[bytes], np.ndarray], place: str, *, strict: bool = False
+) -> Iterator[np.ndarray]:
+    """Decodes many files on all cores, in order and in constant memory.
+
+    Files that cannot be used are left out; at the end their number and the first ten are printed.
+
+    Args:
+      items: the files.
+      total: their number.
+      decode_one: content -> uint8 [H, W, C]; raises UnusableImage.
+      place: where the files are, for messages.
+      strict: make unusable files an error.
+
+    Yields:
+      uint8 [n, H, W, C], n up to 64.
+
+    Raises:
+      UserError: no file can be used, or `strict` and one cannot.
+    """
+
+    def task(block: list[Item]) -> tuple[list[np.ndarray], list[str]]:
+        images, unusable = [], []
+        for name, read in block:
+            try:
+                images.append(decode_one(read()))
+            except UnusableImage as error:
+                unusable.append(f'{name} {error}')
+            except OSError as error:
+                unusable.append(f'{name} cannot be read ({error.strerror or error})')
+        return images, unusable
+
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    items, unusable, good, began = iter(items), [], 0, time.perf_counter()
+    print(f'Preparing {total:,} images of {place}, this once.', flush=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of PIL, about damaged files: they are told here, or were repaired
+        with ThreadPoolExecutor(workers) as executor, tqdm(total=total, unit='image', disable=not sys.stderr.isatty()) as bar:
+            pending = deque()
+            try:
+                while True:
+                    while len(pending) < 4 * workers and (block := list(islice(items, _BLOCK))):
+                        pending.append(executor.submit(task, block))
+                    if not pending:
+                        break
+                    images, problems = pending.popleft().result()
+                    bar.update(len(images) + len(problems))
+                    unusable += problems
+                    good += len(images)
+                    if images:
+                        yield np.stack(images)
+            finally:
+                executor.shutdown(cancel_futures=True)
+    if unusable and (strict or not good):
+        what = 'none of them can be used' if not good else 'config.data.strict=True allows no unusable file'
+        raise UserError(f'Of {total:,} files in {place} {len(unusable):,} cannot be used, and {what}: {_first(unusable, "; ")}.')
+    if unusable:
+        print(f'{len(unusable):,} of {total:,} files in {place} cannot be used and are left out:')
+        print('  ' + _first(unusable, '\n  '))
+    seconds = time.perf_counter() - began
+    print(f'Prepared {good:,} images in {seconds:.1f} s.', flush=True)
+
+
+def _first(unusable: list[str], separator: str) -> str:
+    more = [f'and {len(unusable) - _NAMED:,} more'] if len(unusable) > _NAMED else []
+    return separator.join(unusable[:_NAMED] + more)

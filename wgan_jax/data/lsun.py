@@ -1,0 +1,68 @@
+"""LSUN bedrooms: 3,033,042 images (Yu et al. 2015), the data of the WGAN paper."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from wgan_jax.data import prepared
+from wgan_jax.data.cache import cached, data_root
+from wgan_jax.data.files import open_files, shuffled
+from wgan_jax.data.folder import load_files, path_mark
+from wgan_jax.data.images import decode, decode_all
+from wgan_jax.data.source import Source, choose, existing, positive
+from wgan_jax.errors import UserError
+
+SPLITS = {'train': 3_033_042, 'validation': 300}
+_LMDB = {'train': 'bedroom_train_lmdb', 'validation': 'bedroom_val_lmdb'}
+
+
+def source(
+    dir: str | None = None, manual_dir: str | None = None, image_size: int = 64, split: str = 'train', strict: bool = False
+) -> Source:
+    """LSUN bedrooms, centre-cropped to a square and resized; nothing is downloaded, for the set has 43 GB.
+
+    Args:
+      dir: where data sets live; None for TFDS's own place. An `lsun/bedroom` that TFDS has prepared there is used.
+      manual_dir: holds the authors' bedroom_train_lmdb, unzipped, or the images exported from it as files.
+      image_size: height and width.
+      split: 'train' or 'validation'.
+      strict: make files that cannot be used an error instead of leaving them out.
+
+    Raises:
+      UserError: an option makes no sense; when loaded, the images are not there.
+    """
+    positive('image_size', image_size)
+    choose('split', split, SPLITS)
+    shape = (image_size, image_size, 3)
+    decode_one = functools.partial(decode, size=image_size)
+    key = f'lsun_bedroom-{split}-{image_size}x{image_size}x3-v1'
+
+    def load() -> np.ndarray:
+        root = data_root(dir)
+        if manual_dir is not None:
+            files = open_files(_find(existing('manual_dir', manual_dir), split), 'manual_dir')
+            return load_files(root, f'{key}-{path_mark(files.place)}', files, shuffled(files.marks), shape, decode_one, strict)
+
+        def blocks() -> Iterator[np.ndarray]:
+            builder = prepared.find(root, 'lsun/bedroom')
+            if builder is None:
+                raise UserError(
+                    f'{root} has no lsun/bedroom prepared by TFDS, and LSUN is not downloaded for you: fetch '
+                    f'http://dl.yf.io/lsun/scenes/{_LMDB["train"]}.zip (43 GB), unzip it, and pass the directory that holds '
+                    f'{_LMDB["train"]} as --config.data.manual_dir=DIR.'
+                )
+            items = prepared.encoded_images(builder, split)
+            return decode_all(items, SPLITS[split], decode_one, str(builder.data_path), strict=strict)
+
+        return cached(root, key, shape, SPLITS[split], blocks, complete=strict)
+
+    return Source(shape, SPLITS[split] if manual_dir is None else None, load)
+
+
+def _find(manual_dir: Path, split: str) -> Path:
+    lmdb = manual_dir / _LMDB[split]
+    if not lmdb.is_dir() and lmdb.with_suffix('.zip').is_file():
+        raise UserError(f'{lmdb}.zip is still packed: unzip it in its place.')
+    return lmdb if lmdb.is_dir() else manual_dir

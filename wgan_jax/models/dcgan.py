@@ -1,0 +1,91 @@
+"""DCGAN: strided convolutions with batch norm, in both players without biases; the networks of the WGAN paper.
+
+Source: martinarjovsky/WassersteinGAN, models/dcgan.py, with the initialisation of its main.py. Images are square, with a side of
+16, 32, 64, 128 or 256, and have any number of channels.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.models.layers import Conv, TransposedConv, doublings, normalize
+
+_KERNEL = nn.initializers.normal(0.02)
+
+
+class DCGANCritic(nn.Module):
+    """Scores images; 2,765,568 parameters at 64x64x3 with batch norm.
+
+    Attributes:
+      image_shape: (height, width, channels).
+      num_features: filters of the first convolution; each further halving of the image doubles them.
+      num_extra_layers: 3x3 convolutions after the first layer.
+      norm: 'batch', 'layer' or 'none', after each convolution but the first and the last.
+      constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
+    """
+
+    image_shape: tuple[int, int, int]
+    num_features: int = 64
+    num_extra_layers: int = 0
+    norm: str = 'batch'
+    constant_width: bool = False
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
+        first, *others = _widths(self.image_shape, self.num_features, self.constant_width)
+
+        def layer(x: jax.Array, filters: int, size: int, stride: int) -> jax.Array:
+            x = Conv(filters, (size, size), strides=stride, padding=1, use_bias=False, kernel_init=_KERNEL)(x)
+            return nn.leaky_relu(normalize(self.norm, x, train, axis_name, scale_init=_scale), 0.2)
+
+        x = Conv(first, (4, 4), strides=2, padding=1, use_bias=False, kernel_init=_KERNEL)(images)
+        x = nn.leaky_relu(x, 0.2)
+        for _ in range(self.num_extra_layers):
+            x = layer(x, first, size=3, stride=1)
+        for filters in others:
+            x = layer(x, filters, size=4, stride=2)
+        # The last convolution covers its whole input, 4x4: a dot product.
+        return nn.Dense(1, use_bias=False, kernel_init=_KERNEL)(x.reshape(x.shape[0], -1))[:, 0]  # [B]
+
+
+class DCGANGenerator(nn.Module):
+    """Makes images from latents; 3,576,704 parameters at 64x64x3 with 100 latents and batch norm.
+
+    Attributes:
+      image_shape: (height, width, channels).
+      num_features: filters of the last hidden layer; each layer before it has twice as many as the next.
+      num_extra_layers: 3x3 convolutions before the last layer.
+      norm: 'batch', 'layer' or 'none', after each convolution but the last.
+      constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
+    """
+
+    image_shape: tuple[int, int, int]
+    num_features: int = 64
+    num_extra_layers: int = 0
+    norm: str = 'batch'
+    constant_width: bool = False
+
+    @nn.compact
+    def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
+        last, *others = _widths(self.image_shape, self.num_features, self.constant_width)
+        first, *middle = reversed([last, *others])
+
+        def activate(x: jax.Array) -> jax.Array:
+            return nn.relu(normalize(self.norm, x, train, axis_name, scale_init=_scale))
+
+        x = latents[:, None, None, :]  # [B, 1, 1, latent_dim]
+        x = activate(TransposedConv(first, (4, 4), kernel_init=_KERNEL)(x))  # [B, 4, 4, first]
+        for filters in middle:
+            x = activate(TransposedConv(filters, (4, 4), stride=2, padding=1, kernel_init=_KERNEL)(x))
+        for _ in range(self.num_extra_layers):
+            x = activate(Conv(last, (3, 3), padding=1, use_bias=False, kernel_init=_KERNEL)(x))
+        return jnp.tanh(TransposedConv(self.image_shape[-1], (4, 4), stride=2, padding=1, kernel_init=_KERNEL)(x))
+
+
+def _widths(image_shape: tuple[int, ...], num_features: int, constant: bool) -> list[int]:
+    """Filters of the critic's strided layers, from the image inwards; the generator has the same from the inside out."""
+    return [num_features * (1 if constant else 2**i) for i in range(doublings('dcgan', image_shape))]
+
+
+def _scale(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
