@@ -56,9 +56,7 @@ def test_a_run_goes_on_with_the_images_that_it_began_with(tmp_path, photos):
     trainer.train(config, str(tmp_path / 'run'))
     Image.new('RGB', (20, 20)).save(tmp_path / 'moved' / 'new.png')
     config.num_steps = 8
-    with pytest.raises(
-        UserError, match=r'holds a run with another config \(data_set\.crc32: .*; data_set\.num_images: 20 -> 21\)'
-    ):
+    with pytest.raises(UserError, match=r'holds a run with another config \(data_set\.crc32: .*; data_set\.num_images: 20 -> 21\)'):
         trainer.train(config, str(tmp_path / 'run'))
 
 

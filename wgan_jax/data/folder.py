@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -67,16 +67,15 @@ def load_files(
     strict: bool,
 ) -> np.ndarray:
     """The named files as a cached array; see cache.cached and images.decode_all."""
-    images = cached(
-        root,
-        key,
-        image_shape,
-        len(names),
-        lambda: decode_all(files.items(names), len(names), decode_one, str(files.place), strict=strict),
-        fingerprint=files.fingerprint(names),
-        complete=strict,
-    )
-    if len(images) < len(names):
+    built = False
+
+    def blocks() -> Iterator[np.ndarray]:
+        nonlocal built
+        built = True
+        return decode_all(files.items(names), len(names), decode_one, str(files.place), strict=strict)
+
+    images = cached(root, key, image_shape, len(names), blocks, fingerprint=files.fingerprint(names), complete=strict)
+    if len(images) < len(names) and not built:  # what was told when the array was built
         print(f'{files.place}: {len(images):,} of {len(names):,} files are in use; config.data.strict=True names the others.')
     return images
 
