@@ -25,6 +25,13 @@ def test_grid_places_every_image(count, rows, columns, channels):
         np.testing.assert_array_equal(cell, np.full((48, 96, channels), i + 1))
 
 
+def test_other_channels_stand_side_by_side():
+    images = np.broadcast_to(np.arange(4, dtype=np.uint8), (1, 48, 48, 4))
+    picture = sampling.grid(images)
+    assert picture.shape == (48, 192, 1)
+    np.testing.assert_array_equal(picture[0, ::48, 0], [0, 1, 2, 3])
+
+
 def test_large_images_are_not_enlarged():
     assert sampling.grid(np.zeros((1, 64, 64, 3), np.uint8)).shape == (64, 64, 3)
 

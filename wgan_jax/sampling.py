@@ -29,11 +29,14 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 def grid(images: np.ndarray) -> np.ndarray:
     """Tiles uint8 images [N, H, W, C] into one picture, as square as N allows, with thin lines between them.
 
-    Images with a side under 48 pixels are enlarged by a whole factor without smoothing.
+    Images with a side under 48 pixels are enlarged by a whole factor without smoothing. Images that are neither grey nor
+    colour, with C other than 1 and 3, show their channels side by side in grey.
 
     Returns:
-      uint8 [rows * (H * factor + 2) - 2, columns * (W * factor + 2) - 2, C].
+      uint8 [rows * (H * factor + 2) - 2, columns * (W * factor + 2) - 2, C], or with W * C for W and 1 for C.
     """
+    if images.shape[3] not in (1, 3):
+        images = images.swapaxes(2, 3).reshape(*images.shape[:2], -1, 1)
     factor = max(1, _CELL // min(images.shape[1:3]))
     images = images.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = images.shape
