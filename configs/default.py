@@ -13,8 +13,8 @@ def get_config() -> ConfigDict:
     config.n_critic = 5  # critic updates per generator update
     config.boost = ConfigDict()  # rounds with more critic updates, as in the WGAN authors' code
     config.boost.n_critic = config_dict.placeholder(int)  # critic updates of a boosted round (theirs: 100); None: no boost
-    config.boost.until = 25  # rounds before this one are boosted
-    config.boost.every = 500  # and so is each round whose number is a multiple of this; 0: none
+    config.boost.until = config_dict.placeholder(int)  # rounds before this one are boosted; the WGAN authors: 25
+    config.boost.every = config_dict.placeholder(int)  # so is each round whose number is a multiple of this; they: 500
     config.latent_dim = 100  # size of the generator's input, drawn from N(0, 1)
 
     # The game. GAN, WGAN and WGAN-GP differ in these keys only.

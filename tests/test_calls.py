@@ -115,7 +115,7 @@ def test_nothing_is_compiled_in_the_middle_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(calls, 'compile_rounds', count)
     monkeypatch.setattr(calls.Calls, 'advance', note)
     config = tiny(digits_wgan, num_steps=6)
-    config.boost.update(n_critic=3, until=2, every=0)
+    config.boost.update(n_critic=3, until=2)
     trainer.train(config, str(tmp_path))
     assert {kinds for _, kinds in steps_then} == {(2, 3)}
     compiled.clear()
@@ -145,8 +145,8 @@ def test_an_error_on_the_thread_is_raised_as_itself_and_the_thread_ends(tmp_path
 def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
     config = tiny(batch_size=512, sample_every=4)
     config.data.placement = 'host'
-    config.boost.n_critic = 64
+    config.boost.update(n_critic=64, until=2)
     trainer.dry_run(config)
     output = capsys.readouterr().out
-    assert 'images: 0.1 MiB in host memory, two chunks of them on each device' in output
+    assert 'images: 1,797, 0.11 MiB in host memory, two chunks of them on each device' in output
     assert ', images 4.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 4 images * 64 bytes

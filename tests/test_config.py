@@ -25,8 +25,10 @@ def test_the_default_is_valid_and_draws_no_warning():
         ({'num_steps': 0}, 'config.num_steps=0 must be greater than 0.'),
         ({'n_critic': -1}, 'config.n_critic=-1 must be greater than 0.'),
         ({'boost__n_critic': 0}, 'config.boost.n_critic=0 must be greater than 0.'),
-        ({'boost__until': -1}, 'config.boost.until=-1 must be 0 or greater.'),
-        ({'boost__every': -500}, 'config.boost.every=-500 must be 0 or greater.'),
+        ({'boost__until': 0}, 'config.boost.until=0 must be greater than 0.'),
+        ({'boost__every': -500}, 'config.boost.every=-500 must be greater than 0.'),
+        ({'boost__n_critic': 100}, 'config.boost.n_critic=100 with until=None and every=None boosts no round: set n_critic and'),
+        ({'boost__until': 25, 'boost__every': 500}, 'config.boost.n_critic=None with until=25 and every=500 boosts no round'),
         ({'data__placement': 'gpu'}, "config.data.placement='gpu' is unknown; known: auto, device, host."),
         ({'clip_value': 0.0, 'gp_weight': 0.0}, 'config.clip_value=0.0 must be greater than 0.'),
         (
@@ -81,3 +83,11 @@ def test_a_resumed_run_may_change_what_it_writes_and_not_what_it_computes():
 
 def test_flatten_joins_names():
     assert flatten({'a': 1, 'b': {'c': 2, 'd': {'e': None}}}) == {'a': 1, 'b.c': 2, 'b.d.e': None}
+
+
+def test_a_run_from_before_a_key_existed_can_go_on():
+    saved = default.get_config().to_dict()
+    del saved['data']['fraction'], saved['data']['crop'], saved['boost']
+    check_resumable(saved, {**default.get_config().to_dict(), 'data_set': {'num_images': 1797, 'crc32': 1}}, 'runs/x')
+    with pytest.raises(UserError, match=r'\(data\.fraction: 1\.0 -> 0\.5\)'):
+        check_resumable(saved, changed(data__fraction=0.5), 'runs/x')

@@ -117,7 +117,7 @@ def differences(name, base):
 
 def test_variants_differ_in_what_their_papers_change():
     assert differences('celeba_wgan_lp', 'celeba_wgan_gp') == {'gp_one_sided': True}
-    boost = {'boost.n_critic': 100}  # until 25 and every 500 are the defaults
+    boost = {'boost.n_critic': 100, 'boost.until': 25, 'boost.every': 500}
     assert differences('celeba_wgan_authors', 'celeba_wgan') == boost
     assert differences('lsun_bedroom_wgan', 'celeba_wgan') == {'data.name': 'lsun_bedroom', 'data.crop': None}
     for game in ('celeba_gan', 'celeba_wgan'):

@@ -54,9 +54,14 @@ def test_a_run_goes_on_with_the_images_that_it_began_with(tmp_path, photos):
     config.num_steps = 6
     config.data.folder = str(photos.rename(tmp_path / 'moved'))
     trainer.train(config, str(tmp_path / 'run'))
-    Image.new('RGB', (20, 20)).save(tmp_path / 'moved' / 'new.png')
     config.num_steps = 8
-    with pytest.raises(UserError, match=r'holds a run with another config \(data_set\.crc32: .*; data_set\.num_images: 20 -> 21\)'):
+    pixels = Image.open(tmp_path / 'moved' / '1.png').convert('L')
+    pixels.putpixel((15, 10), 255 - pixels.getpixel((15, 10)))
+    pixels.save(tmp_path / 'moved' / '1.png')
+    with pytest.raises(UserError, match=r'holds a run on other images \(data_set\.num_images: 20 -> 20; data_set\.crc32: '):
+        trainer.train(config, str(tmp_path / 'run'))
+    Image.new('RGB', (20, 20)).save(tmp_path / 'moved' / 'new.png')
+    with pytest.raises(UserError, match=r'holds a run on other images \(data_set\.num_images: 20 -> 21; data_set\.crc32: '):
         trainer.train(config, str(tmp_path / 'run'))
 
 
@@ -66,3 +71,11 @@ def test_no_images_no_run(tmp_path):
     with pytest.raises(UserError, match=r'config\.data\.folder=.*gone cannot be read'):
         trainer.train(config, str(tmp_path / 'run'))
     assert not (tmp_path / 'run').exists()
+
+
+def test_a_run_does_not_train_on_its_own_pictures(tmp_path, photos):
+    config = tiny()
+    config.data.update(name='folder', folder=str(photos), dir=str(tmp_path / 'sets'), image_size=16)
+    with pytest.raises(UserError, match=r'run lies in config\.data\.folder=.*photos: the pictures of the run would become images'):
+        trainer.train(config, str(photos / 'run'))
+    assert not (photos / 'run').exists()

@@ -221,7 +221,7 @@ def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, caps
     # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
     assert 'generator: 344 parameters' in output
     assert 'critic: 265 parameters' in output
-    assert 'images: 1,797 of 8x8x1, 0.11 MiB on each device' in output
+    assert 'images: 1,797, 0.11 MiB on each device' in output
     assert 'memory per device: state ' in output
     assert ', images 0.1 MiB, ' in output
     assert list(tmp_path.iterdir()) == []

@@ -94,7 +94,7 @@ class Calls:
 
 def make_schedule(config: ConfigDict) -> Schedule:
     """The critic updates of each round."""
-    return Schedule(config.n_critic, config.boost.n_critic, config.boost.until, config.boost.every)
+    return Schedule(config.n_critic, config.boost.n_critic, config.boost.until or 0, config.boost.every or 0)
 
 
 def stays_on_host(config: ConfigDict, num_bytes: int) -> bool:

@@ -24,11 +24,14 @@ MAY_CHANGE = (
     'data.placement',
     'data.strict',
 )
+_ADDED = {'data.fraction': 1.0}  # keys that came later, with the values that runs from before them had
 _POSITIVE = (
     'num_steps',
     'batch_size',
     'n_critic',
     'boost.n_critic',
+    'boost.until',
+    'boost.every',
     'latent_dim',
     'log_every',
     'sample_every',
@@ -78,6 +81,12 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
         )
     if config.gp_one_sided and not config.gp_weight:
         raise UserError('config.gp_one_sided=True has no penalty to act on: set config.gp_weight=10, or gp_one_sided=False.')
+    boost = config.boost
+    if (boost.n_critic is None) != (boost.until is None and boost.every is None):
+        raise UserError(
+            f'config.boost.n_critic={boost.n_critic} with until={boost.until} and every={boost.every} boosts no round: set '
+            'n_critic and at least one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
+        )
     if config.batch_size % num_devices:
         nearest = max(1, round(config.batch_size / num_devices)) * num_devices
         raise UserError(
@@ -120,7 +129,7 @@ def _check_values(flat: dict[str, Any]) -> None:
     for name in _POSITIVE:
         if flat[name] is not None and not flat[name] > 0:
             raise UserError(f'config.{name}={flat[name]} must be greater than 0.')
-    for name in ('boost.until', 'boost.every', 'generator.num_extra_layers', 'critic.num_extra_layers'):
+    for name in ('generator.num_extra_layers', 'critic.num_extra_layers'):
         if flat[name] is not None and not flat[name] >= 0:
             raise UserError(f'config.{name}={flat[name]} must be 0 or greater.')
     if not flat['gp_weight'] >= 0:
@@ -142,16 +151,23 @@ def check_resumable(saved: dict[str, Any], config: ConfigDict | dict[str, Any], 
       workdir: the run's directory, for the message.
 
     Raises:
-      UserError: a key that is not in MAY_CHANGE differs; the message lists each with both values.
+      UserError: a key that is not in MAY_CHANGE differs, or the images (data_set) do; the message lists each with both values.
     """
-    before, now = flatten(saved), flatten(config)
+    before, now = {**_ADDED, **flatten(saved)}, flatten(config)
     differences = [
-        f'{name}: {before.get(name, "absent")} -> {now.get(name, "absent")}'
+        f'{name}: {before.get(name)} -> {now.get(name)}'
         for name in sorted(before.keys() | now.keys())
-        if name not in MAY_CHANGE and before.get(name) != now.get(name)
+        if name not in MAY_CHANGE and not name.startswith('data_set.') and before.get(name) != now.get(name)
     ]
     if differences:
         raise UserError(
             f'{workdir} holds a run with another config ({"; ".join(differences)}); give the old values to continue it, '
             'or another --workdir to start a new one.'
+        )
+    images = [(name, before[name], now[name]) for name in now if name.startswith('data_set.') and name in before]
+    if any(old != new for _, old, new in images):
+        changes = '; '.join(f'{name}: {old} -> {new}' for name, old, new in images)
+        raise UserError(
+            f'{workdir} holds a run on other images ({changes}); put them back to continue it, or give another --workdir to start '
+            'a new one.'
         )

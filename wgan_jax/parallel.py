@@ -6,6 +6,7 @@ is the same on one device and on a pod. What is split is the batch.
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -36,7 +37,7 @@ def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [devi
 def bytes_per_device() -> int:
     """Memory of a device; where a device does not tell, as a CPU, its share of the machine's."""
     stats = jax.local_devices()[0].memory_stats() or {}
-    return stats.get('bytes_limit') or os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // jax.local_device_count()
+    return stats.get('bytes_limit') or _host_bytes() // jax.local_device_count()
 
 
 def map_rounds(train_rounds: Callable[..., Any], *, split_images: bool = False, **settings: Any) -> Callable[..., Any]:
@@ -58,6 +59,14 @@ def map_rounds(train_rounds: Callable[..., Any], *, split_images: bool = False, 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a function of replicated arrays, such as sampling."""
     return jax.jit(function)
+
+
+def _host_bytes() -> int:
+    """Memory of the machine, or of the container that this process is in."""
+    machine = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    limit = Path('/sys/fs/cgroup/memory.max')
+    container = limit.read_text().strip() if limit.exists() else 'max'
+    return machine if container == 'max' else min(machine, int(container))
 
 
 def _sharding(spec: PartitionSpec) -> NamedSharding:

@@ -40,9 +40,14 @@ def train(config: ConfigDict, workdir: str) -> bool:
       UserError: the config, the data or the directory does not allow it, or training has diverged.
     """
     experiment = _prepare(config)
+    run_dir = Path(workdir).expanduser()
+    if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
+        raise UserError(
+            f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images to '
+            'train on. Choose another.'
+        )
     images = source_of(config.data).load()
     record = {**config.to_dict(), 'data_set': identity(images)}
-    run_dir = Path(workdir).expanduser()
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         checkpoints = Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep)
@@ -179,11 +184,13 @@ def dry_run(config: ConfigDict) -> None:
     for name in ('generator', 'critic'):
         print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
     where = 'in host memory, two chunks of them on each device' if on_host else 'on each device'
-    number = f'{source.num_images:,}' if source.num_images else 'as many as there are, each'
-    print(f'images: {number} of {"x".join(map(str, source.image_shape))}, {math.prod(shape) / 2**20:,.2f} MiB {where}')
+    if source.num_images:
+        print(f'images: {source.num_images:,}, {math.prod(shape) / 2**20:,.2f} MiB {where}')
+    else:
+        print(f'images: an unknown number, {math.prod(shape) / 2**20:,.3f} MiB each')
     sizes = {
         'state': num_bytes(state),
-        'images': max(program.image_bytes for program in programs),
+        'images': max(program.image_bytes for program in programs) if source.num_images else 0,
         'working memory of a round': max(program.run.memory_analysis().temp_size_in_bytes for program in programs),
     }
     print('memory per device: ' + ', '.join(f'{name} {size / 2**20:,.1f} MiB' for name, size in sizes.items()))

@@ -1,13 +1,15 @@
 import errno
 import multiprocessing
 import os
+import threading
 import time
+import zlib
 
 import numpy as np
 import pytest
 
 from wgan_jax.data import cache
-from wgan_jax.data.cache import cached
+from wgan_jax.data.cache import cached, identity
 from wgan_jax.errors import UserError
 
 IMAGES = np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1)
@@ -51,7 +53,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, error):
 
 def test_what_a_killed_build_has_left_is_cleared_away(tmp_path):
     (tmp_path / 'wgan_jax').mkdir()
-    (tmp_path / 'wgan_jax' / 'unfinished_x').write_bytes(b'half')
+    (tmp_path / 'wgan_jax' / 'unfinished_set').write_bytes(b'half' * 100)
     cached(tmp_path, 'set', SHAPE, 3, blocks)
     assert entries(tmp_path) == ['set.npy']
 
@@ -139,3 +141,53 @@ def test_the_data_directory(monkeypatch, tmp_path):
     monkeypatch.delenv('TFDS_DATA_DIR')
     monkeypatch.setenv('HOME', str(tmp_path))
     assert cache.data_root(None) == tmp_path / 'tensorflow_datasets'
+
+
+def test_the_identity_changes_with_any_pixel(tmp_path):
+    """And is that of the whole set, wherever it is kept, so that a part of it has the same."""
+    images = np.random.default_rng(0).integers(0, 256, (3000, *SHAPE)).astype(np.uint8)
+    before = identity(cached(tmp_path, 'a', SHAPE, 3000, lambda: [images]))
+    assert before == identity(images) == {'num_images': 3000, 'crc32': zlib.crc32(images.tobytes())}
+    assert identity(images[:10]) == identity(cached(tmp_path, 'a', SHAPE, 3000, never)[:10]) == {**before, 'num_images': 10}
+    images[1234, 0, 0, 0] ^= 1
+    assert identity(cached(tmp_path, 'b', SHAPE, 3000, lambda: [images]))['crc32'] != before['crc32']
+
+
+def test_too_few_images_are_a_bug_in_memory_too(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ValueError, match='should hold 4 images'):
+        cached(tmp_path / 'file', 'set', SHAPE, 4, blocks)
+
+
+def _hold(path, release):
+    with cache.only_one(path):
+        release.wait(60)
+
+
+def test_those_who_wait_take_turns(tmp_path):
+    """The first removes the file on which the others wait; then each of them is alone with a file of its own."""
+    path = tmp_path / 'new' / 'unfinished_x'
+    context = multiprocessing.get_context('spawn')
+    release = context.Event()
+    first = context.Process(target=_hold, args=(path, release))
+    first.start()
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    inside, together = [], []
+
+    def wait():
+        with cache.only_one(path):
+            inside.append(1)
+            together.append(len(inside))
+            time.sleep(0.1)
+            inside.pop()
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    release.set()
+    for waiting in (first, *threads):
+        waiting.join()
+    assert together == [1, 1, 1]
+    assert entries(tmp_path) == []

@@ -1,5 +1,6 @@
 import io
 import os
+import unittest.mock
 import zipfile
 
 import lmdb
@@ -41,6 +42,23 @@ def test_links_are_followed_once_and_circles_end(tmp_path):
         found.read('self')
 
 
+def test_a_directory_keeps_its_own_name_where_a_link_leads_to_it_too(tmp_path):
+    write(tmp_path / 'm' / 'a.png')
+    for link in ('a', 'z'):
+        (tmp_path / link).symlink_to(tmp_path / 'm')
+    assert list(open_files(tmp_path, 'folder').marks) == ['m/a.png']
+
+
+def test_a_file_without_permission_is_unusable_until_it_has_one(tmp_path, monkeypatch):
+    write(tmp_path / 'a.png')
+    permitted = open_files(tmp_path, 'folder').fingerprint(['a.png'])
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    found = open_files(tmp_path, 'folder')
+    assert found.fingerprint(['a.png']) != permitted
+    with pytest.raises(UnusableImage, match='Permission denied'):
+        found.read('a.png')
+
+
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
     with pytest.raises(UnusableImage, match='is no regular file'):
@@ -79,10 +97,10 @@ def archive(path, contents):
 
 
 def test_a_zip_archive_is_like_a_directory(tmp_path):
-    path = archive(tmp_path / 'set.zip', {'a.png': b'1', 'b/c.png': b'2', 'b/': b'', '__MACOSX/a.png': b'', '.hidden/x': b''})
-    found = open_files(path, 'folder')
-    assert sorted(found.marks) == ['a.png', 'b/c.png']
-    assert [found.read(name) for name in sorted(found.marks)] == [b'1', b'2']
+    contents = {'a.png': b'1', 'b/c.png': b'2', './d.png': b'3', 'b/': b'', '__MACOSX/a.png': b'', '.hidden/x': b''}
+    found = open_files(archive(tmp_path / 'set.zip', contents), 'folder')
+    assert sorted(found.marks) == ['./d.png', 'a.png', 'b/c.png']
+    assert [found.read(name) for name in sorted(found.marks)] == [b'3', b'1', b'2']
 
 
 @pytest.mark.parametrize('name', ['../a.png', 'b/../../a.png', '/etc/a.png', '..\\a.png', 'C:\\a.png'])
@@ -118,6 +136,18 @@ def test_an_lmdb_is_like_a_directory(tmp_path):
     found = open_files(tmp_path / 'set', 'manual_dir')
     assert list(found.marks) == ['key one', 'key two']
     assert found.read('key two') == b'2'
+
+
+def test_an_lmdb_that_fails_while_it_is_read(tmp_path, monkeypatch):
+    write(tmp_path / 'data.mdb')
+    transaction = unittest.mock.MagicMock()
+    transaction.__enter__.return_value.cursor.return_value.iternext.return_value = [b'key']
+    environment = unittest.mock.MagicMock()
+    environment.begin.side_effect = [transaction, lmdb.Error('the disk is gone')]
+    monkeypatch.setattr(lmdb, 'open', lambda *args, **options: environment)
+    found = open_files(tmp_path, 'manual_dir')
+    with pytest.raises(OSError, match='the disk is gone'):
+        found.read('key')
 
 
 def test_a_broken_lmdb_is_told(tmp_path):

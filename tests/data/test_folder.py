@@ -90,7 +90,7 @@ def test_unusable_files_are_left_out_and_told_each_time(load, tmp_path, capsys):
     assert 'tiny.png is 7x7, less than half of the 16 pixels asked for' in output
     assert '2 of 22 files' in output
     load()
-    assert 'images: 20 of 22 files are in use; config.data.strict=True names the others.' in capsys.readouterr().out
+    assert '.npy: 2 of 22 files are left out; config.data.strict=True names them.' in capsys.readouterr().out
     with pytest.raises(UserError, match=r'config\.data\.strict=True allows no unusable file: .*broken\.jpg is'):
         load(strict=True)
     os.remove(tmp_path / 'images' / 'broken.jpg')
@@ -101,6 +101,7 @@ def test_unusable_files_are_left_out_and_told_each_time(load, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('place', 'message'),
     [
+        ('', r'config\.data\.folder is not set'),
         (None, r'config\.data\.folder is not set: give the directory or zip archive of your images'),
         ('gone', r'config\.data\.folder=.*gone cannot be read \(No such file or directory\): check the path'),
         ('empty', r'config\.data\.folder=.*empty holds no files'),
@@ -111,7 +112,7 @@ def test_folders_that_hold_no_images(tmp_path, place, message):
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'texts').mkdir()
     (tmp_path / 'texts' / 'a.txt').write_text('no image')
-    path = None if place is None else str(tmp_path / place)
+    path = str(tmp_path / place) if place else place
     with pytest.raises(UserError, match=message):
         folder.source(dir=str(tmp_path / 'sets'), folder=path, split='all').load()
     assert not list((tmp_path / 'sets').rglob('*.npy'))
@@ -122,3 +123,9 @@ def test_a_folder_that_moves_is_prepared_again_under_another_name(load, tmp_path
     shutil.move(tmp_path / 'images', tmp_path / 'moved')
     np.testing.assert_array_equal(load('moved'), before)
     assert len(list((tmp_path / 'sets' / 'wgan_jax').glob('*.npy'))) == 2
+
+
+def test_prepared_images_do_not_go_into_the_folder(tmp_path):
+    fill(tmp_path / 'images')
+    with pytest.raises(UserError, match=r'images holds .*sets, where prepared images are kept: choose another place'):
+        folder.source(dir=str(tmp_path / 'images' / 'sets'), folder=str(tmp_path / 'images')).load()

@@ -161,7 +161,7 @@ def missing():
 
 
 def run(items, **options):
-    blocks = decode_all(items, len(items), lambda content: decode(content, 16, 1), 'the set', **options)
+    blocks = decode_all(items, len(items), lambda content: decode(content, 16, 1), (16, 16, 1), 'the set', **options)
     return np.concatenate(list(blocks))
 
 
@@ -174,22 +174,36 @@ def test_many_images_in_order_and_in_blocks():
 
 def test_unusable_files_are_counted_and_the_first_ten_named(capsys):
     items = [(f'{i}.png', (lambda i=i: pixel(i)) if i % 2 else (lambda: b'broken')) for i in range(30)]
-    items.append(('gone.png', missing))
     np.testing.assert_array_equal(run(items)[:, 0, 0, 0], np.arange(1, 30, 2))
     output = capsys.readouterr().out.splitlines()
-    assert output[1] == '16 of 31 files in the set cannot be used and are left out:'
+    assert output[1] == '15 of 30 files in the set cannot be used and are left out:'
     assert output[2:12] == [f'  {i}.png is no image in a known format (JPEG, PNG, WEBP, BMP, GIF)' for i in range(0, 20, 2)]
-    assert output[12] == '  and 6 more'
+    assert output[12] == '  and 5 more'
 
 
 def test_strict_makes_an_unusable_file_an_error():
-    items = [('good.png', lambda: pixel(1)), ('gone.png', missing)]
-    with pytest.raises(UserError, match=r'strict=True allows no unusable file: gone\.png cannot be read \(No such file'):
+    items = [('good.png', lambda: pixel(1)), ('text.png', lambda: b'text')]
+    with pytest.raises(UserError, match=r'strict=True allows no unusable file: text\.png is no image in a known format'):
         run(items, strict=True)
 
 
+def test_a_file_that_cannot_be_read_now_ends_it():
+    """It is not the file that is wrong: leaving it out would be for ever."""
+    items = [('good.png', lambda: pixel(1)), ('gone.png', missing)]
+    with pytest.raises(
+        UserError, match=r'the set cannot be read \(gone\.png: No such file or directory\), so nothing was prepared'
+    ):
+        run(items)
+
+
+def test_names_in_no_known_encoding_are_told_all_the_same(capsys):
+    items = [('good.png', lambda: pixel(1)), (b'caf\xe9.png'.decode('utf-8', 'surrogateescape'), lambda: b'text')]
+    assert len(run(items)) == 1
+    assert r'caf\udce9.png is no image' in capsys.readouterr().out
+
+
 def test_no_usable_file_at_all_is_an_error():
-    message = r'Of 1 files in the set 1 cannot be used, and none of them can be used: a\.png is damaged|known format'
+    message = r'Of 1 files in the set 1 cannot be used, and none of them can be used: a\.png is no image in a known format'
     with pytest.raises(UserError, match=message):
         run([('a.png', lambda: b'broken')])
 
@@ -204,7 +218,13 @@ def test_memory_is_bounded_by_reading_ahead_a_little(monkeypatch):
             asked.append(i)
             yield f'{i}.png', lambda: pixel(0)
 
-    blocks = decode_all(items(), 2000, lambda content: decode(content, 16, 1), 'the set')
+    blocks = decode_all(items(), 2000, lambda content: decode(content, 16, 1), (16, 16, 1), 'the set')
     next(blocks)
     assert len(asked) <= 5 * 64
     blocks.close()
+
+
+def test_large_images_are_taken_a_few_at_a_time():
+    items = [(f'{i}.png', lambda: encoded(Image.new('L', (512, 512)))) for i in range(8)]
+    blocks = list(decode_all(items, 8, lambda content: decode(content, 512, 1), (512, 512, 1), 'the set'))
+    assert [len(block) for block in blocks] == [4, 4]

@@ -34,6 +34,10 @@ def test_the_lmdb_of_the_authors(tmp_path):
                 transaction.put(f'{value:040x}'.encode(), room(value))
     assert levels(load(tmp_path, tmp_path / 'manual')) == [10, 20, 30]
     assert levels(load(tmp_path, tmp_path / 'manual', split='validation')) == [40]
+    for given in ('manual/bedroom_train_lmdb', 'manual/bedroom_val_lmdb'):
+        split = 'validation' if 'train' in given else 'train'
+        with pytest.raises(UserError, match=f'_lmdb, which holds the split {split}: put it there'):
+            load(tmp_path, tmp_path / given, split=split)
     images = load(tmp_path, tmp_path / 'manual' / 'bedroom_train_lmdb')
     assert images.shape == (3, 16, 16, 3)
     assert isinstance(images, np.memmap)
@@ -45,6 +49,8 @@ def test_images_exported_as_files(tmp_path):
         path.parent.mkdir(parents=True)
         path.write_bytes(room(value))
     assert levels(load(tmp_path, tmp_path / 'manual')) == [10, 20]
+    with pytest.raises(UserError, match=r'manual has no bedroom_val_lmdb, which holds the split validation'):
+        load(tmp_path, tmp_path / 'manual', split='validation')
 
 
 def test_a_packed_lmdb_is_told(tmp_path):

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from wgan_jax.data import celeba, digits, folder, lsun, mnist
-from wgan_jax.data.source import Source, identity, make_source
+from wgan_jax.data.cache import identity
+from wgan_jax.data.source import Source, make_source
 
 __all__ = ['SOURCES', 'identity', 'source_of']
 

@@ -4,16 +4,19 @@ import errno
 import fcntl
 import os
 import shutil
-import tempfile
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from wgan_jax.errors import UserError
 
 IN_MEMORY_BYTES = 2**30  # the most that is kept in memory where no cache can be written
+_CHECKSUM = struct.Struct('<I')  # the crc32 of all pixels, behind the array
 
 
 def data_root(data_dir: str | None) -> Path:
@@ -33,16 +36,17 @@ def cached(
 ) -> np.ndarray:
     """The images of a data set, prepared and written to disk first if they are not there yet.
 
-    The file appears under its name only when it is complete, and one process at a time prepares in a directory. A file that
-    is not a whole array of the right shape is prepared anew. When the fingerprint has changed, the new file replaces the old.
-    Where nothing can be written (a shared data directory, a full disk) a small set stays in memory, and a printed line says so.
+    The file is an ordinary .npy file with a checksum behind the array. It appears under its name only when it is complete, and
+    one process at a time prepares it. A file that is not a whole array of the right shape is prepared anew. When the
+    fingerprint has changed, the new file replaces the old. Where nothing can be written (a shared data directory, a full disk)
+    a small set stays in memory, and a printed line says so.
 
     Args:
       root: the directory of the data sets.
       key: names all that decides the content (source, split, crop, size, version of the code), as part of a file name.
       image_shape: (height, width, channels).
       num_images: images there should be.
-      blocks: makes the images, as uint8 arrays [n, H, W, C] in order.
+      blocks: makes the images, as uint8 arrays [n, H, W, C] in order; raises no OSError.
       fingerprint: what tells the state of a source that may change, as part of a file name.
       complete: whether fewer images than `num_images` will not do.
 
@@ -52,19 +56,24 @@ def cached(
     Raises:
       UserError: a set too large for memory cannot be written.
     """
-    path = root / 'wgan_jax' / f'{key}{fingerprint and "-"}{fingerprint}.npy'
-    images = _open(path, image_shape, num_images, complete)
+    directory = root / 'wgan_jax'
+    path = directory / f'{key}{fingerprint and "-"}{fingerprint}.npy'
+    counts = range(num_images if complete else 1, num_images + 1)
+    images = _open(path, image_shape, counts)
     if images is not None:
+        if len(images) < num_images:
+            print(f'{path}: {num_images - len(images):,} of {num_images:,} files are left out; config.data.strict=True names them.')
         return images
     try:
-        with _only_builder(path.parent):
-            images = _open(path, image_shape, num_images, complete)  # another process may have been at it
+        with only_one(directory / f'unfinished_{key}') as file:
+            images = _open(path, image_shape, counts)  # another process may have been at it
             if images is None:
-                _write(path, image_shape, num_images, blocks)
+                _write(file, image_shape, num_images, blocks)
+                os.replace(file.name, path)
                 if fingerprint:
-                    for outdated in set(path.parent.glob(f'{key}-*.npy')) - {path}:
+                    for outdated in set(directory.glob(f'{key}-*.npy')) - {path}:
                         outdated.unlink()
-                images = _open(path, image_shape, num_images, complete)
+                images = _open(path, image_shape, counts)
     except OSError as error:
         size = num_images * int(np.prod(image_shape))
         if size > IN_MEMORY_BYTES:
@@ -73,71 +82,100 @@ def cached(
                 'another place with --config.data.dir=DIR.'
             ) from error
         print(f'Warning: {path} cannot be written ({error.strerror}); the data set stays in memory, for this run only.')
-        return np.concatenate(list(blocks()))
-    if images is None:
+        images = np.concatenate(list(blocks()))
+    if images is None or len(images) not in counts or images.shape[1:] != image_shape:
         raise ValueError(f'{path} should hold {num_images} images of shape {image_shape}')
     return images
 
 
-def _open(path: Path, image_shape: tuple[int, ...], num_images: int, complete: bool) -> np.ndarray | None:
+def identity(images: np.ndarray) -> dict[str, int]:
+    """What tells one data set from another: the number of images, and the crc32 of the whole set that they are taken from."""
+    if isinstance(images, np.memmap):
+        with open(images.filename, 'rb') as file:
+            file.seek(-_CHECKSUM.size, os.SEEK_END)
+            (checksum,) = _CHECKSUM.unpack(file.read())
+    else:
+        checksum = zlib.crc32(images if images.base is None else images.base)
+    return {'num_images': len(images), 'crc32': checksum}
+
+
+def _open(path: Path, image_shape: tuple[int, ...], counts: range) -> np.ndarray | None:
     try:
         images = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError):  # not there, or cut short
         return None
-    counts = range(num_images if complete else 1, num_images + 1)
-    return images if images.dtype == np.uint8 and images.shape[1:] == image_shape and len(images) in counts else None
+    whole = path.stat().st_size == images.offset + images.nbytes + _CHECKSUM.size
+    return images if whole and images.dtype == np.uint8 and images.shape[1:] == image_shape and len(images) in counts else None
 
 
 @contextmanager
-def _only_builder(directory: Path) -> Iterator[None]:
-    """Lets one process at a time prepare data in a directory; what a killed one has left, or nothing at all, is cleared away."""
-    created = [path for path in (directory, *directory.parents) if not path.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = os.open(directory, os.O_RDONLY)
+def only_one(path: Path) -> Iterator[BinaryIO]:
+    """An empty file at `path` that is this process's alone: others wait, and what a killed process has left is overwritten.
+
+    The file is gone afterwards, unless it was moved, and so are the directories that were made for it and are empty.
+    """
+    waited = False
+    created = [directory for directory in path.parents if not directory.exists()]
     try:
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file = path.open('ab')
+            except FileNotFoundError:  # another process has just removed the directory
+                continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not waited:
+                    print(f'Waiting for another process that prepares data in {path.parent}.', flush=True)
+                waited = True
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file, path):
+                break
+            file.close()  # the process that was waited for has moved or removed it
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f'Waiting for another process that prepares data in {directory}.', flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            directory.mkdir(parents=True, exist_ok=True)  # the other may have left nothing
-        for unfinished in directory.glob('unfinished_*'):
-            unfinished.unlink()
-        yield
+            file.truncate(0)
+            yield file
+        finally:
+            if _is_at(file, path):
+                path.unlink()
+            file.close()
     finally:
-        os.close(lock)
-        for path in created:
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+        for directory in created:
+            if directory.is_dir() and not any(directory.iterdir()):
+                directory.rmdir()
 
 
-def _write(path: Path, image_shape: tuple[int, ...], num_images: int, blocks: Callable[[], Iterable[np.ndarray]]) -> None:
-    """Writes the blocks one after the other: no more than one of them is in memory."""
-    if shutil.disk_usage(path.parent).free < num_images * int(np.prod(image_shape)):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix='unfinished_')
+def _is_at(file: BinaryIO, path: Path) -> bool:
     try:
-        with os.fdopen(descriptor, 'wb') as file:
-            _write_header(file, (num_images, *image_shape))
-            begin = file.tell()
-            count = 0
-            for block in blocks():
-                if block.shape[1:] != image_shape or block.dtype != np.uint8:
-                    raise ValueError(f'{path} should hold uint8 {image_shape}, not {block.dtype} {block.shape[1:]}')
-                file.write(np.ascontiguousarray(block).data)
-                count += len(block)
-            file.seek(0)
-            _write_header(file, (count, *image_shape))  # numpy leaves room for the longest number of rows
-            if file.tell() != begin:
-                raise ValueError(f'the header of {path} changed its length from {begin} to {file.tell()}')
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(unfinished, 0o644)
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
-def _write_header(file: object, shape: tuple[int, ...]) -> None:
+def _write(file: BinaryIO, image_shape: tuple[int, ...], num_images: int, blocks: Callable[[], Iterable[np.ndarray]]) -> None:
+    """Writes the blocks one after the other: no more than one of them is in memory."""
+    if shutil.disk_usage(Path(file.name).parent).free < num_images * int(np.prod(image_shape)):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    count = checksum = 0
+    with open(file.name, 'r+b') as writer:  # not in append mode: the header is written twice
+        _write_header(writer, (num_images, *image_shape))
+        begin = writer.tell()
+        for block in blocks():
+            if block.shape[1:] != image_shape or block.dtype != np.uint8:
+                raise ValueError(f'{file.name} should hold uint8 {image_shape}, not {block.dtype} {block.shape[1:]}')
+            pixels = np.ascontiguousarray(block).data
+            writer.write(pixels)
+            checksum = zlib.crc32(pixels, checksum)
+            count += len(block)
+        writer.write(_CHECKSUM.pack(checksum))
+        writer.seek(0)
+        _write_header(writer, (count, *image_shape))  # numpy leaves room for the longest number of rows
+        if writer.tell() != begin:
+            raise ValueError(f'the header of {file.name} changed its length from {begin} to {writer.tell()}')
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, {'descr': '|u1', 'fortran_order': False, 'shape': shape})

@@ -82,15 +82,17 @@ def _directory(top: Path) -> Files:
     marks: dict[str, str] = {}
     unreadable: dict[str, str] = {}
     seen = set()  # links to directories are followed, each directory once
-    pending = ['']
-    while pending:
-        folder = pending.pop()
+    pending, links = [''], []
+    while pending or links:
+        folder = (pending or links).pop()  # links last: a directory keeps its own name where both lead to it
         try:
             status = os.stat(top / folder)
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            entries = [entry for entry in os.scandir(top / folder) if not _ignored(entry.name)]
+            entries = sorted(
+                (entry for entry in os.scandir(top / folder) if not _ignored(entry.name)), key=lambda entry: entry.name
+            )
         except OSError as error:
             if not folder:
                 raise
@@ -104,11 +106,13 @@ def _directory(top: Path) -> Files:
                 marks[name] = unreadable[name] = f'cannot be read ({error.strerror})'
                 continue
             if stat.S_ISDIR(status.st_mode):
-                pending.append(name)
-            elif stat.S_ISREG(status.st_mode):
-                marks[name] = f'{status.st_size} {status.st_mtime_ns}'
-            else:
+                (links if entry.is_symlink() else pending).append(name)
+            elif not stat.S_ISREG(status.st_mode):
                 marks[name] = unreadable[name] = 'is no regular file'
+            elif not os.access(top / name, os.R_OK):
+                marks[name] = unreadable[name] = 'cannot be read (Permission denied)'
+            else:
+                marks[name] = f'{status.st_size} {status.st_mtime_ns}'
 
     def read(name: str) -> bytes:
         if name in unreadable:
@@ -123,7 +127,9 @@ def _directory(top: Path) -> Files:
 def _zip(path: Path) -> Files:
     archive = zipfile.ZipFile(path)
     infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-    infos = {name: info for name, info in infos.items() if not any(_ignored(part) for part in name.split('/') if part != '..')}
+    infos = {
+        name: info for name, info in infos.items() if not any(_ignored(part) for part in name.split('/') if part not in ('.', '..'))
+    }
     marks = {name: f'{info.file_size} {info.CRC:08x}' for name, info in infos.items()}
 
     def read(name: str) -> bytes:
@@ -153,8 +159,11 @@ def _lmdb(path: Path) -> Files:
     status = (path / 'data.mdb').stat()
 
     def read(name: str) -> bytes:
-        with environment.begin() as transaction:
-            return transaction.get(name.encode('ascii', 'surrogateescape'))
+        try:
+            with environment.begin() as transaction:
+                return transaction.get(name.encode('ascii', 'surrogateescape'))
+        except lmdb.Error as error:
+            raise OSError(None, str(error)) from error
 
     return Files(path, dict.fromkeys(names, f'{status.st_size} {status.st_mtime_ns}'), read)
 

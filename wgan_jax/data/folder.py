@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +44,21 @@ def source(
         raise UserError(f'config.data.holdout={holdout} must be at least 0 and less than 1.')
 
     def load() -> np.ndarray:
-        if folder is None:
+        if not folder:
             raise UserError('config.data.folder is not set: give the directory or zip archive of your images.')
+        root = data_root(dir)
+        if root.resolve().is_relative_to(Path(folder).expanduser().resolve()):
+            raise UserError(
+                f'config.data.folder={folder} holds {root}, where prepared images are kept: choose another place with '
+                '--config.data.dir=DIR.'
+            )
         files = open_files(existing('folder', folder), 'folder')
         chosen = [name for name in shuffled(files.marks) if split == 'all' or _held_out(name, holdout) == (split == 'test')]
         if not chosen:
             raise UserError(f'None of the {len(files.marks)} files in {folder} falls into the split {split}: change the holdout.')
         key = f'folder-{path_mark(files.place)}-{split}{"" if split == "all" else holdout}-{image_size}x{image_size}x{channels}-v1'
         decode_one = functools.partial(decode, size=image_size, channels=channels)
-        return load_files(data_root(dir), key, files, chosen, (image_size, image_size, channels), decode_one, strict)
+        return load_files(root, key, files, chosen, (image_size, image_size, channels), decode_one, strict)
 
     return Source((image_size, image_size, channels), None, load)
 
@@ -67,17 +73,15 @@ def load_files(
     strict: bool,
 ) -> np.ndarray:
     """The named files as a cached array; see cache.cached and images.decode_all."""
-    built = False
-
-    def blocks() -> Iterator[np.ndarray]:
-        nonlocal built
-        built = True
-        return decode_all(files.items(names), len(names), decode_one, str(files.place), strict=strict)
-
-    images = cached(root, key, image_shape, len(names), blocks, fingerprint=files.fingerprint(names), complete=strict)
-    if len(images) < len(names) and not built:  # what was told when the array was built
-        print(f'{files.place}: {len(images):,} of {len(names):,} files are in use; config.data.strict=True names the others.')
-    return images
+    return cached(
+        root,
+        key,
+        image_shape,
+        len(names),
+        lambda: decode_all(files.items(names), len(names), decode_one, image_shape, files.place, strict=strict),
+        fingerprint=files.fingerprint(names),
+        complete=strict,
+    )
 
 
 def path_mark(path: Path) -> str:

@@ -18,7 +18,7 @@ from wgan_jax.errors import UserError
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF')
 MAX_PIXELS = 100_000_000  # of one image: beyond it is a decompression bomb, or a scan that should be made smaller first
-_BLOCK = 64  # images per task
+_BLOCK, _BLOCK_BYTES = 64, 2**20  # the most images, and the most bytes of pixels, per task
 _NAMED = 10  # unusable files whose names are printed
 
 Item = tuple[str, Callable[[], bytes]]  # a name for messages, and what reads the file
@@ -88,24 +88,32 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def decode_all(
-    items: Iterable[Item], total: int, decode_one: Callable[[bytes], np.ndarray], place: str, *, strict: bool = False
+    items: Iterable[Item],
+    total: int,
+    decode_one: Callable[[bytes], np.ndarray],
+    image_shape: tuple[int, int, int],
+    place: object,
+    *,
+    strict: bool = False,
 ) -> Iterator[np.ndarray]:
     """Decodes many files on all cores, in order and in constant memory.
 
-    Files that cannot be used are left out; at the end their number and the first ten are printed.
+    Files that cannot be used are left out; at the end their number and the first ten are printed. A file that cannot be read
+    is another matter: tomorrow it may be there again, so that is an error.
 
     Args:
       items: the files.
       total: their number.
-      decode_one: content -> uint8 [H, W, C]; raises UnusableImage.
+      decode_one: content -> uint8 of `image_shape`; raises UnusableImage.
+      image_shape: (height, width, channels).
       place: where the files are, for messages.
       strict: make unusable files an error.
 
     Yields:
-      uint8 [n, H, W, C], n up to 64.
+      uint8 [n, H, W, C], at most 64 images or 1 MiB.
 
     Raises:
-      UserError: no file can be used, or `strict` and one cannot.
+      UserError: no file can be used, or `strict` and one cannot; or a file cannot be read.
     """
 
     def task(block: list[Item]) -> tuple[list[np.ndarray], list[str]]:
@@ -114,12 +122,14 @@ def decode_all(
             try:
                 images.append(decode_one(read()))
             except UnusableImage as error:
-                unusable.append(f'{name} {error}')
+                unusable.append(printable(f'{name} {error}'))
             except OSError as error:
-                unusable.append(f'{name} cannot be read ({error.strerror or error})')
+                raise OSError(error.errno, f'{name}: {error.strerror or error}') from error
         return images, unusable
 
+    place = printable(place)
     workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    length = max(1, min(_BLOCK, _BLOCK_BYTES // int(np.prod(image_shape))))
     items, unusable, good, began = iter(items), [], 0, time.perf_counter()
     print(f'Preparing {total:,} images of {place}, this once.', flush=True)
     with warnings.catch_warnings():
@@ -128,7 +138,7 @@ def decode_all(
             pending = deque()
             try:
                 while True:
-                    while len(pending) < 4 * workers and (block := list(islice(items, _BLOCK))):
+                    while len(pending) < 4 * workers and (block := list(islice(items, length))):
                         pending.append(executor.submit(task, block))
                     if not pending:
                         break
@@ -138,6 +148,9 @@ def decode_all(
                     good += len(images)
                     if images:
                         yield np.stack(images)
+            except OSError as error:
+                reason = printable(error.strerror or error)
+                raise UserError(f'{place} cannot be read ({reason}), so nothing was prepared: try again, or repair it.') from error
             finally:
                 executor.shutdown(cancel_futures=True)
     if unusable and (strict or not good):
@@ -148,6 +161,11 @@ def decode_all(
         print('  ' + _first(unusable, '\n  '))
     seconds = time.perf_counter() - began
     print(f'Prepared {good:,} images in {seconds:.1f} s.', flush=True)
+
+
+def printable(text: object) -> str:
+    """A text that any terminal takes: the bytes of a file name that are not UTF-8 become escapes."""
+    return str(text).encode('utf-8', 'backslashreplace').decode()
 
 
 def _first(unusable: list[str], separator: str) -> str:

@@ -54,7 +54,7 @@ def source(
                     f'{_LMDB["train"]} as --config.data.manual_dir=DIR.'
                 )
             items = prepared.encoded_images(builder, split)
-            return decode_all(items, SPLITS[split], decode_one, str(builder.data_path), strict=strict)
+            return decode_all(items, SPLITS[split], decode_one, shape, builder.data_path, strict=strict)
 
         return cached(root, key, shape, SPLITS[split], blocks, complete=strict)
 
@@ -62,7 +62,14 @@ def source(
 
 
 def _find(manual_dir: Path, split: str) -> Path:
+    """The LMDB of a split in a directory, or a directory of image files, which are those of the training split."""
     lmdb = manual_dir / _LMDB[split]
-    if not lmdb.is_dir() and lmdb.with_suffix('.zip').is_file():
+    if lmdb.is_dir():
+        return lmdb
+    if lmdb.with_suffix('.zip').is_file():
         raise UserError(f'{lmdb}.zip is still packed: unzip it in its place.')
-    return lmdb if lmdb.is_dir() else manual_dir
+    others = [name for name in _LMDB.values() if name != lmdb.name]
+    other_here = manual_dir.name in others or any((manual_dir / name).is_dir() for name in others)
+    if other_here or (split != 'train' and manual_dir.name != lmdb.name):
+        raise UserError(f'config.data.manual_dir={manual_dir} has no {lmdb.name}, which holds the split {split}: put it there.')
+    return manual_dir

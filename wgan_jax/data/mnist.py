@@ -40,7 +40,7 @@ def source(dir: str | None = None, manual_dir: str | None = None, split: str = '
             items = prepared.encoded_images(builder, split)
             decode_one = functools.partial(decode, size=28, channels=1)
             yield _canonical(
-                np.concatenate(list(decode_all(items, SPLITS[split], decode_one, str(builder.data_path), strict=True)))
+                np.concatenate(list(decode_all(items, SPLITS[split], decode_one, IMAGE_SHAPE, builder.data_path, strict=True)))
             )
 
         return cached(root, f'mnist-{split}-28x28x1-v1', IMAGE_SHAPE, SPLITS[split], blocks)

@@ -3,13 +3,12 @@
 import contextlib
 import io
 import shutil
-import struct
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wgan_jax.data.cache import only_one
 from wgan_jax.data.images import Item
 from wgan_jax.errors import UserError
 
@@ -61,12 +60,14 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
     The checksums are left alone: the images inside are PNG or JPEG, and their number is known.
     """
     with path.open('rb') as file:
+        left = path.stat().st_size
         while header := file.read(12):
-            (length,) = struct.unpack('<Q', header[:8])
-            record = file.read(length)
-            if len(header) < 12 or len(record) < length or len(file.read(4)) < 4:
+            length = int.from_bytes(header[:8], 'little')
+            left -= 12 + length + 4
+            if left < 0:
                 raise UserError(_damaged(path.parent, f'{path.name} is cut short'))
-            yield record
+            yield file.read(length)
+            file.read(4)
 
 
 def _damaged(directory: object, what: str) -> str:
@@ -99,25 +100,37 @@ def prepare(
     import requests
     import tensorflow_datasets as tfds
 
-    print(f'Preparing {title} in {root}, this once.', flush=True)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     host = next(iter(urls.values())).split('/')[2]
-    existed = root.exists()
-    downloads = None
+    name = builder_class.name
+    downloads = root / f'downloading_{name}'
+
+    def remove_unfinished() -> None:
+        for left in (downloads, *root.glob(f'{name}/incomplete*')):
+            shutil.rmtree(left, ignore_errors=True)
+
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        downloads = tempfile.mkdtemp(dir=root, prefix='downloading_')
-        if manual_dir is None:  # TFDS tries for minutes before it says that there is no network
-            requests.head(next(iter(urls.values())), timeout=30).close()
-        builder = builder_class(data_dir=root, file_format='array_record')
-        config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces sets of unknown size
-            builder.download_and_prepare(download_dir=downloads, download_config=config)
-        return builder
+        with only_one(root / 'wgan_jax' / f'unfinished_{name}'):
+            if builder := find(root, name):  # another process has been at it
+                return builder
+            print(f'Preparing {title} in {root}, this once.', flush=True)
+            remove_unfinished()  # of a process that was killed
+            try:
+                if manual_dir is None:  # TFDS tries for minutes before it says that there is no network
+                    requests.head(next(iter(urls.values())), timeout=30).close()
+                builder = builder_class(data_dir=root, file_format='array_record')
+                config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+                with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces sets of unknown size
+                    builder.download_and_prepare(download_dir=downloads, download_config=config)
+                return builder
+            finally:
+                remove_unfinished()
+                if (root / name).is_dir() and not any((root / name).iterdir()):
+                    (root / name).rmdir()
     except tfds.download.download_manager.NonMatchingChecksumError as error:
-        name = next((name for name, url in urls.items() if url in str(error)), 'a file')
-        where = f'what {host} sends as {name}' if manual_dir is None else f'{name} in {manual_dir}'
+        file = next((file for file, url in urls.items() if url in str(error)), 'a file')
+        where = f'what {host} sends as {file}' if manual_dir is None else f'{file} in {manual_dir}'
         raise UserError(f'{title} could not be prepared: {where} is not the original file (wrong checksum). {remedy}') from error
     except (requests.RequestException, tfds.download.DownloadError) as error:
         raise UserError(f'{title} could not be prepared: the download from {host} failed ({_reason(error)}). {remedy}') from error
@@ -125,12 +138,6 @@ def prepare(
         raise UserError(
             f'{title} could not be prepared in {root} ({error.strerror or error}); choose another place with --config.data.dir=DIR.'
         ) from error
-    finally:
-        if downloads is not None:
-            shutil.rmtree(downloads, ignore_errors=True)
-        _remove_if_empty(root / builder_class.name)
-        if not existed:
-            _remove_if_empty(root)
 
 
 def _reason(error: Exception) -> str:
@@ -142,8 +149,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
         return 'no connection'
     return str(error).rstrip('.')
-
-
-def _remove_if_empty(directory: Path) -> None:
-    if directory.is_dir() and not any(directory.iterdir()):
-        directory.rmdir()

@@ -1,7 +1,6 @@
 """What a data set is to the rest: the shape of its images, their number if it is known, and a way to load them."""
 
 import inspect
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
       options: keyword arguments of the builder; None stands for its own default.
 
     Raises:
-      UserError: the source is unknown or has no such option, or the fraction leaves nothing.
+      UserError: the source is unknown or has no such option, or the fraction is out of range.
     """
     if name not in builders:
         raise UserError(f'config.data.name={name!r} is unknown; known: {", ".join(builders)}.')
@@ -38,10 +37,8 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
     given = {option: value for option, value in options.items() if value is not None}
     known = inspect.signature(builders[name]).parameters
     for option in given.keys() - known.keys() - {'dir'}:
-        has = ', '.join(known) or 'no options'
-        raise UserError(
-            f'config.data.{option}={given[option]!r} does not apply: the data set {name} has only {has}; leave it at None.'
-        )
+        has = f'takes only {", ".join(known)}' if known else 'takes no options'
+        raise UserError(f'config.data.{option}={given[option]!r} does not apply: the data set {name} {has}; leave it at None.')
     source = builders[name](**{option: value for option, value in given.items() if option in known})
 
     def part(count: int) -> int:
@@ -52,12 +49,6 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
         None if source.num_images is None else part(source.num_images),
         lambda: (images := source.load())[: part(len(images))],
     )
-
-
-def identity(images: np.ndarray) -> dict[str, int]:
-    """What tells one data set from another: the number of images, and a checksum over up to 1,000 of them."""
-    some = images[:: -(-len(images) // 1000)]
-    return {'num_images': len(images), 'crc32': zlib.crc32(np.ascontiguousarray(some))}
 
 
 def choose(option: str, value: Any, known: Any) -> Any:
@@ -88,6 +79,8 @@ def existing(option: str, value: str) -> Path:
     Raises:
       UserError: nothing is there, or it cannot be looked at.
     """
+    if not value:
+        raise UserError(f'config.data.{option} is empty: give a path.')
     path = Path(value).expanduser()
     try:
         path.stat()
