@@ -53,10 +53,11 @@ def main(argv: list[str]) -> None:
     del argv
     if not flags.FLAGS['verbosity'].present:
         logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and orbax tells a page at every checkpoint
-    from wgan_jax import trainer  # slow to import: a mistyped flag is answered before
+    from wgan_jax import calls, trainer  # slow to import: a mistyped flag is answered before
     from wgan_jax.errors import UserError
 
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem))
+    calls.use_compilation_cache()
     try:
         if _DRY_RUN.value:
             trainer.dry_run(_CONFIG.value)

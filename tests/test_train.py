@@ -1,5 +1,6 @@
 """The command line: what a person types, and what comes back."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ ROOT = Path(__file__).parent.parent
 CONFIG = '--config=configs/digits_wgan_gp.py'
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, 'train.py', *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300)
+def run(*arguments, **environment):
+    command = [sys.executable, 'train.py', *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,16 @@ def test_a_run_from_the_command_line_is_quiet_without_a_terminal(tmp_path):
     assert result.stderr == ''
     assert len(result.stdout.splitlines()) == 3  # compiled, done, how to go on
     assert 'Done at step 3.' in result.stdout
+
+
+def test_a_run_that_goes_on_compiles_nothing_again(tmp_path):
+    small = ['--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
+    environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+    programs = []
+    for steps in (2, 4):
+        result = run(CONFIG, f'--workdir={tmp_path / "run"}', f'--config.num_steps={steps}', *small, **environment)
+        assert result.returncode == 0, result.stderr
+        compiled = {path.name: path.stat().st_size for path in (tmp_path / 'cache' / 'wgan_jax').rglob('*-cache')}
+        largest = max(compiled.values())
+        programs.append({name for name, size in compiled.items() if size > largest / 3})
+    assert programs[0] == programs[1]  # the rounds; what else a resumed run compiles is small

@@ -1,7 +1,11 @@
 """Rounds of training, many to a call of a compiled program; how they are cut into calls does not change their results."""
 
 import math
+import os
+import platform
 import time
+import zlib
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -90,6 +94,22 @@ class Calls:
         if not self._on_host:
             return self._images, parallel.scatter(padded)
         return parallel.scatter((self._images.gather(parts, capacity), feed.renumbered(padded)))
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs on disk, so that a run that goes on, or is begun again, need not compile.
+
+    They go where JAX_COMPILATION_CACHE_DIR says, or else under the user's cache directory, apart for each kind of processor: the
+    code for a CPU may not run on another.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        cpuinfo = Path('/proc/cpuinfo')
+        flags = (
+            next((line for line in cpuinfo.read_text().splitlines() if line.startswith('flags')), '') if cpuinfo.exists() else ''
+        )
+        caches = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
+        processor = f'{platform.machine()}-{zlib.crc32(flags.encode()):08x}'
+        jax.config.update('jax_compilation_cache_dir', str(caches / 'wgan_jax' / processor))
 
 
 def make_schedule(config: ConfigDict) -> Schedule:
