@@ -5,7 +5,7 @@ as in the authors' code. The paper trains on LSUN bedrooms (configs/lsun_bedroom
 
     python train.py --config=configs/celeba_wgan.py
 
-Measured: 2.1 s per round on 2 cores, so 60 hours in all: made for a GPU. What 32x32 pixels and half the width give on such a
+Measured: 1.5 s per round on 2 cores, so 43 hours in all: made for a GPU. What 32x32 pixels and half the width give on such a
 machine: docs/results.md.
 """
 

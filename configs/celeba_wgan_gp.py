@@ -6,7 +6,7 @@ number of steps is that of Appendix E.
 
     python train.py --config=configs/celeba_wgan_gp.py
 
-Measured: 3.3 s per round on 2 cores, so 8 days in all: made for a GPU. What 32x32 pixels and half the width give on such a
+Measured: 2.3 s per round on 2 cores, so 5 days in all: made for a GPU. What 32x32 pixels and half the width give on such a
 machine: docs/results.md.
 """
 
