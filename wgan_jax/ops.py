@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from wgan_jax import tiles
+
 Padding = tuple[tuple[int, int], tuple[int, int]]  # (before, after) for height and width
 
 
@@ -38,7 +40,7 @@ def convolution_on_cpu(
     loop, where training runs, gradients of every convolution are up to 100 times slower (JAX issue 12868), because XLA brings
     only convolutions outside of loops into the form that its fast kernel takes. So here everything is matrix products, or
     unstrided convolutions in the fast form, in every derivative. Wide layers are done by tiles, with fewer products than the
-    definition asks for; see _by_tiles. benchmarks/convolutions.py measures it.
+    definition asks for; see tiles.py. benchmarks/convolutions.py measures it.
 
     Args:
       inputs: [B, H, W, C].
@@ -63,24 +65,11 @@ def convolution_on_cpu(
         (side + sum(pads) - length) // step + 1
         for side, pads, length, step in zip(inputs.shape[1:3], padding, size, strides, strict=True)
     ]
-    if _tiles_pay(strides, kernel.shape, inputs.shape[0] * math.prod(outputs)):
-        return _by_tiles(*(_fold if strides == (2, 2) else _pad)(inputs, kernel, padding, outputs))
+    if tiles.pay(strides, kernel.shape, inputs.shape[0] * math.prod(outputs)):
+        return tiles.convolution(inputs, kernel, strides, padding, outputs)
     if strides == (1, 1) and size != (1, 1):
         return _unstrided(inputs, kernel, tuple(tuple(pair) for pair in padding))
     return _by_patches(inputs, kernel, strides, padding)
-
-
-def _tiles_pay(strides: tuple[int, ...], kernel_shape: tuple[int, ...], outputs: int) -> bool:
-    """Whether _by_tiles is the faster way, as measured on a processor with AVX-512.
-
-    It saves products and costs passes over inputs and outputs, so it needs many products for each of both; and it multiplies
-    more kernel values than the definition has, so it needs enough tiles to share them.
-    """
-    height, width, channels, filters = kernel_shape
-    if height != width or (strides, height) not in _TILED:
-        return False
-    channels *= strides[0] * strides[1]
-    return channels * filters >= _TILED[strides, height] * (channels + filters) and outputs >= 4 * 256
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -127,77 +116,6 @@ def _by_patches(inputs: jax.Array, kernel: jax.Array, strides: Sequence[int], pa
     return (patches @ kernel.reshape(-1, filters)).reshape(batch, rows, columns, filters)
 
 
-# Winograd's minimal filtering, F(2, 2) and F(2, 3): a pair of neighbouring outputs of a filter with 2 (or 3) taps is
-# outputs_matrix @ ((kernel_matrix @ taps) * (inputs_matrix @ inputs)), with 3 products instead of 4 (or 4 instead of 6).
-_INPUTS = {2: ((1, -1, 0), (0, 1, 0), (0, 1, -1)), 3: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))}
-_KERNEL = {2: ((1, 0), (1, 1), (0, 1)), 3: ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))}
-_OUTPUTS = {2: ((1, 1, 0), (0, 1, -1)), 3: ((1, 1, 1, 0), (0, 1, -1, -1))}
-# (strides, size) of the kernels that the networks have: products per value of inputs and outputs from which on tiles pay.
-_TILED = {((1, 1), 3): 50, ((2, 2), 4): 20, ((2, 2), 5): 20}
-
-
-def _by_tiles(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    """An unstrided convolution of 2x2 or 3x3 without padding, by tiles of 2x2 outputs.
-
-    9 matrix products instead of 16 for 2x2, 16 instead of 36 for 3x3: Winograd's F(2x2, 2x2) and F(2x2, 3x3) (Lavin and Gray
-    2016, section 4). Its derivatives are of the same kind. The constants are 0, 1, -1 and 1/2, so rounding stays that of float32.
-    """
-    size, filters = kernel.shape[0], kernel.shape[3]
-    batch, *sides, channels = inputs.shape
-    sides = [side - size + 1 for side in sides]
-    inputs = jnp.pad(inputs, [(0, 0), *((0, side % 2) for side in sides), (0, 0)])
-    rows, columns = ((side + 1) // 2 for side in sides)
-    points = len(_INPUTS[size])
-    lines = [lax.slice_in_dim(inputs, i, i + 2 * rows - 1, 2, axis=1) for i in range(points)]
-    tiles = [
-        _combine(_INPUTS[size], [lax.slice_in_dim(line, j, j + 2 * columns - 1, 2, axis=2) for j in range(points)])
-        for line in _combine(_INPUTS[size], lines)
-    ]
-    taps = [_combine(_KERNEL[size], list(row)) for row in _combine(_KERNEL[size], list(kernel))]
-    products = [[tiles[i][j].reshape(-1, channels) @ taps[i][j] for j in range(points)] for i in range(points)]
-    pairs = [_combine(_OUTPUTS[size], [products[i][j] for i in range(points)]) for j in range(points)]  # [column][row of the tile]
-    outputs = [_combine(_OUTPUTS[size], [pairs[j][row] for j in range(points)]) for row in range(2)]
-    outputs = [jnp.stack([x.reshape(batch, rows, columns, filters) for x in row], axis=3) for row in outputs]
-    outputs = jnp.stack(outputs, axis=2).reshape(batch, 2 * rows, 2 * columns, filters)
-    return outputs[:, : sides[0], : sides[1]]
-
-
-def _combine(matrix: Sequence[Sequence[float]], parts: Sequence[jax.Array]) -> list[jax.Array]:
-    """The matrix times a vector of arrays, without products by 0 and 1."""
-    return [
-        functools.reduce(
-            jnp.add, [part if factor == 1 else factor * part for factor, part in zip(row, parts, strict=True) if factor]
-        )
-        for row in matrix
-    ]
-
-
-def _pad(
-    inputs: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]], outputs: Sequence[int]
-) -> tuple[jax.Array, jax.Array]:
-    del outputs
-    return jnp.pad(inputs, [(0, 0), *padding, (0, 0)]), kernel
-
-
-def _fold(
-    inputs: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]], outputs: Sequence[int]
-) -> tuple[jax.Array, jax.Array]:
-    """Inputs and kernel of an unstrided convolution that equals one with strides of 2: squares of 2x2 pixels become channels."""
-    size, _, channels, filters = kernel.shape
-    taps = (size + 1) // 2
-    around = [
-        (low, 2 * (count + taps - 1) - side - low, 0)
-        for side, (low, _), count in zip(inputs.shape[1:3], padding, outputs, strict=True)
-    ]
-    inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), [(0, 0, 0), *around, (0, 0, 0)])  # can cut off what no window reaches
-    batch, height, width, _ = inputs.shape
-    inputs = inputs.reshape(batch, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
-    kernel = (
-        jnp.pad(kernel, [(0, size % 2), (0, size % 2), (0, 0), (0, 0)]).reshape(taps, 2, taps, 2, channels, filters).swapaxes(1, 2)
-    )
-    return inputs.reshape(batch, height // 2, width // 2, -1), kernel.reshape(taps, taps, -1, filters)
-
-
 def transposed_convolution_of_xla(inputs: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     """The same function as transposed_convolution_on_cpu, as one convolution for XLA."""
     around = [(size - 1 - padding, size - 1 - padding) for size in kernel.shape[:2]]
@@ -233,7 +151,7 @@ def transposed_convolution_on_cpu(inputs: jax.Array, kernel: jax.Array, stride: 
     sizes, filters = kernel.shape[:2], kernel.shape[3]
     rows, columns = (stride * (side - 1) + size - 2 * padding for side, size in zip((height, width), sizes, strict=True))
     swapped = kernel.swapaxes(2, 3)
-    if _tiles_pay((stride, stride), swapped.shape, batch * height * width):
+    if tiles.pay((stride, stride), swapped.shape, batch * height * width):
 
         def convolve(images: jax.Array) -> jax.Array:
             return convolution_on_cpu(images, swapped, (stride, stride), [(padding, padding)] * 2)
