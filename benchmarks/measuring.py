@@ -51,7 +51,9 @@ class OurRounds:
         )
         self.num_parameters = [num_parameters(player.params) for player in (self.state.generator, self.state.critic)]
         self._block = jax.block_until_ready
+        began = time.perf_counter()
         self._program = calls.compile_rounds(config, experiment, images.shape, config.n_critic, on_host=False)
+        self.compile_seconds = time.perf_counter() - began
         plan = index_plan(0, 0, self._program.capacity, config.n_critic, config.batch_size, NUM_IMAGES)
         self._indices = parallel.scatter(parallel.split_batch(plan))
 
