@@ -11,13 +11,19 @@ from wgan_jax import ops, tiles
 @pytest.fixture
 def only_tiles(monkeypatch):
     """Has every convolution done by tiles that can be."""
-    monkeypatch.setattr(tiles, 'pay', lambda strides, kernel_shape, outputs: (strides, kernel_shape[0]) in tiles.KERNELS)
+    monkeypatch.setattr(tiles, 'pay', lambda strides, kernel, outputs: (strides, len(kernel)) in tiles.KERNELS)
+
+
+@pytest.fixture(params=[0, 10**6], ids=['4x4', '2x2'])
+def share(monkeypatch, request):
+    """Tiles of 4x4 outputs, as where the kernel costs nothing, and of 2x2, as where it costs more than all else."""
+    monkeypatch.setattr(tiles, '_SHARE', request.param)
 
 
 @pytest.mark.parametrize('padding', ['SAME', 'VALID', [(2, 0), (0, 1)]])
 @pytest.mark.parametrize(('strides', 'size'), list(tiles.KERNELS))
-@pytest.mark.parametrize('side', [(7, 8), (8, 6)])
-def test_tiles_are_the_same_convolution(only_tiles, side, strides, size, padding):
+@pytest.mark.parametrize('side', [(15, 16), (16, 14)])
+def test_tiles_are_the_same_convolution(only_tiles, share, side, strides, size, padding):
     def both(function):
         return lambda x, w: function(x, w, strides, padding, dimension_numbers=NUMBERS)
 
@@ -26,7 +32,7 @@ def test_tiles_are_the_same_convolution(only_tiles, side, strides, size, padding
 
 
 @pytest.mark.parametrize(('side', 'size', 'padding'), [((4, 5), 4, 1), ((3, 2), 4, 0), ((4, 4), 5, 2)])
-def test_tiles_are_the_same_transposed_convolution(only_tiles, side, size, padding):
+def test_tiles_are_the_same_transposed_convolution(only_tiles, share, side, size, padding):
     def both(function):
         return lambda x, w: function(x, w, 2, padding)
 
@@ -38,11 +44,13 @@ def test_tiles_are_the_same_transposed_convolution(only_tiles, side, size, paddi
 @pytest.mark.parametrize(
     ('shapes', 'strides', 'dots'),
     [
-        (((64, 16, 16, 32), (4, 4, 32, 64)), (2, 2), 9),  # by tiles: 9 products for 2x2
-        (((64, 16, 16, 128), (3, 3, 128, 128)), (1, 1), 16),  # and 16 for 3x3
+        (((64, 16, 16, 32), (4, 4, 32, 64)), (2, 2), 25),  # 5x5 points for 4x4 outputs of 2x2 taps
+        (((64, 16, 16, 128), (3, 3, 128, 128)), (1, 1), 36),  # 6x6 for 3x3 taps
+        (((64, 8, 8, 32), (4, 4, 32, 64)), (2, 2), 9),  # fewer tiles: 3x3 points for 2x2 outputs
+        (((64, 6, 6, 32), (3, 3, 32, 64)), (1, 1), 16),  # and 4x4 for 3x3 taps
         (((64, 16, 16, 3), (4, 4, 3, 64)), (2, 2), 1),  # few channels: patches
         (((8, 16, 16, 32), (4, 4, 32, 64)), (2, 2), 1),  # few tiles
-        (((64, 16, 16, 64), (3, 3, 64, 64)), (1, 1), 0),  # XLA's
+        (((64, 16, 16, 3), (3, 3, 3, 16)), (1, 1), 0),  # XLA's
     ],
 )
 def test_wide_layers_are_done_by_tiles(shapes, strides, dots):
@@ -51,10 +59,17 @@ def test_wide_layers_are_done_by_tiles(shapes, strides, dots):
     assert str(jaxpr).count('dot_general') == dots
 
 
-def test_tiles_round_as_float32_does():
-    """Against XLA's own, whose sums are of the same length."""
-    inputs, kernel = draw((64, 16, 16, 32), (4, 4, 32, 64))
-    arguments = (2, 2), [(1, 1), (1, 1)]
-    exact = np.asarray(lax.conv_general_dilated(inputs, kernel, *arguments, dimension_numbers=NUMBERS))
-    error = np.abs(np.asarray(ops.convolution_on_cpu(inputs, kernel, *arguments)) - exact).max() / np.abs(exact).max()
-    assert error < 3e-6  # 512 products each, of float32 with 6e-8
+@pytest.mark.parametrize(('strides', 'size'), list(tiles.KERNELS))
+def test_tiles_round_as_float32_does(only_tiles, share, strides, size):
+    """Against numbers of 64 bits; sums of 288 to 800 products, of float32 with 6e-8."""
+    inputs, kernel = draw((16, 8, 8, 32), (size, size, 32, 8))
+    exact = np.zeros((16, *(8 // step for step in strides), 8))
+    padded = np.pad(np.asarray(inputs, np.float64), [(0, 0), (size, size), (size, size), (0, 0)])
+    start = size - (size - strides[0]) // 2
+    for i in range(size):
+        for j in range(size):
+            pixels = padded[:, start + i :: strides[0], start + j :: strides[1]][:, : exact.shape[1], : exact.shape[2]]
+            exact += pixels @ np.asarray(kernel[i, j], np.float64)
+    ours = ops.convolution_on_cpu(inputs, kernel, strides, 'SAME')
+    error = np.sqrt(np.mean(np.square(ours - exact)) / np.mean(np.square(exact)))
+    assert error < 4e-6

@@ -1,29 +1,41 @@
-"""Wide convolutions with fewer products, by tiles of 2x2 outputs, for XLA on CPU."""
+"""Wide convolutions with fewer products, by tiles of neighbouring outputs, for XLA on CPU.
+
+Winograd's minimal filtering F(m, r): m neighbouring outputs of a filter with r taps take m + r - 1 products instead of m * r,
+outputs_matrix @ ((kernel_matrix @ taps) * (inputs_matrix @ inputs)), and a tile of m x m outputs the square of that. A
+convolution with strides of 2 becomes one without first: squares of 2x2 pixels become channels.
+"""
 
 import functools
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-# Winograd's minimal filtering, F(2, 2) and F(2, 3): a pair of neighbouring outputs of a filter with 2 (or 3) taps is
-# outputs_matrix @ ((kernel_matrix @ taps) * (inputs_matrix @ inputs)), with 3 products instead of 4 (or 4 instead of 6).
-_INPUTS = {2: ((1, -1, 0), (0, 1, 0), (0, 1, -1)), 3: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))}
-_KERNEL = {2: ((1, 0), (1, 1), (0, 1)), 3: ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))}
-_OUTPUTS = {2: ((1, 1, 0), (0, 1, -1)), 3: ((1, 1, 1, 0), (0, 1, -1, -1))}
+# (m, r): where the polynomials of the Toom-Cook construction are evaluated, besides infinity. Of the choices with small numbers
+# these lose the least to rounding: errors are 5 to 30 times those of the definition in float32, still about 1e-6 of the result.
+_POINTS = {
+    (2, 2): (0, -1),
+    (4, 2): (0, 1, -1, 2),
+    (2, 3): (0, 1, -1),
+    (4, 3): (0, 1, -1, Fraction(1, 2), -2),
+}
 # (strides, size) of the kernels that the networks have: products per value of inputs and outputs from which on tiles pay.
-KERNELS = {((1, 1), 3): 50, ((2, 2), 4): 20, ((2, 2), 5): 20}
+KERNELS = {((1, 1), 3): 5, ((2, 2), 4): 11, ((2, 2), 5): 11}
+_SHARE = 128  # tiles whose products take as long as the transformation of the kernel
 
 
-def pay(strides: tuple[int, ...], kernel_shape: tuple[int, ...], outputs: int) -> bool:
+def pay(strides: tuple[int, ...], kernel: jax.Array, outputs: int) -> bool:
     """Whether tiles are the faster way, as measured on a processor with AVX-512.
 
-    It saves products and costs passes over inputs and outputs, so it needs many products for each of both; and it multiplies
-    more kernel values than the definition has, so it needs enough tiles to share them.
+    They save products and cost passes over inputs and outputs, so there must be many products for each of both; and more
+    kernel values are multiplied than the definition has, so there must be enough tiles to share them. Rounding as in bfloat16
+    would leave nothing of a result.
     """
-    height, width, channels, filters = kernel_shape
-    if height != width or (strides, height) not in KERNELS:
+    height, width, channels, filters = kernel.shape
+    if height != width or (strides, height) not in KERNELS or jnp.finfo(kernel.dtype).bits < 32:
         return False
     channels *= strides[0] * strides[1]
     return channels * filters >= KERNELS[strides, height] * (channels + filters) and outputs >= 4 * 256
@@ -49,34 +61,77 @@ def convolution(
       [B, rows, columns, filters].
     """
     if strides == (2, 2):
-        return _by_tiles(*_fold(inputs, kernel, padding, outputs))
-    return _by_tiles(jnp.pad(inputs, [(0, 0), *padding, (0, 0)]), kernel)
+        inputs, kernel = _fold(inputs, kernel, padding, outputs)
+    else:
+        inputs = jnp.pad(inputs, [(0, 0), *padding, (0, 0)])
+
+    def cost(side: int) -> int:
+        tiles = inputs.shape[0] * math.prod(-(-length // side) for length in outputs)
+        return (side + len(kernel) - 1) ** 2 * (tiles + _SHARE)
+
+    return _by_tiles(inputs, kernel, min((2, 4), key=cost))
 
 
-def _by_tiles(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    """An unstrided convolution of 2x2 or 3x3 without padding, by tiles of 2x2 outputs.
+def _by_tiles(inputs: jax.Array, kernel: jax.Array, side: int) -> jax.Array:
+    """An unstrided convolution of 2x2 or 3x3 without padding, by tiles of side x side outputs (Lavin and Gray 2016, section 4).
 
-    9 matrix products instead of 16 for 2x2, 16 instead of 36 for 3x3: Winograd's F(2x2, 2x2) and F(2x2, 3x3) (Lavin and Gray
-    2016, section 4). Its derivatives are of the same kind. The constants are 0, 1, -1 and 1/2, so rounding stays that of float32.
+    Its derivatives are of the same kind.
     """
     size, filters = kernel.shape[0], kernel.shape[3]
-    batch, *sides, channels = inputs.shape
-    sides = [side - size + 1 for side in sides]
-    inputs = jnp.pad(inputs, [(0, 0), *((0, side % 2) for side in sides), (0, 0)])
-    rows, columns = ((side + 1) // 2 for side in sides)
-    points = len(_INPUTS[size])
-    lines = [lax.slice_in_dim(inputs, i, i + 2 * rows - 1, 2, axis=1) for i in range(points)]
+    batch, *lengths, channels = inputs.shape
+    lengths = [length - size + 1 for length in lengths]
+    inputs = jnp.pad(inputs, [(0, 0), *((0, -length % side) for length in lengths), (0, 0)])
+    rows, columns = (-(-length // side) for length in lengths)
+    points = range(side + size - 1)
+    for_inputs, for_kernel, for_outputs = _matrices(side, size)
+    lines = [lax.slice_in_dim(inputs, i, i + side * (rows - 1) + 1, side, axis=1) for i in points]
+    # XLA would compute each line anew for every tile that it is part of, and likewise the sums over rows of tiles.
+    lines = lax.optimization_barrier(_combine(for_inputs, lines))
     tiles = [
-        _combine(_INPUTS[size], [lax.slice_in_dim(line, j, j + 2 * columns - 1, 2, axis=2) for j in range(points)])
-        for line in _combine(_INPUTS[size], lines)
+        _combine(for_inputs, [lax.slice_in_dim(line, j, j + side * (columns - 1) + 1, side, axis=2) for j in points])
+        for line in lines
     ]
-    taps = [_combine(_KERNEL[size], list(row)) for row in _combine(_KERNEL[size], list(kernel))]
-    products = [[tiles[i][j].reshape(-1, channels) @ taps[i][j] for j in range(points)] for i in range(points)]
-    pairs = [_combine(_OUTPUTS[size], [products[i][j] for i in range(points)]) for j in range(points)]  # [column][row of the tile]
-    outputs = [_combine(_OUTPUTS[size], [pairs[j][row] for j in range(points)]) for row in range(2)]
+    taps = [_combine(for_kernel, list(row)) for row in _combine(for_kernel, list(kernel))]
+    products = [[tiles[i][j].reshape(-1, channels) @ taps[i][j] for j in points] for i in points]
+    sums = lax.optimization_barrier([_combine(for_outputs, [products[i][j] for i in points]) for j in points])
+    outputs = [_combine(for_outputs, [sums[j][row] for j in points]) for row in range(side)]
     outputs = [jnp.stack([x.reshape(batch, rows, columns, filters) for x in row], axis=3) for row in outputs]
-    outputs = jnp.stack(outputs, axis=2).reshape(batch, 2 * rows, 2 * columns, filters)
-    return outputs[:, : sides[0], : sides[1]]
+    outputs = jnp.stack(outputs, axis=2).reshape(batch, side * rows, side * columns, filters)
+    return outputs[:, : lengths[0], : lengths[1]]
+
+
+@functools.cache
+def _matrices(outputs: int, taps: int) -> tuple[list[list[float]], ...]:
+    """The matrices for inputs, kernel and outputs of F(outputs, taps).
+
+    The product of a polynomial with `taps` coefficients and one with `outputs` is found from its values at the points (Toom and
+    Cook); a filter is the transpose of that product. Infinity, the last point, gives the highest coefficient.
+    """
+    points = _POINTS[outputs, taps]
+
+    def values(coefficients: int) -> list[list[Fraction]]:
+        return [[Fraction(point) ** i for i in range(coefficients)] for point in points] + [
+            [Fraction(0)] * (coefficients - 1) + [Fraction(1)]
+        ]
+
+    def transposed(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
+        return [list(column) for column in zip(*matrix, strict=True)]
+
+    exact = transposed(_inverse(values(len(points) + 1))), values(taps), transposed(values(outputs))
+    return tuple([[float(value) for value in row] for row in matrix] for matrix in exact)
+
+
+def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
+    """By Gauss and Jordan's elimination, exactly."""
+    size = len(matrix)
+    rows = [row + [Fraction(int(i == j)) for j in range(size)] for i, row in enumerate(matrix)]
+    for column in range(size):
+        pivot = next(i for i in range(column, size) if rows[i][column])
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        rows[column] = [value / rows[column][column] for value in rows[column]]
+        for i in set(range(size)) - {column}:
+            rows[i] = [value - rows[i][column] * other for value, other in zip(rows[i], rows[column], strict=True)]
+    return [row[size:] for row in rows]
 
 
 def _combine(matrix: Sequence[Sequence[float]], parts: Sequence[jax.Array]) -> list[jax.Array]:
