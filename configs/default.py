@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
     config.ema_decay = config_dict.placeholder(float)  # sample from an average of the generator, with this decay; None: not
 
     # The players and their optimizers.
+    config.dtype = 'float32'  # float32 or bfloat16: in which the networks compute; weights, statistics and losses stay float32
     config.generator = _network()
     config.critic = _network()
     config.generator_optimizer = _optimizer()

@@ -19,6 +19,8 @@ def test_the_default_is_valid_and_draws_no_warning():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
+        ({'dtype': 'float16'}, "config.dtype='float16' cannot hold the gradients of a critic"),
+        ({'dtype': 'float64'}, "config.dtype='float64' is unknown; known: float32, bfloat16."),
         ({'loss': 'hinge'}, "config.loss='hinge' is unknown; known: minimax, non_saturating, wasserstein."),
         ({'critic_optimizer__name': 'sgd'}, "config.critic_optimizer.name='sgd' is unknown; known: adam, amsgrad, rmsprop."),
         ({'critic__norm': 'group'}, "config.critic.norm='group' is unknown; known: None, batch, layer, none."),

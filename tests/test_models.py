@@ -1,5 +1,6 @@
 import functools
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -180,6 +181,15 @@ def test_nearest_upsampling_repeats_pixels():
     np.testing.assert_array_equal(layers.upsample_nearest(image)[0, :, :, 0], expected)
 
 
+def test_pools_take_the_largest_and_the_mean_of_four():
+    image = jnp.array([[1.0, 5.0, -1.0, -2.0], [2.0, 4.0, -3.0, -6.0]])[None, :, :, None]
+    np.testing.assert_array_equal(layers.max_pool(image)[0, 0, :, 0], [5, -1])
+    np.testing.assert_array_equal(layers.mean_pool(image)[0, 0, :, 0], [3, -3])
+    slopes = jax.grad(lambda x: jnp.sum(layers.max_pool(x)))(image)[0, :, :, 0]
+    np.testing.assert_array_equal(slopes, [[0, 1, 1, 0], [0, 0, 0, 0]])
+    assert jnp.isnan(layers.max_pool(image.at[0, 1, 1, 0].set(jnp.nan))).tolist() == [[[[True], [False]]]]
+
+
 def test_layer_norm_is_per_example_over_all_pixels_and_channels():
     critic = make_network('critic', (8, 8, 1), 'upsample_cnn', num_features=2, norm='layer')
     images = jax.random.normal(jax.random.key(0), (3, 8, 8, 1))
@@ -193,6 +203,25 @@ def test_torch_uniform_fills_its_interval():
     values = layers.torch_uniform(25)(jax.random.key(0), (100, 100))
     np.testing.assert_allclose([values.min(), values.max()], [-0.2, 0.2], rtol=1e-2)
     np.testing.assert_allclose(values.std(), 0.2 / np.sqrt(3), rtol=2e-2)
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
+    images, latents = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate([(4, 16, 16, 1), (4, 8)]))
+    for player, inputs in (('generator', latents), ('critic', images)):
+        coarse, fine = (make_network(player, (16, 16, 1), name, dtype=dtype) for dtype in (jnp.bfloat16, None))
+        variables = initialise(coarse, inputs)
+        assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
+        outputs, expected = (network.apply(variables, inputs, train=False) for network in (coarse, fine))
+        assert outputs.dtype == expected.dtype == jnp.float32
+        assert 0 < jnp.abs(outputs - expected).max() < 0.05 * jnp.abs(expected).max()
+        apply = functools.partial(coarse.apply, train=True, mutable=['batch_stats'], rngs={'dropout': jax.random.key(2)})
+        (_, changed), jaxpr = apply(variables, inputs), str(jax.make_jaxpr(apply)(variables, inputs))
+        assert {leaf.dtype for leaf in jax.tree.leaves(changed)} <= {jnp.dtype('float32')}
+        lines = [line for line in jaxpr.splitlines() if re.search(r'= (dot_general|conv_general_dilated)\[', line)]
+        in_float32 = [line for line in lines if ':bf16[' not in line]
+        assert len(lines) > 1
+        assert len(in_float32) == (player == 'critic')  # the last layer, which makes the scores
 
 
 def test_unknown_networks_and_options_are_named():

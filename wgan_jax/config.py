@@ -24,7 +24,8 @@ MAY_CHANGE = (
     'data.placement',
     'data.strict',
 )
-_ADDED = {'data.fraction': 1.0}  # keys that came later, with the values that runs from before them had
+_ADDED = {'data.fraction': 1.0, 'dtype': 'float32'}  # keys that came later, with the values that runs from before them had
+DTYPES = ('float32', 'bfloat16')
 _POSITIVE = (
     'num_steps',
     'batch_size',
@@ -117,12 +118,18 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
 def _check_values(flat: dict[str, Any]) -> None:
     choices = {
         'loss': LOSSES,
+        'dtype': DTYPES,
         'data.placement': PLACEMENTS,
         'generator_optimizer.name': OPTIMIZERS,
         'critic_optimizer.name': OPTIMIZERS,
         'generator.norm': (None, *NORMS),
         'critic.norm': (None, *NORMS),
     }
+    if flat['dtype'] == 'float16':
+        raise UserError(
+            "config.dtype='float16' cannot hold the gradients of a critic, which are often smaller than its least number, 6e-8: "
+            'use bfloat16, whose range is that of float32.'
+        )
     for name, known in choices.items():
         if flat[name] not in known:
             raise UserError(f'config.{name}={flat[name]!r} is unknown; known: {", ".join(str(k) for k in known)}.')

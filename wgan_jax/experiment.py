@@ -33,8 +33,9 @@ def make_experiment(config: ConfigDict) -> Experiment:
     """
     init_key, train_key, sample_key = jax.random.split(jax.random.key(config.seed), 3)
     image_shape = source_of(config.data).image_shape
-    generator = make_network('generator', image_shape, **config.generator)
-    critic = make_network('critic', image_shape, **config.critic)
+    dtype = jnp.dtype(config.dtype)
+    generator = make_network('generator', image_shape, dtype=dtype, **config.generator)
+    critic = make_network('critic', image_shape, dtype=dtype, **config.critic)
     generator_optimizer = make_optimizer(**config.generator_optimizer)
     critic_optimizer = make_optimizer(
         **config.critic_optimizer, clip_value=config.clip_value, clip_batch_norm=config.clip_batch_norm

@@ -4,11 +4,13 @@ Source: martinarjovsky/WassersteinGAN, models/dcgan.py, with the initialisation 
 16, 32, 64, 128 or 256, and have any number of channels.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.models.layers import Conv, TransposedConv, doublings, normalize
+from wgan_jax.models.layers import Conv, TransposedConv, at_least_float32, doublings, normalize
 
 _KERNEL = nn.initializers.normal(0.02)
 
@@ -22,6 +24,7 @@ class DCGANCritic(nn.Module):
       num_extra_layers: 3x3 convolutions after the first layer.
       norm: 'batch', 'layer' or 'none', after each convolution but the first and the last.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
@@ -29,23 +32,25 @@ class DCGANCritic(nn.Module):
     num_extra_layers: int = 0
     norm: str = 'batch'
     constant_width: bool = False
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         first, *others = _widths(self.image_shape, self.num_features, self.constant_width)
+        conv = functools.partial(Conv, padding=1, use_bias=False, kernel_init=_KERNEL, dtype=self.dtype)
 
         def layer(x: jax.Array, filters: int, size: int, stride: int) -> jax.Array:
-            x = Conv(filters, (size, size), strides=stride, padding=1, use_bias=False, kernel_init=_KERNEL)(x)
+            x = conv(filters, (size, size), strides=stride)(x)
             return nn.leaky_relu(normalize(self.norm, x, train, axis_name, scale_init=_scale), 0.2)
 
-        x = Conv(first, (4, 4), strides=2, padding=1, use_bias=False, kernel_init=_KERNEL)(images)
-        x = nn.leaky_relu(x, 0.2)
+        x = nn.leaky_relu(conv(first, (4, 4), strides=2)(images), 0.2)
         for _ in range(self.num_extra_layers):
             x = layer(x, first, size=3, stride=1)
         for filters in others:
             x = layer(x, filters, size=4, stride=2)
         # The last convolution covers its whole input, 4x4: a dot product.
-        return nn.Dense(1, use_bias=False, kernel_init=_KERNEL)(x.reshape(x.shape[0], -1))[:, 0]  # [B]
+        x = at_least_float32(x.reshape(x.shape[0], -1))
+        return nn.Dense(1, use_bias=False, kernel_init=_KERNEL)(x)[:, 0]  # [B]
 
 
 class DCGANGenerator(nn.Module):
@@ -57,6 +62,7 @@ class DCGANGenerator(nn.Module):
       num_extra_layers: 3x3 convolutions before the last layer.
       norm: 'batch', 'layer' or 'none', after each convolution but the last.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
@@ -64,22 +70,25 @@ class DCGANGenerator(nn.Module):
     num_extra_layers: int = 0
     norm: str = 'batch'
     constant_width: bool = False
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         last, *others = _widths(self.image_shape, self.num_features, self.constant_width)
         first, *middle = reversed([last, *others])
+        transposed = functools.partial(TransposedConv, kernel_init=_KERNEL, dtype=self.dtype)
 
         def activate(x: jax.Array) -> jax.Array:
             return nn.relu(normalize(self.norm, x, train, axis_name, scale_init=_scale))
 
         x = latents[:, None, None, :]  # [B, 1, 1, latent_dim]
-        x = activate(TransposedConv(first, (4, 4), kernel_init=_KERNEL)(x))  # [B, 4, 4, first]
+        x = activate(transposed(first, (4, 4))(x))  # [B, 4, 4, first]
         for filters in middle:
-            x = activate(TransposedConv(filters, (4, 4), stride=2, padding=1, kernel_init=_KERNEL)(x))
+            x = activate(transposed(filters, (4, 4), stride=2, padding=1)(x))
         for _ in range(self.num_extra_layers):
-            x = activate(Conv(last, (3, 3), padding=1, use_bias=False, kernel_init=_KERNEL)(x))
-        return jnp.tanh(TransposedConv(self.image_shape[-1], (4, 4), stride=2, padding=1, kernel_init=_KERNEL)(x))
+            x = activate(Conv(last, (3, 3), padding=1, use_bias=False, kernel_init=_KERNEL, dtype=self.dtype)(x))
+        x = transposed(self.image_shape[-1], (4, 4), stride=2, padding=1)(x)
+        return jnp.tanh(at_least_float32(x))
 
 
 def _widths(image_shape: tuple[int, ...], num_features: int, constant: bool) -> list[int]:

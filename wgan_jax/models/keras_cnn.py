@@ -3,11 +3,13 @@
 Source: keras-team/keras-io, examples/generative/wgan_gp.py. Initialisation and batch norm constants are Keras's defaults.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.models.layers import Conv, normalize, upsample_nearest
+from wgan_jax.models.layers import Conv, ConvAfterNearest, at_least_float32, normalize
 
 _GLOROT = nn.initializers.glorot_uniform()
 
@@ -18,21 +20,23 @@ class KerasCNNCritic(nn.Module):
     Attributes:
       image_shape: (height, width, channels).
       num_features: filters of the first convolution; each of the three others doubles them.
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
     num_features: int = 64
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         del axis_name  # no batch statistics here
         x = jnp.pad(images, [(0, 0), *(_margins(size) for size in self.image_shape[:2]), (0, 0)])
         for i in range(4):
-            x = Conv(self.num_features * 2**i, (5, 5), strides=2, kernel_init=_GLOROT)(x)
+            x = Conv(self.num_features * 2**i, (5, 5), strides=2, kernel_init=_GLOROT, dtype=self.dtype)(x)
             x = nn.leaky_relu(x, 0.2)
             if i in (1, 2):
                 x = nn.Dropout(0.3, deterministic=not train)(x)
-        x = nn.Dropout(0.2, deterministic=not train)(x.reshape(x.shape[0], -1))
+        x = nn.Dropout(0.2, deterministic=not train)(at_least_float32(x.reshape(x.shape[0], -1)))
         return nn.Dense(1, kernel_init=_GLOROT)(x)[:, 0]  # [B]
 
 
@@ -42,10 +46,12 @@ class KerasCNNGenerator(nn.Module):
     Attributes:
       image_shape: (height, width, channels); the output is made at a multiple of 8 and cropped.
       num_features: filters of the second convolution; the input and the first have 4 and 2 times as many.
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
     num_features: int = 64
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
@@ -57,16 +63,13 @@ class KerasCNNGenerator(nn.Module):
             return normalize('batch', x, train, axis_name, epsilon=1e-3, momentum=0.99)
 
         # The norm comes before the reshape: its statistics are per value, not per channel, as in the source.
-        x = nn.Dense(rows * columns * 4 * self.num_features, use_bias=False, kernel_init=_GLOROT)(latents)
+        x = nn.Dense(rows * columns * 4 * self.num_features, use_bias=False, kernel_init=_GLOROT, dtype=self.dtype)(latents)
         x = nn.leaky_relu(norm(x), 0.2).reshape(-1, rows, columns, 4 * self.num_features)
+        conv = functools.partial(ConvAfterNearest, kernel_size=(3, 3), use_bias=False, kernel_init=_GLOROT, dtype=self.dtype)
         for filters in (2 * self.num_features, self.num_features):
-            x = nn.leaky_relu(norm(_conv(filters)(upsample_nearest(x))), 0.2)
-        x = jnp.tanh(norm(_conv(channels)(upsample_nearest(x))))
+            x = nn.leaky_relu(norm(conv(filters)(x)), 0.2)
+        x = jnp.tanh(at_least_float32(norm(conv(channels)(x))))
         return x[:, top : top + height, left : left + width]
-
-
-def _conv(filters: int) -> nn.Conv:
-    return Conv(filters, (3, 3), use_bias=False, kernel_init=_GLOROT)
 
 
 def _margins(size: int) -> tuple[int, int]:

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wgan_jax.ops import convolution, transposed_convolution
+from wgan_jax import ops
 
-Conv = functools.partial(nn.Conv, conv_general_dilated_cls=convolution)
+Conv = functools.partial(nn.Conv, conv_general_dilated_cls=ops.convolution)
 NORMS = ('batch', 'layer', 'none')
 
 
@@ -22,6 +22,7 @@ class TransposedConv(nn.Module):
       stride: output pixels from one input pixel to the next.
       padding: pixels cut off each side of the output.
       kernel_init: initialiser of the kernel [height, width, channels, features].
+      dtype: of the computation; None: that of inputs and kernel.
     """
 
     features: int
@@ -29,11 +30,13 @@ class TransposedConv(nn.Module):
     stride: int = 1
     padding: int = 0
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, x.shape[-1], self.features))
-        return transposed_convolution()(x, kernel, self.stride, self.padding)
+        x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
+        return ops.transposed_convolution()(x, kernel, self.stride, self.padding)
 
 
 def doublings(network: str, image_shape: tuple[int, ...]) -> int:
@@ -71,18 +74,28 @@ def normalize(
     """Applies one of NORMS over the last axis; call it inside a compact module.
 
     Batch norm uses the statistics of the global batch: they are averaged over `axis_name` when that is given. Layer norm
-    takes its statistics over all axes but the first, as the WGAN-GP authors do.
+    takes its statistics over all axes but the first, as the WGAN-GP authors do. Statistics are float32 at least, whatever x is.
     """
     if norm == 'batch':
         return nn.BatchNorm(
-            use_running_average=not train, momentum=momentum, epsilon=epsilon, scale_init=scale_init, axis_name=axis_name
+            use_running_average=not train,
+            momentum=momentum,
+            epsilon=epsilon,
+            scale_init=scale_init,
+            axis_name=axis_name,
+            dtype=x.dtype,
         )(x)
     if norm == 'layer':
         axes = tuple(range(1, x.ndim))
-        return nn.LayerNorm(epsilon=epsilon, scale_init=scale_init, reduction_axes=axes, feature_axes=-1)(x)
+        return nn.LayerNorm(epsilon=epsilon, scale_init=scale_init, reduction_axes=axes, feature_axes=-1, dtype=x.dtype)(x)
     if norm == 'none':
         return x
     raise ValueError(f'unknown norm {norm!r}; known: {", ".join(NORMS)}')
+
+
+def at_least_float32(x: jax.Array) -> jax.Array:
+    """For the last layer of a player: images and scores in bfloat16 would be rounded to a 256th of their size."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def upsample_nearest(x: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B, 2H, 2W, C]
@@ -97,8 +110,23 @@ def upsample_bilinear(x: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B, 2H, 2W,
 
     The corner pixels keep their values, as in PyTorch's `align_corners=True`; `jax.image.resize` knows half-pixel centres only.
     """
-    x = jnp.einsum('oh,bhwc->bowc', _aligned_corners(x.shape[1]), x)
-    return jnp.einsum('ow,bhwc->bhoc', _aligned_corners(x.shape[2]), x)
+    x = jnp.einsum('oh,bhwc->bowc', _aligned_corners(x.shape[1]).astype(x.dtype), x)
+    return jnp.einsum('ow,bhwc->bhoc', _aligned_corners(x.shape[2]).astype(x.dtype), x)
+
+
+def max_pool(x: jax.Array) -> jax.Array:  # [B, 2H, 2W, C] -> [B, H, W, C]
+    """Halves height and width by the largest of each 2x2 pixels; pixels that are equally large share its gradient.
+
+    flax.linen.max_pool has a gradient that takes twice as long on CPU as all else in a narrow critic.
+    """
+    x = jnp.maximum(x[:, ::2], x[:, 1::2])
+    return jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
+
+
+def mean_pool(x: jax.Array) -> jax.Array:  # [B, 2H, 2W, C] -> [B, H, W, C]
+    """Halves height and width by the mean of each 2x2 pixels."""
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
 
 
 def _aligned_corners(size: int) -> np.ndarray:  # [2 * size, size]
@@ -106,3 +134,18 @@ def _aligned_corners(size: int) -> np.ndarray:  # [2 * size, size]
     positions = np.arange(2 * size) * (size - 1) / (2 * size - 1)
     weights = np.maximum(0.0, 1.0 - np.abs(positions[:, None] - np.arange(size)[None, :]))
     return weights.astype(np.float32)
+
+
+def _repeated(size: int) -> np.ndarray:  # [2 * size, size]
+    """The matrix that repeats each sample."""
+    return np.repeat(np.eye(size, dtype=np.float32), 2, axis=0)
+
+
+# Convolutions of the enlarged input, and one whose output is pooled: layers that should not be done one after the other.
+ConvAfterNearest = functools.partial(
+    nn.Conv, conv_general_dilated_cls=functools.partial(ops.convolution_after, upsample_nearest, _repeated)
+)
+ConvAfterBilinear = functools.partial(
+    nn.Conv, conv_general_dilated_cls=functools.partial(ops.convolution_after, upsample_bilinear, _aligned_corners)
+)
+ConvBeforeMeanPool = functools.partial(nn.Conv, conv_general_dilated_cls=ops.convolution_before_mean_pool)

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.models.layers import normalize, torch_uniform
+from wgan_jax.models.layers import at_least_float32, normalize, torch_uniform
 
 
 class MLPCritic(nn.Module):
@@ -17,18 +17,20 @@ class MLPCritic(nn.Module):
       num_features: units of each hidden layer.
       num_layers: hidden layers.
       norm: 'batch', 'layer' or 'none', after each hidden linear map.
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, ...]
     num_features: int = 512
     num_layers: int = 3
     norm: str = 'none'
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         x = images.reshape(images.shape[0], -1)
-        x = _hidden(x, self.num_features, self.num_layers, self.norm, train, axis_name)
-        return _linear(x, 1)[:, 0]  # [B]
+        x = _hidden(x, self.num_features, self.num_layers, self.norm, train, axis_name, self.dtype)
+        return _linear(at_least_float32(x), 1)[:, 0]  # [B]
 
 
 class MLPGenerator(nn.Module):
@@ -38,19 +40,23 @@ class MLPGenerator(nn.Module):
     num_features: int = 512
     num_layers: int = 3
     norm: str = 'none'
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
-        x = _hidden(latents, self.num_features, self.num_layers, self.norm, train, axis_name)
-        return jnp.tanh(_linear(x, math.prod(self.image_shape))).reshape(-1, *self.image_shape)
+        x = _hidden(latents, self.num_features, self.num_layers, self.norm, train, axis_name, self.dtype)
+        x = _linear(x, math.prod(self.image_shape), self.dtype)
+        return jnp.tanh(at_least_float32(x)).reshape(-1, *self.image_shape)
 
 
-def _hidden(x: jax.Array, width: int, depth: int, norm: str, train: bool, axis_name: str | None) -> jax.Array:
+def _hidden(
+    x: jax.Array, width: int, depth: int, norm: str, train: bool, axis_name: str | None, dtype: jnp.dtype | None
+) -> jax.Array:
     for _ in range(depth):
-        x = nn.relu(normalize(norm, _linear(x, width), train, axis_name))
+        x = nn.relu(normalize(norm, _linear(x, width, dtype), train, axis_name))
     return x
 
 
-def _linear(x: jax.Array, width: int) -> jax.Array:
+def _linear(x: jax.Array, width: int, dtype: jnp.dtype | None = None) -> jax.Array:
     init = torch_uniform(x.shape[-1])
-    return nn.Dense(width, kernel_init=init, bias_init=init)(x)
+    return nn.Dense(width, kernel_init=init, bias_init=init, dtype=dtype)(x)

@@ -9,7 +9,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.models.layers import Conv, doublings, normalize, upsample_nearest
+from wgan_jax.models.layers import (
+    Conv,
+    ConvAfterNearest,
+    ConvBeforeMeanPool,
+    at_least_float32,
+    doublings,
+    mean_pool,
+    normalize,
+    upsample_nearest,
+)
 
 _GLOROT = nn.initializers.glorot_uniform()
 _HE = nn.initializers.variance_scaling(2.0, 'fan_avg', 'uniform')  # the authors' He initialisation: over both fans
@@ -22,23 +31,25 @@ class ResNetCritic(nn.Module):
       image_shape: (height, width, channels).
       num_features: filters of the first convolution.
       norm: 'batch', 'layer' or 'none', before each convolution of a block; a gradient penalty needs one of the last two.
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
     num_features: int = 64
     norm: str = 'layer'
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         first, *others = _widths(self.image_shape, self.num_features)
-        x = Conv(first, (3, 3), kernel_init=_GLOROT)(images)
+        x = Conv(first, (3, 3), kernel_init=_GLOROT, dtype=self.dtype)(images)
         for filters in others:
-            shortcut = Conv(filters, (1, 1), kernel_init=_GLOROT)(_mean_pool(x))
+            shortcut = Conv(filters, (1, 1), kernel_init=_GLOROT, dtype=self.dtype)(mean_pool(x))
             y = nn.relu(normalize(self.norm, x, train, axis_name))
-            y = Conv(x.shape[-1], (3, 3), use_bias=False, kernel_init=_HE)(y)
+            y = Conv(x.shape[-1], (3, 3), use_bias=False, kernel_init=_HE, dtype=self.dtype)(y)
             y = nn.relu(normalize(self.norm, y, train, axis_name))
-            x = shortcut + _mean_pool(Conv(filters, (3, 3), kernel_init=_HE)(y))
-        return nn.Dense(1, kernel_init=_GLOROT)(x.reshape(x.shape[0], -1))[:, 0]  # [B]
+            x = shortcut + ConvBeforeMeanPool(filters, (3, 3), kernel_init=_HE, dtype=self.dtype)(y)
+        return nn.Dense(1, kernel_init=_GLOROT)(at_least_float32(x.reshape(x.shape[0], -1)))[:, 0]  # [B]
 
 
 class ResNetGenerator(nn.Module):
@@ -48,32 +59,30 @@ class ResNetGenerator(nn.Module):
       image_shape: (height, width, channels).
       num_features: filters of the last block.
       norm: 'batch', 'layer' or 'none', before each convolution of a block and before the last.
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
     num_features: int = 64
     norm: str = 'batch'
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         first, *others = reversed(_widths(self.image_shape, self.num_features))
-        x = nn.Dense(4 * 4 * first, kernel_init=_GLOROT)(latents).reshape(-1, 4, 4, first)
+        x = nn.Dense(4 * 4 * first, kernel_init=_GLOROT, dtype=self.dtype)(latents).reshape(-1, 4, 4, first)
         for filters in others:
             # The source enlarges before this 1x1 convolution: the same values from four times the work.
-            shortcut = upsample_nearest(Conv(filters, (1, 1), kernel_init=_GLOROT)(x))
-            y = upsample_nearest(nn.relu(normalize(self.norm, x, train, axis_name)))
-            y = Conv(filters, (3, 3), use_bias=False, kernel_init=_HE)(y)
+            shortcut = upsample_nearest(Conv(filters, (1, 1), kernel_init=_GLOROT, dtype=self.dtype)(x))
+            y = nn.relu(normalize(self.norm, x, train, axis_name))
+            y = ConvAfterNearest(filters, (3, 3), use_bias=False, kernel_init=_HE, dtype=self.dtype)(y)
             y = nn.relu(normalize(self.norm, y, train, axis_name))
-            x = shortcut + Conv(filters, (3, 3), kernel_init=_HE)(y)
+            x = shortcut + Conv(filters, (3, 3), kernel_init=_HE, dtype=self.dtype)(y)
         x = nn.relu(normalize(self.norm, x, train, axis_name))
-        return jnp.tanh(Conv(self.image_shape[-1], (3, 3), kernel_init=_HE)(x))
+        x = Conv(self.image_shape[-1], (3, 3), kernel_init=_HE, dtype=self.dtype)(x)
+        return jnp.tanh(at_least_float32(x))
 
 
 def _widths(image_shape: tuple[int, ...], num_features: int) -> list[int]:
     """Filters at each resolution, from the image's own down to 4x4."""
     return [num_features * min(8, 2**i) for i in range(doublings('resnet', image_shape) + 1)]
-
-
-def _mean_pool(x: jax.Array) -> jax.Array:  # [B, 2H, 2W, C] -> [B, H, W, C]
-    batch, height, width, channels = x.shape
-    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))

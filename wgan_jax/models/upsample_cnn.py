@@ -6,8 +6,9 @@ outside the networks, so the critic maps its input to [0, 1] and the generator i
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-from wgan_jax.models.layers import Conv, normalize, torch_uniform, upsample_bilinear
+from wgan_jax.models.layers import Conv, ConvAfterBilinear, at_least_float32, max_pool, normalize, torch_uniform
 
 
 class UpsampleCNNCritic(nn.Module):
@@ -17,11 +18,13 @@ class UpsampleCNNCritic(nn.Module):
       image_shape: (height, width, channels); height and width must be multiples of 4.
       num_features: filters of the first convolution; the second and third have 2 and 4 times as many.
       norm: 'batch', 'layer' or 'none'.
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
     num_features: int = 16
     norm: str = 'batch'
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
@@ -29,11 +32,11 @@ class UpsampleCNNCritic(nn.Module):
         for i in range(3):
             filters = self.num_features * 2**i
             init = torch_uniform(9 * x.shape[-1])
-            x = Conv(filters, (3, 3), padding=1, use_bias=False, kernel_init=init)(x)
+            x = Conv(filters, (3, 3), padding=1, use_bias=False, kernel_init=init, dtype=self.dtype)(x)
             x = nn.relu(normalize(self.norm, x, train, axis_name))
             if i < 2:
-                x = nn.max_pool(x, (2, 2), strides=(2, 2))
-        x = x.reshape(x.shape[0], -1)
+                x = max_pool(x)
+        x = at_least_float32(x.reshape(x.shape[0], -1))
         init = torch_uniform(x.shape[-1])
         return nn.Dense(1, kernel_init=init, bias_init=init)(x)[:, 0]  # [B]
 
@@ -45,11 +48,13 @@ class UpsampleCNNGenerator(nn.Module):
       image_shape: (height, width, channels); height and width must be multiples of 4.
       num_features: filters of the last 3x3 convolution; the layers before have 2 and 4 times as many.
       norm: 'batch', 'layer' or 'none'.
+      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
     num_features: int = 64
     norm: str = 'batch'
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
@@ -57,12 +62,13 @@ class UpsampleCNNGenerator(nn.Module):
         if height % 4 or width % 4:
             raise ValueError(f'upsample_cnn makes images whose sides are multiples of 4, not {height}x{width}')
         init = torch_uniform(latents.shape[-1])
-        x = nn.Dense(height // 4 * (width // 4) * 4 * self.num_features, kernel_init=init, bias_init=init)(latents)
+        units = height // 4 * (width // 4) * 4 * self.num_features
+        x = nn.Dense(units, kernel_init=init, bias_init=init, dtype=self.dtype)(latents)
         x = x.reshape(-1, height // 4, width // 4, 4 * self.num_features)
         for filters in (2 * self.num_features, self.num_features):
             init = torch_uniform(9 * x.shape[-1])
-            x = Conv(filters, (3, 3), padding=1, use_bias=False, kernel_init=init)(upsample_bilinear(x))
+            x = ConvAfterBilinear(filters, (3, 3), padding=1, use_bias=False, kernel_init=init, dtype=self.dtype)(x)
             x = nn.relu(normalize(self.norm, x, train, axis_name))
         init = torch_uniform(x.shape[-1])
-        x = Conv(channels, (1, 1), kernel_init=init, bias_init=init)(x)
-        return 2.0 * nn.sigmoid(x) - 1.0
+        x = Conv(channels, (1, 1), kernel_init=init, bias_init=init, dtype=self.dtype)(x)
+        return 2.0 * nn.sigmoid(at_least_float32(x)) - 1.0
