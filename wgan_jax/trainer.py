@@ -13,13 +13,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from wgan_jax import parallel, sampling, steps, writers
-from wgan_jax.calls import Calls, compile_rounds, make_schedule, stays_on_host
+from wgan_jax import memory, parallel, sampling, steps, writers
+from wgan_jax.calls import Calls
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.config import check_resumable, validate
 from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
-from wgan_jax.experiment import Experiment, make_experiment, num_bytes, num_parameters
+from wgan_jax.experiment import Experiment, make_experiment, num_parameters
 from wgan_jax.state import GANState
 
 
@@ -168,7 +168,7 @@ class _Run:
 
 
 def dry_run(config: ConfigDict) -> None:
-    """Prints the resolved config, the parameters of both players and the memory a device needs; reads no data.
+    """Prints the resolved config, the parameters of both players and the memory a run will take; reads no data.
 
     Raises:
       UserError: the config makes no sense.
@@ -177,23 +177,17 @@ def dry_run(config: ConfigDict) -> None:
     source = source_of(config.data)
     print(config.to_json_best_effort(indent=2))
     shape = source.num_images or 1, *source.image_shape  # one stands for an unknown number
-    on_host = stays_on_host(config, math.prod(shape))
-    kinds = make_schedule(config).kinds(0, config.num_steps)
-    programs = [compile_rounds(config, experiment, shape, n_critic, on_host=on_host) for n_critic in kinds]
+    need = memory.of_run(config, experiment, shape)
     state = jax.eval_shape(experiment.create_state)
     for name in ('generator', 'critic'):
         print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
-    where = 'in host memory, two chunks of them on each device' if on_host else 'on each device'
+    where = 'in host memory, two chunks of them on each device' if need.on_host else 'on each device'
     if source.num_images:
         print(f'images: {source.num_images:,}, {math.prod(shape) / 2**20:,.2f} MiB {where}')
     else:
-        print(f'images: an unknown number, {math.prod(shape) / 2**20:,.3f} MiB each')
-    sizes = {
-        'state': num_bytes(state),
-        'images': max(program.image_bytes for program in programs) if source.num_images else 0,
-        'working memory of a round': max(program.run.memory_analysis().temp_size_in_bytes for program in programs),
-    }
-    print('memory per device: ' + ', '.join(f'{name} {size / 2**20:,.1f} MiB' for name, size in sizes.items()))
+        print(f'images: an unknown number, {math.prod(shape) / 2**20:,.3f} MiB each, which come on top of what follows')
+    print(f'memory per device: {need}')
+    print(f'memory of the process: about {need.process / 2**20:,.0f} MiB, besides files that it maps')
 
 
 def _prepare(config: ConfigDict) -> Experiment:

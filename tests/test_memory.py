@@ -1,0 +1,32 @@
+import jax
+import numpy as np
+import pytest
+
+from configs import digits_wgan_gp
+from tests.test_trainer import tiny
+from wgan_jax import memory
+from wgan_jax.experiment import make_experiment, num_bytes
+
+
+def test_own_memory_of_the_process_is_what_was_allocated():
+    before = memory.of_process()
+    array = np.ones(2**24)  # 128 MiB
+    after = memory.of_process()
+    np.testing.assert_allclose(after - before, array.nbytes, rtol=0.1)
+
+
+@pytest.mark.parametrize('placement', ['device', 'host'])
+def test_a_run_needs_its_state_its_images_and_room_for_a_round(placement):
+    config = tiny(digits_wgan_gp)
+    config.data.placement = placement
+    experiment = make_experiment(config)
+    before = memory.of_process()
+    need = memory.of_run(config, experiment, (1000, 8, 8, 1))
+    assert need.state == num_bytes(experiment.create_state())
+    assert need.on_host == (placement == 'host')
+    if placement == 'device':
+        assert need.images == 64_000
+    assert need.working > config.batch_size // jax.device_count() * 64 * 4  # one batch of images in float32, at least
+    on_devices = jax.device_count() * (need.state + need.images + need.working)
+    assert need.process >= before + on_devices + 2 * need.state
+    assert str(need).startswith(f'state {need.state / 2**20:.1f} MiB, images ')

@@ -1,0 +1,61 @@
+"""How much memory a run takes, told before it begins."""
+
+import math
+import re
+import resource
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from wgan_jax.calls import compile_rounds, make_schedule, stays_on_host
+from wgan_jax.experiment import Experiment, num_bytes
+
+# The state and what is made of it while a checkpoint is written: the copy that goes to the disk, and the disk's own form of it.
+_STATES = 3
+
+
+class Need(NamedTuple):
+    """Bytes that a run takes at its peak."""
+
+    state: int  # on each device: both players, their optimizers and averages
+    images: int  # on each device: the data set, or the chunk that is read and the next one
+    working: int  # on each device, of a round
+    process: int  # of the host's memory, without files that are mapped; on CPU the devices' memory is part of it
+    on_host: bool  # whether the data set stays in host memory
+
+    def __str__(self) -> str:
+        parts = {'state': self.state, 'images': self.images, 'working memory of a round': self.working}
+        return ', '.join(f'{name} {size / 2**20:,.1f} MiB' for name, size in parts.items())
+
+
+def of_run(config: ConfigDict, experiment: Experiment, shape: tuple[int, ...]) -> Need:
+    """Compiles all that the run will need, and adds up.
+
+    Args:
+      config: a config with the keys of configs/default.py.
+      experiment: what it builds.
+      shape: [N, H, W, C] of the data set.
+    """
+    on_host = stays_on_host(config, math.prod(shape))
+    kinds = make_schedule(config).kinds(0, config.num_steps)
+    programs = [compile_rounds(config, experiment, shape, n_critic, on_host=on_host) for n_critic in kinds]
+    state = num_bytes(jax.eval_shape(experiment.create_state))
+    images = max(program.image_bytes for program in programs)
+    working = max(program.run.memory_analysis().temp_size_in_bytes for program in programs)
+    process = of_process() + (_STATES - 1) * state
+    if jax.default_backend() == 'cpu':
+        process += jax.local_device_count() * (state + images + working)
+    elif on_host:
+        process += images
+    return Need(state, images, working, process, on_host)
+
+
+def of_process() -> int:
+    """Bytes of this process's own memory, without files that it maps; where the system does not tell, the most that it has had."""
+    status = Path('/proc/self/status')
+    if status.exists():
+        return 1024 * int(re.search(r'RssAnon:\s+(\d+) kB', status.read_text())[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
