@@ -62,7 +62,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
             'config.critic.network=keras_cnn, or config.gp_weight=0.'
         )
     return Experiment(
-        create_state=create,
+        create_state=jax.jit(create),  # one program, which is kept on disk, instead of a hundred small ones
         round_settings={
             'loss': losses.LOSSES[config.loss],
             'latent_dim': config.latent_dim,

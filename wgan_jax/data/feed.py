@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 PLACEMENTS = ('auto', 'device', 'host')
-CHUNK_BYTES = 64 * 2**20  # what a chunk of gathered images aims at: large enough that its transfer costs no more per byte
+CHUNK_BYTES = 16 * 2**20  # what a chunk of gathered images aims at: it travels whole, however few of its rounds a call does
 
 
 def stays_on_host(placement: str, num_bytes: int, device_bytes: int) -> bool:
