@@ -20,14 +20,13 @@ def share(monkeypatch, request):
     monkeypatch.setattr(tiles, '_SHARE', request.param)
 
 
-@pytest.mark.parametrize('padding', ['SAME', 'VALID', [(2, 0), (0, 1)]])
+@pytest.mark.parametrize('padding', ['SAME', [(2, 0), (0, 1)]])
 @pytest.mark.parametrize(('strides', 'size'), list(tiles.KERNELS))
-@pytest.mark.parametrize('side', [(15, 16), (16, 14)])
-def test_tiles_are_the_same_convolution(only_tiles, share, side, strides, size, padding):
+def test_tiles_are_the_same_convolution(only_tiles, share, strides, size, padding):
     def both(function):
         return lambda x, w: function(x, w, strides, padding, dimension_numbers=NUMBERS)
 
-    arguments = draw((2, *side, 3), (size, size, 3, 4))
+    arguments = draw((2, 15, 18, 3), (size, size, 3, 4))  # no whole number of tiles
     assert_equal_with_derivatives(both(ops.convolution_on_cpu), both(lax.conv_general_dilated), *arguments)
 
 
