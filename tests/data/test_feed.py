@@ -29,7 +29,7 @@ def test_auto_gives_the_images_half_of_a_device(placement, num_bytes, device_byt
 
 def test_a_chunk_is_cut_by_its_bytes_and_holds_a_round_at_least():
     celeba = 5 * 64 * 64 * 64 * 3
-    assert feed.rounds_per_chunk(celeba) == 17
+    assert feed.rounds_per_chunk(celeba) == 4
     assert feed.rounds_per_chunk(100 * celeba) == 1
 
 
