@@ -5,7 +5,7 @@ Source: keras-team/keras-io, examples/generative/wgan_gp.py; Adam 2e-4 with deca
 
     python train.py --config=configs/mnist_wgan_gp.py
 
-Measured: 17 s per round on 2 cores, so 11 hours in all. What half an hour gives, with batch 64 and half the width: digits, the
+Measured: 6 s per round on 2 cores, so 4 hours in all. What half an hour gives, with batch 64 and half the width: digits, the
 estimate from 25.2 to 3.7 (docs/results.md):
 
     python train.py --config=configs/mnist_wgan_gp.py --workdir=runs/mnist_small --config.batch_size=64
