@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wgan_jax import ops
+from wgan_jax import fused, ops
 
 Conv = functools.partial(nn.Conv, conv_general_dilated_cls=ops.convolution)
 NORMS = ('batch', 'layer', 'none')
@@ -143,9 +143,9 @@ def _repeated(size: int) -> np.ndarray:  # [2 * size, size]
 
 # Convolutions of the enlarged input, and one whose output is pooled: layers that should not be done one after the other.
 ConvAfterNearest = functools.partial(
-    nn.Conv, conv_general_dilated_cls=functools.partial(ops.convolution_after, upsample_nearest, _repeated)
+    nn.Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_nearest, _repeated)
 )
 ConvAfterBilinear = functools.partial(
-    nn.Conv, conv_general_dilated_cls=functools.partial(ops.convolution_after, upsample_bilinear, _aligned_corners)
+    nn.Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_bilinear, _aligned_corners)
 )
-ConvBeforeMeanPool = functools.partial(nn.Conv, conv_general_dilated_cls=ops.convolution_before_mean_pool)
+ConvBeforeMeanPool = functools.partial(nn.Conv, conv_general_dilated_cls=fused.convolution_before_mean_pool)
