@@ -10,8 +10,16 @@ os.environ['JAX_PLATFORMS'] = 'cpu'
 import jax
 import pytest
 from flax import linen as nn
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def examples(number):
+    """The same examples in every run, and a failure at once: to shrink one, each try would compile again."""
+    return settings(max_examples=number, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
 
 class TinyGenerator(nn.Module):
@@ -49,3 +57,19 @@ def players():
         return TinyGenerator(batch_norm=batch_norm), TinyCritic(batch_norm=batch_norm)
 
     return make
+
+
+@pytest.fixture
+def double_precision():
+    """float64 for one test: what differs there by more than rounding is wrong."""
+    jax.config.update('jax_enable_x64', True)
+    yield
+    jax.config.update('jax_enable_x64', False)
+
+
+@pytest.fixture(scope='module')
+def module_in_double_precision():
+    """float64 for the tests of a module: hypothesis takes no fixture that is made anew per test."""
+    jax.config.update('jax_enable_x64', True)
+    yield
+    jax.config.update('jax_enable_x64', False)

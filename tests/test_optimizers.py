@@ -46,7 +46,7 @@ def reference_adam(grads, lr, b1, b2, amsgrad=False):
     return params
 
 
-@pytest.mark.parametrize(
+RULES = pytest.mark.parametrize(
     ('name', 'b1', 'b2', 'reference'),
     [
         ('rmsprop', 0.0, 0.9, lambda g: reference_rmsprop(g, 1e-3)),
@@ -55,10 +55,21 @@ def reference_adam(grads, lr, b1, b2, amsgrad=False):
         ('amsgrad', 0.9, 0.999, lambda g: reference_adam(g, 1e-3, 0.9, 0.999, amsgrad=True)),
     ],
 )
+
+
+@RULES
 def test_equal_to_pytorchs_rule(name, b1, b2, reference):
     grads = gradients()
     result = run(optimizers.make_optimizer(name, 1e-3, b1, b2), grads)
     np.testing.assert_allclose(result, reference(grads), rtol=2e-4, atol=1e-7)
+
+
+@RULES
+def test_equal_to_pytorchs_rule_in_float64(double_precision, name, b1, b2, reference):
+    """To 12 digits: no epsilon in another place, no correction left out for small steps."""
+    grads = gradients(steps=20).astype(np.float64)
+    result = run(optimizers.make_optimizer(name, 1e-3, b1, b2), grads)
+    np.testing.assert_allclose(result, reference(grads), rtol=1e-12)
 
 
 def test_optax_amsgrad_is_another_rule():
@@ -96,6 +107,26 @@ def test_clip_leaves_weights_inside_the_box_alone():
 def test_clip_needs_the_parameters():
     with pytest.raises(ValueError, match='parameters'):
         optimizers.clip_weights(0.01).update(jnp.ones(2), optax.EmptyState())
+
+
+@pytest.mark.parametrize('name', sorted(optimizers.OPTIMIZERS))
+def test_clip_follows_the_update(name):
+    """clip(p + u): not the update alone is clipped, nor the parameters before it. From up to three times outside the box."""
+    bound, rng = np.float32(0.01), np.random.default_rng(0)
+    plain, clipping = (optimizers.make_optimizer(name, 0.005, 0.5, 0.9, clip_value=clip) for clip in (None, 0.01))
+    params = jnp.asarray(rng.uniform(-0.03, 0.03, 2000), jnp.float32)
+    plain_state, clipping_state = plain.init(params), clipping.init(params)
+    for _ in range(3):
+        grads = jnp.asarray(rng.normal(size=2000), jnp.float32)
+        update, plain_state = plain.update(grads, plain_state, params)
+        clipped, clipping_state = clipping.update(grads, clipping_state, params)
+        result, p, u = (np.asarray(part) for part in (optax.apply_updates(params, clipped), params, update))
+        expected = np.clip(p + u, -bound, bound)
+        ulp = np.spacing(np.maximum(bound, np.abs(p)))  # the result is p plus a number, whose size is up to that of both
+        assert (np.abs(result - expected) <= ulp).all()
+        for wrong in (p + np.clip(u, -bound, bound), np.clip(p, -bound, bound) + u):
+            assert np.mean(np.abs(wrong - expected) > 0.001) > 0.1
+        params = jnp.asarray(p + u)  # unclipped: what the next step starts from must not be in the box already
 
 
 @pytest.mark.parametrize('clip_batch_norm', [True, False])

@@ -12,14 +12,6 @@ from wgan_jax.data import feed
 from wgan_jax.data.plan import index_plan
 
 
-@pytest.fixture
-def double_precision():
-    """RMSProp and Adam blow up float32's rounding in their first steps; in float64 1 device and 4 must agree closely."""
-    jax.config.update('jax_enable_x64', True)
-    yield
-    jax.config.update('jax_enable_x64', False)
-
-
 def arguments(state, rounds, gp_weight):
     images = np.random.default_rng(0).integers(0, 256, (24, 4, 4, 1)).astype(np.uint8)
     return state, steps.zero_sums(gp_weight), images, index_plan(0, 0, rounds, 2, 8, 24), np.int32(rounds), KEY
@@ -31,7 +23,10 @@ def test_four_devices_are_what_the_tests_run_on():
 
 @pytest.mark.parametrize(('batch_norm', 'gp_weight'), [(False, 10.0), (True, 0.0)])
 def test_one_device_equals_four(players, double_precision, batch_norm, gp_weight):
-    """Same global batch: the same latents, alphas, averaged gradients and batch statistics."""
+    """Same global batch: the same latents, alphas, averaged gradients and batch statistics.
+
+    In float64, for RMSProp and Adam blow up float32's rounding in their first steps.
+    """
     state = jax.tree.map(
         lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf,
         make_state(players, batch_norm=batch_norm, use_ema=True),

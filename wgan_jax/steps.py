@@ -1,16 +1,18 @@
 """One critic step, one generator step, and the round they make.
 
 A step is a plain function `(state, real, key) -> (state, metrics)`: it runs un-jitted in a debugger, on one device, or inside
-pmap when it is told the name of the mapped axis. `key` is the same for the whole run; what makes draws differ is the number of
-updates the player has had, so no key is carried and a resumed run draws what an uninterrupted one would have drawn.
+pmap when it is told the name of the mapped axis. `key` is the same for the whole run; `draw` makes of it what an update draws, and
+another function in its place gives the steps chosen latents and alphas.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from wgan_jax import noise
 from wgan_jax.losses import AdversarialLoss, gradient_penalty, interpolate
 from wgan_jax.state import GANState, PlayerState
 
@@ -27,6 +29,7 @@ def critic_step(
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
     axis_name: str | None = None,
+    draw: Callable[..., noise.Noise] = noise.draw,
 ) -> tuple[GANState, Metrics]:
     """Updates the critic on one batch; the generator stays bit-identical.
 
@@ -39,17 +42,15 @@ def critic_step(
       gp_weight: weight of the gradient penalty; 0 leaves it out of the program.
       gp_one_sided: penalise only slopes above 1.
       axis_name: the mapped axis inside pmap, None elsewhere.
+      draw: where latents, alpha and dropout's key come from, as noise.draw.
 
     Returns:
       The new state, and critic_loss (penalty included), wasserstein_estimate, and gradient_penalty where there is one.
     """
     critic, batch_size = state.critic, real.shape[0]
-    latent_key, alpha_key, dropout_key = jax.random.split(jax.random.fold_in(_critic_key(key), critic.step), 3)
-    real_key, fake_key, penalty_key = jax.random.split(_local_key(dropout_key, axis_name), 3)
-
-    latents = _local_rows(jax.random.normal, latent_key, batch_size, (latent_dim,), axis_name)
+    latents, alpha, dropout_key = draw(key, 'critic', critic.step, batch_size, latent_dim, axis_name)
+    real_key, fake_key, penalty_key = jax.random.split(dropout_key, 3)
     fake, _ = _apply(state.generator, state.generator.params, latents, axis_name=axis_name)
-    alpha = _local_rows(jax.random.uniform, alpha_key, batch_size, (1,) * (real.ndim - 1), axis_name)
 
     def loss_fn(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
         # Two passes: batch norm never mixes real and fake images.
@@ -62,7 +63,7 @@ def critic_step(
         if gp_weight:
             penalty = gradient_penalty(
                 lambda images: _apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0],
-                interpolate(real, fake, alpha),
+                interpolate(real, fake, alpha.reshape(-1, *(1,) * (real.ndim - 1))),
                 one_sided=gp_one_sided,
             )
             total += gp_weight * penalty
@@ -83,6 +84,7 @@ def generator_step(
     latent_dim: int,
     ema_decay: float | None = None,
     axis_name: str | None = None,
+    draw: Callable[..., noise.Noise] = noise.draw,
 ) -> tuple[GANState, Metrics]:
     """Updates the generator, and its average, against the critic of `state`, which stays bit-identical.
 
@@ -94,14 +96,13 @@ def generator_step(
       latent_dim: size of a latent vector.
       ema_decay: decay of the average per round; None keeps none.
       axis_name: the mapped axis inside pmap, None elsewhere.
+      draw: where latents, alpha and dropout's key come from, as noise.draw.
 
     Returns:
       The new state, and generator_loss.
     """
     generator = state.generator
-    latent_key, dropout_key = jax.random.split(jax.random.fold_in(_generator_key(key), generator.step))
-    latents = _local_rows(jax.random.normal, latent_key, batch_size, (latent_dim,), axis_name)
-    dropout_key = _local_key(dropout_key, axis_name)
+    latents, _, dropout_key = draw(key, 'generator', generator.step, batch_size, latent_dim, axis_name)
 
     def loss_fn(params: Any) -> tuple[jax.Array, Any]:
         fake, batch_stats = _apply(generator, params, latents, axis_name=axis_name)
@@ -130,6 +131,7 @@ def train_round(
     gp_one_sided: bool = False,
     ema_decay: float | None = None,
     axis_name: str | None = None,
+    draw: Callable[..., noise.Noise] = noise.draw,
 ) -> tuple[GANState, Metrics]:
     """One step of training: n_critic critic steps, each on its own batch, then one generator step.
 
@@ -143,7 +145,7 @@ def train_round(
       The new state, and the metrics of the last critic step, whose critic is the nearest to its optimum, and of the
       generator step.
     """
-    game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name}
+    game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name, 'draw': draw}
 
     def body(state: GANState, batch: jax.Array) -> tuple[GANState, Metrics]:
         return critic_step(state, to_float(batch), key, gp_weight=gp_weight, gp_one_sided=gp_one_sided, **game)
@@ -206,14 +208,6 @@ def to_float(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) / 127.5 - 1.0 if images.dtype == jnp.uint8 else images
 
 
-def _critic_key(key: jax.Array) -> jax.Array:
-    return jax.random.fold_in(key, 0)
-
-
-def _generator_key(key: jax.Array) -> jax.Array:
-    return jax.random.fold_in(key, 1)
-
-
 def _apply(
     player: PlayerState, params: Any, inputs: jax.Array, *, axis_name: str | None, dropout_key: jax.Array | None = None
 ) -> tuple[jax.Array, Any]:
@@ -222,19 +216,6 @@ def _apply(
     variables = {'params': params, 'batch_stats': player.batch_stats}
     outputs, changed = player.apply_fn(variables, inputs, train=True, axis_name=axis_name, rngs=rngs, mutable=['batch_stats'])
     return outputs, changed.get('batch_stats', {})
-
-
-def _local_rows(draw: Any, key: jax.Array, rows: int, shape: tuple[int, ...], axis_name: str | None) -> jax.Array:
-    """Draws for the global batch and keeps this device's rows: the numbers do not depend on the number of devices."""
-    if axis_name is None:
-        return draw(key, (rows, *shape))
-    drawn = draw(key, (rows * jax.lax.axis_size(axis_name), *shape))
-    return jax.lax.dynamic_slice_in_dim(drawn, jax.lax.axis_index(axis_name) * rows, rows)
-
-
-def _local_key(key: jax.Array, axis_name: str | None) -> jax.Array:
-    """Dropout masks are drawn per device: the one thing that depends on the number of devices."""
-    return key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
 
 def _mean(tree: Any, axis_name: str | None) -> Any:

@@ -3,7 +3,10 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.conftest import SEEDS, examples
 from wgan_jax.data.plan import Schedule, index_plan
 
 SCHEDULES = [
@@ -80,3 +83,29 @@ def test_plan_depends_on_the_seed_and_the_updates_before_alone():
 def test_epochs_differ():
     stream = index_plan(0, 0, 2, 1, 50, 50)
     assert (stream[0] != stream[1]).any()
+
+
+@examples(200)
+@given(
+    schedule=st.builds(Schedule, st.integers(1, 6), st.none() | st.integers(1, 9), st.integers(0, 5), st.integers(0, 4)),
+    batch_size=st.integers(1, 20),
+    num_images=st.integers(1, 60),
+    seed=SEEDS,
+)
+def test_an_epoch_has_every_image_once_and_runs_on_into_the_next(schedule, batch_size, num_images, seed):
+    """Round by round, with whatever number of updates: one stream, cut nowhere."""
+    rounds = 12
+    parts = [
+        index_plan(seed, schedule.updates_before(step), 1, schedule.critic_updates(step), batch_size, num_images)
+        for step in range(rounds)
+    ]
+    stream = np.concatenate([part.reshape(-1) for part in parts])
+    assert len(stream) == batch_size * sum(brute_force(schedule, step) for step in range(rounds))
+    epochs = np.split(stream, np.arange(num_images, len(stream), num_images))
+    for epoch in epochs[:-1]:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(num_images))
+    assert len(np.unique(epochs[-1])) == len(epochs[-1])
+    assert epochs[-1].min() >= 0
+    assert epochs[-1].max() < num_images
+    if num_images > 20:  # by chance two orders are the same once in 20! times
+        assert len(np.unique(epochs[:-1], axis=0)) == len(epochs) - 1
