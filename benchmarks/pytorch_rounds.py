@@ -1,10 +1,6 @@
-"""The networks and the round of training in PyTorch, written as a good PyTorch user would: what vs_pytorch.py compares with.
-
-Every network is the same function as the one of its name in wgan_jax/models, with the same parameters.
-"""
+"""The round of training in PyTorch, written as a good PyTorch user would: what vs_pytorch.py compares with."""
 
 import contextlib
-import itertools
 from typing import Any
 
 import numpy as np
@@ -12,83 +8,13 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from tests.reference.pytorch_networks import make_players
+
 LOSSES = {  # name: (critic loss of real and fake scores, generator loss of fake scores)
     'wasserstein': (lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean()),
     'non_saturating': (lambda real, fake: softplus(-real).mean() + softplus(fake).mean(), lambda fake: softplus(-fake).mean()),
     'minimax': (lambda real, fake: softplus(-real).mean() + softplus(fake).mean(), lambda fake: -softplus(fake).mean()),
 }
-
-
-class Scaled(nn.Module):
-    """A linear map of values, `scale * x + shift`."""
-
-    def __init__(self, scale: float, shift: float) -> None:
-        super().__init__()
-        self.scale, self.shift = scale, shift
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps."""
-        return self.scale * x + self.shift
-
-
-def dcgan(side: int, channels: int, latent_dim: int, critic_norm: str) -> tuple[nn.Sequential, nn.Sequential]:
-    """DCGAN, as (generator, critic)."""
-    widths = [64 * 2**i for i in range(side.bit_length() - 3)]
-    critic: list[nn.Module] = [nn.Conv2d(channels, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
-    for before, after in itertools.pairwise(widths):
-        norm = {'batch': [nn.BatchNorm2d(after)], 'none': []}[critic_norm]
-        critic += [nn.Conv2d(before, after, 4, 2, 1, bias=False), *norm, nn.LeakyReLU(0.2, inplace=True)]
-    critic += [nn.Flatten(), nn.Linear(widths[-1] * 16, 1, bias=False), nn.Flatten(0)]
-    widths.reverse()
-    generator: list[nn.Module] = [nn.Unflatten(1, (latent_dim, 1, 1)), nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False)]
-    for before, after in itertools.pairwise(widths):
-        generator += [nn.BatchNorm2d(before), nn.ReLU(inplace=True), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
-    generator += [nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.ConvTranspose2d(64, channels, 4, 2, 1, bias=False), nn.Tanh()]
-    players = nn.Sequential(*generator), nn.Sequential(*critic)
-    for parameter in (parameter for player in players for parameter in player.parameters()):
-        if parameter.ndim > 1:
-            nn.init.normal_(parameter, 0.0, 0.02)
-    return players
-
-
-def upsample_cnn(side: int, channels: int, latent_dim: int, critic_norm: str) -> tuple[nn.Sequential, nn.Sequential]:
-    """UpsampleCNN, as (generator, critic)."""
-    if critic_norm != 'batch':
-        raise ValueError('upsample_cnn is written with batch norm only')
-    quarter, critic, generator = side // 4, [Scaled(0.5, 0.5)], []
-    for i, (before, after) in enumerate([(channels, 16), (16, 32), (32, 64)]):
-        critic += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-        critic += [nn.MaxPool2d(2)] if i < 2 else []
-    critic += [nn.Flatten(), nn.Linear(quarter**2 * 64, 1), nn.Flatten(0)]
-    generator = [nn.Linear(latent_dim, quarter**2 * 256), nn.Unflatten(1, (256, quarter, quarter))]
-    for before, after in [(256, 128), (128, 64)]:
-        generator += [nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)]
-        generator += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-    generator += [nn.Conv2d(64, channels, 1), nn.Sigmoid(), Scaled(2.0, -1.0)]
-    return nn.Sequential(*generator), nn.Sequential(*critic)
-
-
-def keras_cnn(side: int, channels: int, latent_dim: int, critic_norm: str) -> tuple[nn.Sequential, nn.Sequential]:
-    """KerasCNN, as (generator, critic); images are padded to a multiple of 8, which must be possible evenly."""
-    del critic_norm  # its critic has none
-    margin, start, critic = (-side % 8) // 2, (side + 7) // 8, []
-    for i, (before, after) in enumerate([(channels, 64), (64, 128), (128, 256), (256, 512)]):
-        # 'Same' padding for strides of 2 is lopsided, which PyTorch's convolution cannot do by itself.
-        extra = margin if i == 0 else 0
-        critic += [nn.ZeroPad2d((1 + extra, 2 + extra, 1 + extra, 2 + extra)), nn.Conv2d(before, after, 5, 2)]
-        critic += [nn.LeakyReLU(0.2, inplace=True), *([nn.Dropout(0.3)] if i in (1, 2) else [])]
-    critic += [nn.Flatten(), nn.Dropout(0.2), nn.Linear((start // 2) ** 2 * 512, 1), nn.Flatten(0)]
-    generator = [nn.Linear(latent_dim, start**2 * 256, bias=False), nn.BatchNorm1d(start**2 * 256, eps=1e-3, momentum=0.01)]
-    generator += [nn.LeakyReLU(0.2, inplace=True), nn.Unflatten(1, (256, start, start))]
-    for before, after in [(256, 128), (128, 64), (64, channels)]:
-        generator += [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, padding=1, bias=False)]
-        generator += [nn.BatchNorm2d(after, eps=1e-3, momentum=0.01)]
-        generator += [nn.Tanh() if after == channels else nn.LeakyReLU(0.2, inplace=True)]
-    generator += [nn.ZeroPad2d(-margin)]
-    return nn.Sequential(*generator), nn.Sequential(*critic)
-
-
-NETWORKS = {'dcgan': dcgan, 'keras_cnn': keras_cnn, 'upsample_cnn': upsample_cnn}
 
 
 class TorchRounds:
@@ -103,16 +29,14 @@ class TorchRounds:
     """
 
     def __init__(self, config: Any, images: np.ndarray, mode: str, channels_last: bool, dtype: str) -> None:
-        if config.generator.network != config.critic.network or config.gp_one_sided or not config.clip_batch_norm:
-            raise ValueError('not written in PyTorch: two kinds of networks, one-sided penalties, unclipped batch norm')
+        if config.gp_one_sided or not config.clip_batch_norm:
+            raise ValueError('not written in PyTorch: one-sided penalties, unclipped batch norm')
         self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self._config, self._mode, self._channels_last, self._dtype = config, mode, channels_last, getattr(torch, dtype)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         images = torch.from_numpy(images).to(self.device)
         self._images = images if channels_last else images.permute(0, 3, 1, 2).contiguous()
-        players = NETWORKS[config.critic.network](
-            images.shape[1], images.shape[3], config.latent_dim, config.critic.norm or 'batch'
-        )
+        players = make_players(tuple(images.shape[1:]), config.latent_dim, config.generator, config.critic)
         self.generator, self.critic = (player.to(self.device, memory_format=layout).train() for player in players)
         self.num_parameters = [sum(p.numel() for p in player.parameters()) for player in (self.generator, self.critic)]
         self._generator_optimizer = self._optimizer(self.generator, config.generator_optimizer)
@@ -193,33 +117,3 @@ class TorchRounds:
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         return torch.autocast(self.device, self._dtype, enabled=self._dtype != torch.float32)
-
-
-def load_weights(player: nn.Sequential, params: Any) -> None:
-    """Copies the parameters of the network of the same name in wgan_jax/models."""
-    kinds = {'Conv': nn.Conv2d, 'TransposedConv': nn.ConvTranspose2d, 'Dense': nn.Linear}
-    kinds['BatchNorm'] = (nn.BatchNorm1d, nn.BatchNorm2d)
-    first, *_, last = (layer for layer in player if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d))
-
-    def to_torch(name: str, layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
-        if values.ndim == 4:
-            return values.permute(3, 2, 0, 1) if name == 'Conv' else values.permute(2, 3, 0, 1)
-        # Between dense layers and images, channels are the last axis of ours and the first in PyTorch.
-        if name == 'Dense' and layer.out_features == 1:
-            return _channels_first(values.T, last.out_channels) if values.ndim == 2 else values
-        if name == 'Dense' or isinstance(layer, nn.BatchNorm1d):
-            values = _channels_first(values, first.in_channels)
-            return values.T if values.ndim == 2 else values
-        return values
-
-    with torch.no_grad():
-        for name, kind in kinds.items():
-            for i, layer in enumerate(layer for layer in player if isinstance(layer, kind)):
-                values = {key: torch.from_numpy(np.array(value)) for key, value in params[f'{name}_{i}'].items()}
-                layer.weight.copy_(to_torch(name, layer, values.get('kernel', values.get('scale'))))
-                if layer.bias is not None:
-                    layer.bias.copy_(to_torch(name, layer, values['bias']))
-
-
-def _channels_first(values: torch.Tensor, channels: int) -> torch.Tensor:  # [..., pixels * channels]
-    return values.unflatten(-1, (-1, channels)).transpose(-1, -2).flatten(-2)

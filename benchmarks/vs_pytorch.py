@@ -95,16 +95,18 @@ def compare(arguments: argparse.Namespace, name: str, dtype: str) -> str:
 def check(name: str, batch_size: int) -> None:
     """Prints, for ours and for PyTorch with our weights: both losses, and the norms of their gradients."""
     import torch
-    from pytorch_rounds import TorchRounds, load_weights
+    from flax.traverse_util import flatten_dict
+    from pytorch_rounds import TorchRounds
 
+    from tests.reference.pytorch_layout import load
     from wgan_jax.experiment import make_experiment
 
     config = load_config(name, batch_size)
     state = make_experiment(config).create_state()
     images, generator = random_images(config), np.random.default_rng(1)
     theirs = TorchRounds(config, images, 'eager', False, 'float32')
-    load_weights(theirs.generator, state.generator.params)
-    load_weights(theirs.critic, state.critic.params)
+    for player, ours in ((theirs.generator, state.generator), (theirs.critic, state.critic)):
+        load(player, flatten_dict({'params': ours.params, 'batch_stats': ours.batch_stats}, sep='/'))
     for layer in theirs.critic.modules():  # two libraries draw two masks
         layer.train(not isinstance(layer, torch.nn.Dropout))
     indices = generator.integers(0, len(images), batch_size)

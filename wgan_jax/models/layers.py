@@ -132,8 +132,7 @@ def mean_pool(x: jax.Array) -> jax.Array:  # [B, 2H, 2W, C] -> [B, H, W, C]
 def _aligned_corners(size: int) -> np.ndarray:  # [2 * size, size]
     """The matrix that interpolates `size` samples at 2 * size positions, ends on ends."""
     positions = np.arange(2 * size) * (size - 1) / (2 * size - 1)
-    weights = np.maximum(0.0, 1.0 - np.abs(positions[:, None] - np.arange(size)[None, :]))
-    return weights.astype(np.float32)
+    return np.maximum(0.0, 1.0 - np.abs(positions[:, None] - np.arange(size)[None, :]))
 
 
 def _repeated(size: int) -> np.ndarray:  # [2 * size, size]

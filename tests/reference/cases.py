@@ -1,0 +1,79 @@
+"""What is compared with PyTorch: small versions of every network, under every objective that may be trained with it."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FIXTURES = Path(__file__).parent / 'fixtures'
+ROUNDS, BATCH_SIZE, LATENT_DIM = 5, 6, 7
+N_CRITICS = (1, 3)
+SAMPLE = 64  # values of each player that are kept after each round
+# What is kept of each round: of its last critic update and of its generator update.
+NUMBERS = ('critic_loss', 'wasserstein_estimate', 'gradient_penalty', 'critic_norm', 'generator_loss', 'generator_norm')
+
+
+class Networks(NamedTuple):
+    """Two players."""
+
+    image_shape: tuple[int, int, int]  # not square where the network allows it, so that height and width cannot be mixed up
+    generator: dict[str, Any]  # as in a config
+    critic: dict[str, Any]
+
+
+class Objective(NamedTuple):
+    """A game with its optimizer, as in a config."""
+
+    loss: str
+    optimizer: dict[str, Any]
+    clip_value: float | None = None
+    gp_weight: float = 0.0
+    gp_one_sided: bool = False
+
+
+_UPSAMPLE_CNN = {'network': 'upsample_cnn', 'num_features': 4}
+_DCGAN = {'network': 'dcgan', 'num_features': 4}
+_PLAIN_DCGAN = {**_DCGAN, 'norm': 'none', 'constant_width': True}
+NETWORKS = {
+    'upsample_cnn': Networks((8, 12, 2), _UPSAMPLE_CNN, _UPSAMPLE_CNN),
+    'upsample_cnn_layer_norm': Networks((8, 12, 2), {**_UPSAMPLE_CNN, 'norm': 'layer'}, {**_UPSAMPLE_CNN, 'norm': 'layer'}),
+    'keras_cnn': Networks((13, 18, 2), {'network': 'keras_cnn', 'num_features': 4}, {'network': 'keras_cnn', 'num_features': 4}),
+    'dcgan': Networks((16, 16, 3), _DCGAN, _DCGAN),
+    'dcgan_no_norm': Networks((16, 16, 3), _PLAIN_DCGAN, _PLAIN_DCGAN),
+    'dcgan_extra_layers': Networks(
+        (16, 16, 1), {**_DCGAN, 'num_extra_layers': 1}, {**_DCGAN, 'num_extra_layers': 1, 'norm': 'layer'}
+    ),
+    'mlp': Networks(
+        (4, 3, 2), {'network': 'mlp', 'num_features': 16, 'norm': 'batch'}, {'network': 'mlp', 'num_features': 16, 'num_layers': 2}
+    ),
+    'resnet': Networks((16, 16, 3), {'network': 'resnet', 'num_features': 2}, {'network': 'resnet', 'num_features': 2}),
+}
+_HAVE_BATCH_NORM_IN_THE_CRITIC = ('upsample_cnn', 'dcgan')
+
+OBJECTIVES = {
+    'gan_minimax': Objective('minimax', {'name': 'amsgrad', 'learning_rate': 1e-3, 'b1': 0.9, 'b2': 0.999}),
+    'gan_non_saturating': Objective('non_saturating', {'name': 'adam', 'learning_rate': 2e-4, 'b1': 0.5, 'b2': 0.999}),
+    'wgan_rmsprop': Objective('wasserstein', {'name': 'rmsprop', 'learning_rate': 5e-5, 'b1': 0.0, 'b2': 0.9}, clip_value=0.01),
+    'wgan_amsgrad': Objective('wasserstein', {'name': 'amsgrad', 'learning_rate': 5e-5, 'b1': 0.9, 'b2': 0.999}, clip_value=0.01),
+    'wgan_gp': Objective('wasserstein', {'name': 'adam', 'learning_rate': 1e-4, 'b1': 0.0, 'b2': 0.9}, gp_weight=10.0),
+    'wgan_lp': Objective(
+        'wasserstein', {'name': 'adam', 'learning_rate': 1e-4, 'b1': 0.5, 'b2': 0.9}, gp_weight=10.0, gp_one_sided=True
+    ),
+}
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    """The names of networks and objectives that go together: no penalty of a critic with batch norm."""
+    for networks, objective in itertools.product(NETWORKS, OBJECTIVES):
+        if not (OBJECTIVES[objective].gp_weight and networks in _HAVE_BATCH_NORM_IN_THE_CRITIC):
+            yield networks, objective
+
+
+def summary(variables: dict[str, np.ndarray]) -> np.ndarray:
+    """Three checksums of all values in the order of their names, and a sample of them."""
+    values = np.concatenate([variables[name].astype(np.float64).reshape(-1) for name in sorted(variables)])
+    weights = np.cos(np.arange(values.size))
+    sample = values[np.linspace(0, values.size - 1, SAMPLE).astype(int)]
+    return np.concatenate([[values.sum(), np.square(values).sum(), weights @ values], sample])

@@ -1,0 +1,182 @@
+"""Trains every case of cases.py in PyTorch and writes what must come out, for tests/reference/test_reference.py.
+
+    pip install torch
+    python -m tests.reference.make_fixtures
+
+Everything here is plain PyTorch: its layers, its losses, its optimizers, its gradients. Per network one .npz file has the initial
+weights, images, latents and alphas, which are float32 numbers and so the same in both precisions, and per objective and number of
+critic updates, computed in float64, after each round: every loss, the norms of the gradients, and of each player's parameters and
+running statistics three checksums and a sample of values; and what both players give in inference mode in the end.
+"""
+
+import collections
+import itertools
+
+import numpy as np
+import torch
+from torch import nn
+
+from tests.reference import cases
+from tests.reference.pytorch_layout import in_our_layout, load
+from tests.reference.pytorch_training import PLAYERS, Training, Variables, below, bystander, players_of
+
+SEED = 20170126  # the day Wasserstein GAN was put on arXiv
+
+
+def variables_of(player: nn.Module, values_of_norm: dict[str, int]) -> Variables:
+    """Parameters and running statistics, in our layout.
+
+    PyTorch's running variance is that of a sample, sum / (n - 1), ours and TensorFlow's sum / n. Each update is linear in it, so
+    the one follows from the other: r_k = (1 - m)^k + n / (n - 1) * s_k with ours (1 - m)^k + s_k.
+
+    Args:
+      player: the network.
+      values_of_norm: how many values, n, each layer of batch norm takes a mean of.
+    """
+    layers = [layer for layer in player.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    result = {}
+    for name, tensor, to_ours in in_our_layout(player):
+        values = to_ours(tensor.detach()).numpy().copy()
+        if name.endswith('/var'):
+            layer, n = layers[int(name.split('/')[1].split('_')[1])], values_of_norm[name]
+            start = (1 - layer.momentum) ** layer.num_batches_tracked.item()
+            values = start + (values - start) * (n - 1) / n
+        result[name] = values
+    return result
+
+
+def count_values_of_norms(player: nn.Module, inputs: torch.Tensor) -> dict[str, int]:
+    """Name of a running variance: how many values each of its entries is the variance of."""
+    counts: list[int] = []
+
+    def count(layer: nn.Module, arguments: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        counts.append(arguments[0].numel() // layer.num_features)
+
+    layers = [layer for layer in player.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    with torch.no_grad(), bystander(player):
+        player(inputs)
+    for hook in hooks:
+        hook.remove()
+    return {f'batch_stats/BatchNorm_{i}/var': n for i, n in enumerate(counts)}
+
+
+def make_inputs(networks: cases.Networks) -> Variables:
+    """Initial weights and all that training reads, float32; the first that keep the first gradients off the kinks of ReLU.
+
+    Where an activation is within rounding of zero, float32 may take its other side, and with it another gradient.
+    """
+    for seed in itertools.count(SEED):
+        players, inputs = _draw_inputs(networks, seed)
+        points = _scale_slopes(*players, inputs)
+        if _distance_to_kinks(*players, inputs, points) > 1e-5:
+            break
+    for prefix, player in zip(PLAYERS, players, strict=True):
+        for name, tensor, to_ours in in_our_layout(player):
+            inputs[f'{prefix}/{name}'] = to_ours(tensor.detach()).numpy().copy()
+    return inputs
+
+
+def _draw_inputs(networks: cases.Networks, seed: int) -> tuple[tuple[nn.Module, nn.Module], Variables]:
+    torch.manual_seed(seed)
+    draw = np.random.default_rng(seed)
+    steps, updates = (cases.ROUNDS, max(cases.N_CRITICS)), (cases.ROUNDS, max(cases.N_CRITICS) + 1)
+    pixels = draw.integers(0, 256, (*steps, cases.BATCH_SIZE, *networks.image_shape))
+    inputs = {
+        'real': (pixels / 127.5 - 1).astype(np.float32),
+        'latents': draw.normal(size=(*updates, cases.BATCH_SIZE, cases.LATENT_DIM)).astype(np.float32),
+        'alpha': draw.random((*steps, cases.BATCH_SIZE), np.float32),
+    }
+    players = players_of(networks)
+    for player in players:
+        for name, tensor, _ in in_our_layout(player):
+            if name.endswith(('scale', 'bias')):  # all alike, they would not tell that two are exchanged
+                nn.init.normal_(tensor, float(name.endswith('scale')), 0.1)
+    return players, inputs
+
+
+def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variables, points: torch.Tensor) -> float:
+    """The smallest size of what goes into a ReLU in the first updates, relative to the usual size in its layer."""
+    smallest = []
+
+    def measure(layer: nn.Module, arguments: tuple[torch.Tensor]) -> None:
+        smallest.append((arguments[0].abs().min() / arguments[0].square().mean().sqrt()).item())
+
+    for layer in itertools.chain(generator.modules(), critic.modules()):
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU):
+            layer.register_forward_pre_hook(measure)
+    with torch.no_grad(), bystander(generator), bystander(critic):
+        critic(torch.from_numpy(inputs['real'][0, 0]).movedim(-1, 1))
+        critic(points)
+        for update in (0, -1):
+            critic(generator(torch.from_numpy(inputs['latents'][0, update])))
+    return min(smallest)
+
+
+def _scale_slopes(generator: nn.Module, critic: nn.Module, inputs: Variables) -> torch.Tensor:
+    """Scales the critic's weights until half of its slopes are above 1: a one-sided penalty leaves out the other half.
+
+    Returns:
+      Where the slopes are taken.
+    """
+    real, latents, alpha = (torch.from_numpy(inputs[name][0, 0]) for name in ('real', 'latents', 'alpha'))
+    with torch.no_grad(), bystander(generator):
+        points = torch.lerp(real.movedim(-1, 1), generator(latents), alpha.view(-1, 1, 1, 1))
+    points.requires_grad_(True)
+    weights = [layer.weight for layer in critic.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    median = 0.0
+    while abs(median - 1) > 0.01:
+        with bystander(critic):
+            (gradients,) = torch.autograd.grad(critic(points).sum(), points)
+        median = gradients.flatten(1).norm(dim=1).quantile(0.5).item()
+        with torch.no_grad():
+            for weight in weights:
+                weight /= median ** (1 / len(weights))
+    return points.detach()
+
+
+def run(inputs: Variables, networks: cases.Networks, objective: cases.Objective, n_critic: int) -> Variables:
+    """All that is kept of one case."""
+    training = Training(inputs, networks, objective)
+    players, result = training.players(), {}
+    batch = {
+        'generator': torch.from_numpy(inputs['latents'][0, 0]).double(),
+        'critic': torch.from_numpy(inputs['real'][0, 0]).movedim(-1, 1).double(),
+    }
+    counts = {name: count_values_of_norms(player, batch[name]) for name, player in players.items()}
+    numbers, summaries = [], collections.defaultdict(list)
+    for number in range(cases.ROUNDS):
+        numbers.append(training.round(number, n_critic))
+        for name, player in players.items():
+            variables = variables_of(player, counts[name])
+            summaries[f'{name}/params'].append(cases.summary(below(variables, 'params')))
+            if counts[name]:
+                summaries[f'{name}/batch_stats'].append(cases.summary(below(variables, 'batch_stats')))
+            if number == 0:
+                result[f'{name}/first_gradients'] = cases.summary(training.gradients[name])
+    for name, player in players.items():
+        load(player, variables_of(player, counts[name]))
+        with torch.no_grad():
+            outputs = player.eval()(batch[name])
+        result[f'{name}/eval'] = (outputs.movedim(1, -1) if outputs.ndim > 1 else outputs).reshape(-1)[: cases.SAMPLE].numpy()
+    return {'numbers': np.array(numbers), **result, **{name: np.array(rows) for name, rows in summaries.items()}}
+
+
+def main() -> None:
+    """Writes the fixtures."""
+    cases.FIXTURES.mkdir(exist_ok=True)
+    torch.set_num_threads(1)  # one order of summation, whatever the machine
+    for name, networks in cases.NETWORKS.items():
+        inputs = make_inputs(networks)
+        arrays = {f'inputs/{key}': values for key, values in inputs.items()}
+        objectives = [objective for other, objective in cases.pairs() if other == name]
+        for objective, n_critic in itertools.product(objectives, cases.N_CRITICS):
+            result = run(inputs, networks, cases.OBJECTIVES[objective], n_critic)
+            arrays |= {f'{objective}/{n_critic}/{key}': values for key, values in result.items()}
+        path = cases.FIXTURES / f'{name}.npz'
+        np.savez_compressed(path, **arrays)
+        print(f'{path.name}: {path.stat().st_size / 1e3:.0f} kB')
+
+
+if __name__ == '__main__':
+    main()
