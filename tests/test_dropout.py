@@ -10,7 +10,6 @@ import optax
 import pytest
 from flax.errors import InvalidRngError
 
-from tests.test_models import initialise
 from wgan_jax import steps
 from wgan_jax.losses import LOSSES
 from wgan_jax.models import make_network
@@ -34,11 +33,18 @@ def dropped(function):
     return seen
 
 
+def random_variables(network, inputs):
+    """Weights of any kind will do, and need not be compiled for."""
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), inputs, train=False))
+    generator = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: generator.normal(size=leaf.shape).astype(np.float32), shapes)
+
+
 def test_dropout_drops_and_scales_as_the_source_does():
     """Rates 0.3, 0.3 and 0.2; survivors are scaled to keep the mean; another key gives masks that know nothing of these."""
     critic = make_network('critic', (8, 8, 1), 'keras_cnn', num_features=8)
     images = jax.random.normal(jax.random.key(0), (256, 8, 8, 1))
-    variables = initialise(critic, images)
+    variables = random_variables(critic, images)
 
     def score(seed):
         critic.apply(variables, images, train=True, rngs={'dropout': jax.random.key(seed)})
@@ -63,7 +69,7 @@ def test_dropout_drops_and_scales_as_the_source_does():
 def test_without_training_dropout_is_the_identity_and_needs_no_key():
     critic = make_network('critic', (8, 8, 1), 'keras_cnn', num_features=4)
     images = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
-    variables = initialise(critic, images)
+    variables = random_variables(critic, images)
     layers_seen = dropped(lambda: critic.apply(variables, images, train=False))
     assert len(layers_seen) == 3
     for _, inputs, outputs in layers_seen:

@@ -139,7 +139,14 @@ def test_parameters_of_an_mlp():
 SHAPES = {name: [(8, 8, 1), (12, 20, 3)] for name in NETWORKS} | {'dcgan': [(32, 32, 1)], 'resnet': [(16, 16, 3)]}
 
 
-@pytest.mark.parametrize(('name', 'shape'), [(name, shape) for name in sorted(NETWORKS) for shape in SHAPES[name]])
+@pytest.mark.parametrize(
+    ('name', 'shape'),
+    [
+        pytest.param(name, shape, marks=pytest.mark.slow if name == 'resnet' or shape == (12, 20, 3) else ())
+        for name in sorted(NETWORKS)
+        for shape in SHAPES[name]
+    ],
+)
 def test_images_have_the_shape_asked_for_and_lie_in_range(name, shape):
     generator = make_network('generator', shape, name, num_features=4)
     critic = make_network('critic', shape, name, num_features=4)
@@ -205,7 +212,9 @@ def test_torch_uniform_fills_its_interval():
     np.testing.assert_allclose(values.std(), 0.2 / np.sqrt(3), rtol=2e-2)
 
 
-@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=pytest.mark.slow if name in ('keras_cnn', 'resnet') else ()) for name in NETWORKS]
+)
 def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
     images, latents = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate([(4, 16, 16, 1), (4, 8)]))
     for player, inputs in (('generator', latents), ('critic', images)):

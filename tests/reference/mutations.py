@@ -115,7 +115,7 @@ MUTATIONS = [
     Mutation('alpha normal instead of uniform', 'noise', 'jax.random.uniform', 'jax.random.normal'),
     Mutation('latents uniform instead of normal', 'noise', 'jax.random.normal', 'jax.random.uniform'),
     Mutation('the same noise in all critic steps of a round', 'steps', "'critic', critic.step,", "'critic', state.step,"),
-    Mutation('the same noise in every round', 'steps', "'generator', generator.step,", "'generator', 0,"),
+    Mutation('the generator draws the same latents in every round', 'steps', "'generator', generator.step,", "'generator', 0,"),
     Mutation('critic and generator share their noise', 'noise', '_PLAYERS.index(player)', '0'),
     Mutation('every device draws the same latents', 'noise', 'jax.lax.axis_index(axis_name) * rows, rows)', '0, rows)'),
     Mutation(
