@@ -20,7 +20,7 @@ from tests.reference.mutations import MUTATIONS, PACKAGE, Mutation, mutated
 
 # What is about the algorithm, the quickest first.
 TESTS = [f'tests/test_{name}.py' for name in ('losses', 'optimizers', 'noise', 'steps', 'descent', 'properties')]
-TESTS += ['tests/reference/test_reference.py', 'tests/data/test_plan.py', 'tests/test_parallel.py', 'tests/test_models.py']
+TESTS += ['tests/data/test_plan.py', 'tests/reference/test_reference.py', 'tests/test_parallel.py', 'tests/test_models.py']
 
 
 def first_failure(mutation: Mutation) -> str:
