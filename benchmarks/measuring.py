@@ -46,8 +46,9 @@ class OurRounds:
         from wgan_jax.experiment import make_experiment, num_parameters
 
         experiment, images = make_experiment(config), random_images(config)
+        rows = images.reshape(len(images), -1)
         self.state, self._sums, self._images, self._key = parallel.replicate(
-            (experiment.create_state(), steps.zero_sums(config.gp_weight), images, experiment.train_key)
+            (experiment.create_state(), steps.zero_sums(config.gp_weight), rows, experiment.train_key)
         )
         self.num_parameters = [num_parameters(player.params) for player in (self.state.generator, self.state.critic)]
         self._block = jax.block_until_ready

@@ -11,9 +11,11 @@ from wgan_jax import parallel, steps
 from wgan_jax.data import feed
 from wgan_jax.data.plan import index_plan
 
+ROUNDS = {'image_shape': (4, 4, 1), **GAME}
+
 
 def arguments(state, rounds, gp_weight):
-    images = np.random.default_rng(0).integers(0, 256, (24, 4, 4, 1)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (24, 16)).astype(np.uint8)
     return state, steps.zero_sums(gp_weight), images, index_plan(0, 0, rounds, 2, 8, 24), np.int32(rounds), KEY
 
 
@@ -31,7 +33,7 @@ def test_one_device_equals_four(players, double_precision, batch_norm, gp_weight
         lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf,
         make_state(players, batch_norm=batch_norm, use_ema=True),
     )
-    settings = {'gp_weight': gp_weight, 'ema_decay': 0.9, **GAME}
+    settings = {'gp_weight': gp_weight, 'ema_decay': 0.9, **ROUNDS}
     state, sums, images, indices, rounds, key = arguments(state, 3, gp_weight)
     one = jax.jit(functools.partial(steps.train_rounds, **settings))(state, sums, images, indices, rounds, key)
     four = parallel.map_rounds(steps.train_rounds, **settings)(
@@ -49,7 +51,7 @@ def test_one_compilation_serves_calls_of_any_number_of_rounds(players):
         return steps.train_rounds(*args, **settings)
 
     state, sums, images, indices, _, key = arguments(make_state(players), 4, 0.0)
-    run = parallel.map_rounds(counted, **GAME)
+    run = parallel.map_rounds(counted, **ROUNDS)
     state, sums, images, key = parallel.replicate((state, sums, images, key))
     for rounds in (4, 1, 3):
         state, sums = run(state, sums, images, parallel.split_batch(indices), np.int32(rounds), key)
@@ -61,7 +63,7 @@ def test_one_compilation_serves_calls_of_any_number_of_rounds(players):
 def test_the_state_is_donated_and_stays_replicated(players):
     state, sums, images, indices, rounds, key = arguments(make_state(players), 2, 0.0)
     state, sums, images, key = parallel.replicate((state, sums, images, key))
-    after, _ = parallel.map_rounds(steps.train_rounds, **GAME)(state, sums, images, parallel.split_batch(indices), rounds, key)
+    after, _ = parallel.map_rounds(steps.train_rounds, **ROUNDS)(state, sums, images, parallel.split_batch(indices), rounds, key)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.critic.params))
     for leaf in jax.tree.leaves(after):
         assert leaf.sharding.is_fully_replicated
@@ -71,7 +73,7 @@ def test_the_state_is_donated_and_stays_replicated(players):
 def test_a_chunk_from_the_host_is_used_where_it_lies_and_gives_the_same_bits(players):
     """Three of five rounds, on four devices; the program gets each argument as it expects it, so that nothing is moved."""
     state, sums, images, indices, _, key = arguments(make_state(players, use_ema=True), 5, 10.0)
-    settings = {'gp_weight': 10.0, 'ema_decay': 0.9, **GAME}
+    settings = {'gp_weight': 10.0, 'ema_decay': 0.9, **ROUNDS}
     parts = parallel.split_batch(indices)
     chunk = feed.Gatherer(images).gather(parts[:, :3], capacity=5)
     split_images, split_indices = parallel.scatter((chunk, feed.renumbered(parts)))
@@ -81,7 +83,7 @@ def test_a_chunk_from_the_host_is_used_where_it_lies_and_gives_the_same_bits(pla
     expected = jax.tree.leaves(program.input_shardings[0][:4])
     for got, wanted in zip(jax.tree.leaves(placed), expected, strict=True):
         assert got.sharding.is_equivalent_to(wanted, got.ndim)
-    assert split_images.addressable_shards[0].data.shape == (1, 5 * 2 * 2, 4, 4, 1)
+    assert split_images.addressable_shards[0].data.shape == (1, 5 * 2 * 2, 16)
     host = jax.device_get(program(*placed, rounds, parallel.replicate(key)))
     state = make_state(players, use_ema=True)  # the other was donated
     device = parallel.map_rounds(steps.train_rounds, **settings)(

@@ -79,15 +79,15 @@ def make_state(seed, generator_passes=None, critic_passes=None):
 
 
 def dataset(seed, num_images):
-    return np.random.default_rng(seed).integers(0, 256, (num_images, 2, 2, 1)).astype(np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (num_images, 4)).astype(np.uint8)
 
 
 def compile_rounds(devices, loss='wasserstein', gp_weight=10.0):
     """train_rounds on some devices, for which vmap stands in: (state, images, plan, rounds, key) -> the state each of them has."""
-    game = {'loss': LOSSES[loss], 'latent_dim': LATENT_DIM, 'gp_weight': gp_weight, 'axis_name': 'devices'}
+    game = {'image_shape': (2, 2, 1), 'loss': LOSSES[loss], 'latent_dim': LATENT_DIM, 'gp_weight': gp_weight}
     mapped = jax.jit(
         jax.vmap(
-            functools.partial(steps.train_rounds, **game),
+            functools.partial(steps.train_rounds, axis_name='devices', **game),
             in_axes=(None, None, None, 0, None, None),
             axis_name='devices',
             axis_size=devices,
@@ -177,7 +177,7 @@ def test_every_update_sees_latents_alphas_and_images_of_its_own(rounds, n_critic
     plan = index_plan(seed, 0, rounds, n_critic, batch_size * devices, num_images)
     compile_rounds(devices)(state, images, plan, rounds, key)
     updates = rounds * n_critic
-    plan, real_rows = plan.reshape(updates, devices, batch_size), images.reshape(num_images, -1) / 127.5 - 1.0
+    plan, real_rows = plan.reshape(updates, devices, batch_size), images / 127.5 - 1.0
     latents, alphas = [], []
     for device, update in itertools.product(range(devices), range(updates + 1)):
         made = [one for one in generator_passes if one.device == device]

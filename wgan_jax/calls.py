@@ -50,7 +50,8 @@ class Calls:
         print(', the images in host memory.' if self._on_host else '.', flush=True)
         self._seconds = dict.fromkeys(self._programs, math.inf)  # per round of each kind
         self._key = parallel.replicate(experiment.train_key)
-        self._images = feed.Gatherer(images) if self._on_host else parallel.replicate(images)
+        rows = images.reshape(len(images), -1)  # [N, H * W * C]
+        self._images = feed.Gatherer(rows) if self._on_host else parallel.replicate(rows)
         self._ahead = feed.Ahead(self._prepare)
         self._rounds = self._ask(step)
 
@@ -132,13 +133,15 @@ def compile_rounds(config: ConfigDict, experiment: Experiment, shape: tuple[int,
       n_critic: critic updates per round.
       on_host: the images stay in host memory, and a call is given those that it needs.
     """
+    pixels = math.prod(shape[1:])
     capacity = min(MAX_ROUNDS_PER_CALL, config.log_every, config.sample_every, config.checkpoint_every)
     if on_host:
-        capacity = min(capacity, feed.rounds_per_chunk(n_critic * config.batch_size * math.prod(shape[1:])))
+        capacity = min(capacity, feed.rounds_per_chunk(n_critic * config.batch_size * pixels))
     indices = parallel.split_batch(np.zeros((capacity, n_critic, config.batch_size), np.int32))
-    images = jax.ShapeDtypeStruct((len(indices), indices[0].size, *shape[1:]) if on_host else shape, jnp.uint8)
+    images = jax.ShapeDtypeStruct((len(indices), indices[0].size, pixels) if on_host else (shape[0], pixels), jnp.uint8)
     state, sums = jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(config.gp_weight)))
-    run = parallel.map_rounds(steps.train_rounds, split_images=on_host, **experiment.round_settings)
+    settings = {'image_shape': shape[1:], **experiment.round_settings}
+    run = parallel.map_rounds(steps.train_rounds, split_images=on_host, **settings)
     compiled = run.lower(state, sums, images, indices, np.int32(1), experiment.train_key).compile()
     image_bytes = 2 * math.prod(images.shape[1:]) if on_host else math.prod(shape)
     return Program(compiled, capacity, image_bytes)

@@ -163,6 +163,8 @@ def train_rounds(
     indices: jax.Array,
     num_rounds: jax.Array,
     key: jax.Array,
+    *,
+    image_shape: tuple[int, ...],
     **settings: Any,
 ) -> tuple[GANState, Metrics]:
     """Up to K rounds in one program.
@@ -173,10 +175,12 @@ def train_rounds(
     Args:
       state: both players.
       sums: metrics summed since the last log point, and how many `rounds` they hold; see zero_sums.
-      images: the whole data set, uint8 [N, H, W, C].
+      images: the whole data set, uint8 [N, H * W * C]: images as such would be copied at every call on a TPU, into twice the
+        memory, since gathering needs another order of axes than the one that wastes no memory on the few channels.
       indices: which images each round sees, int32 [K, n_critic, B]; rows past `num_rounds` are not read.
       num_rounds: rounds to do, int32 scalar, at most K.
       key: the run's key.
+      image_shape: (H, W, C).
       **settings: keyword arguments of train_round.
 
     Returns:
@@ -185,7 +189,8 @@ def train_rounds(
 
     def body(i: jax.Array, carry: tuple[GANState, Metrics]) -> tuple[GANState, Metrics]:
         state, sums = carry
-        state, metrics = train_round(state, images[indices[i]], key, **settings)
+        real = images[indices[i]].reshape(*indices.shape[1:], *image_shape)
+        state, metrics = train_round(state, real, key, **settings)
         metrics['rounds'] = jnp.ones(())
         return state, {name: total + metrics[name].astype(total.dtype) for name, total in sums.items()}
 
