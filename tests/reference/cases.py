@@ -10,6 +10,7 @@ import numpy as np
 FIXTURES = Path(__file__).parent / 'fixtures'
 ROUNDS, BATCH_SIZE, LATENT_DIM = 5, 6, 7
 N_CRITICS = (1, 3)
+PLAYERS = ('generator', 'critic')
 SAMPLE = 64  # values of each player that are kept after each round
 # What is kept of each round: of its last critic update and of its generator update.
 NUMBERS = ('critic_loss', 'wasserstein_estimate', 'gradient_penalty', 'critic_norm', 'generator_loss', 'generator_norm')
@@ -69,6 +70,11 @@ def pairs() -> Iterator[tuple[str, str]]:
     for networks, objective in itertools.product(NETWORKS, OBJECTIVES):
         if not (OBJECTIVES[objective].gp_weight and networks in _HAVE_BATCH_NORM_IN_THE_CRITIC):
             yield networks, objective
+
+
+def below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Those whose names begin with the prefix, without it."""
+    return {name.removeprefix(f'{prefix}/'): values for name, values in arrays.items() if name.startswith(f'{prefix}/')}
 
 
 def summary(variables: dict[str, np.ndarray]) -> np.ndarray:

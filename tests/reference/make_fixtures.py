@@ -18,7 +18,7 @@ from torch import nn
 
 from tests.reference import cases
 from tests.reference.pytorch_layout import in_our_layout, load
-from tests.reference.pytorch_training import PLAYERS, Training, Variables, below, bystander, players_of
+from tests.reference.pytorch_training import Training, Variables, bystander, players_of
 
 SEED = 20170126  # the day Wasserstein GAN was put on arXiv
 
@@ -71,7 +71,7 @@ def make_inputs(networks: cases.Networks) -> Variables:
         points = _scale_slopes(*players, inputs)
         if _distance_to_kinks(*players, inputs, points) > 1e-5:
             break
-    for prefix, player in zip(PLAYERS, players, strict=True):
+    for prefix, player in zip(cases.PLAYERS, players, strict=True):
         for name, tensor, to_ours in in_our_layout(player):
             inputs[f'{prefix}/{name}'] = to_ours(tensor.detach()).numpy().copy()
     return inputs
@@ -149,9 +149,9 @@ def run(inputs: Variables, networks: cases.Networks, objective: cases.Objective,
         numbers.append(training.round(number, n_critic))
         for name, player in players.items():
             variables = variables_of(player, counts[name])
-            summaries[f'{name}/params'].append(cases.summary(below(variables, 'params')))
+            summaries[f'{name}/params'].append(cases.summary(cases.below(variables, 'params')))
             if counts[name]:
-                summaries[f'{name}/batch_stats'].append(cases.summary(below(variables, 'batch_stats')))
+                summaries[f'{name}/batch_stats'].append(cases.summary(cases.below(variables, 'batch_stats')))
             if number == 0:
                 result[f'{name}/first_gradients'] = cases.summary(training.gradients[name])
     for name, player in players.items():

@@ -14,7 +14,6 @@ from tests.reference import cases
 from tests.reference.pytorch_layout import in_our_layout, load
 from tests.reference.pytorch_networks import make_players
 
-PLAYERS = ('generator', 'critic')
 Variables = dict[str, np.ndarray]  # by the names of in_our_layout
 
 
@@ -66,7 +65,7 @@ class Training:
         self._objective = objective
         self.generator, self.critic = players_of(networks)
         for name, player in self.players().items():
-            load(player.double(), below(inputs, name))
+            load(player.double(), cases.below(inputs, name))
         self.gradients: dict[str, Variables] = {}  # of each player's last update
         self._optimizers = {name: make_optimizer(player, objective.optimizer) for name, player in self.players().items()}
 
@@ -104,7 +103,7 @@ class Training:
         value.backward()
         optimizer.step()
         gradients = {name: to_ours(t.grad).numpy().copy() for name, t, to_ours in in_our_layout(network) if t.requires_grad}
-        self.gradients[player] = below(gradients, 'params')
+        self.gradients[player] = cases.below(gradients, 'params')
         return torch.cat([parameter.grad.flatten() for parameter in network.parameters()]).norm().item()
 
 
@@ -123,8 +122,3 @@ def players_of(networks: cases.Networks) -> tuple[nn.Module, nn.Module]:
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
     return players
-
-
-def below(variables: Variables, prefix: str) -> Variables:
-    """Those whose names begin with the prefix, without it."""
-    return {name.removeprefix(f'{prefix}/'): values for name, values in variables.items() if name.startswith(f'{prefix}/')}

@@ -19,7 +19,6 @@ from wgan_jax.optimizers import make_optimizer
 from wgan_jax.state import create_state
 
 KEY = jax.random.key(0)  # nothing is drawn from it: the draws are given, and there is no dropout
-PLAYERS = ('generator', 'critic')
 # Compiles in three quarters of the time. The float32 tests, and all others, are of what XLA makes of the program by default.
 UNOPTIMISED = {'xla_backend_optimization_level': 0}
 # Every network and every objective once; the others take many minutes to compile.
@@ -43,11 +42,6 @@ def marked(quick, *case):
 def fixture_of(networks):
     with np.load(cases.FIXTURES / f'{networks}.npz', allow_pickle=False) as arrays:
         return dict(arrays)
-
-
-def below(arrays, prefix):
-    """The arrays whose names begin with the prefix, without it."""
-    return {name.removeprefix(f'{prefix}/'): values for name, values in arrays.items() if name.startswith(f'{prefix}/')}
 
 
 def nested(flat):
@@ -75,17 +69,19 @@ def gradients_of(player):
 def make_state(inputs, networks, objective, dtype):
     """The players of a case with its initial weights."""
     shape, *sections = networks
-    players = [make_network(player, shape, **section) for player, section in zip(PLAYERS, sections, strict=True)]
+    players = [make_network(player, shape, **section) for player, section in zip(cases.PLAYERS, sections, strict=True)]
     tx = optax.chain(keep_gradients(), make_optimizer(**objective.optimizer))
     clipped = optax.chain(keep_gradients(), make_optimizer(**objective.optimizer, clip_value=objective.clip_value))
     shapes = jax.eval_shape(lambda: create_state(KEY, *players, tx, clipped, latent_dim=cases.LATENT_DIM))
     # All that is not replaced below, the optimizers' moments and counts, begins with zeros.
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype if leaf.dtype == jnp.float32 else leaf.dtype), shapes)
-    given = {name: jax.tree.map(lambda values: jnp.asarray(values, dtype), nested(below(inputs, name))) for name in PLAYERS}
+    given = {
+        name: jax.tree.map(lambda values: jnp.asarray(values, dtype), nested(cases.below(inputs, name))) for name in cases.PLAYERS
+    }
     if networks.critic['network'] == 'keras_cnn':
         without_dropout = shapes.critic.apply_fn
         given['critic']['apply_fn'] = lambda *args, train, **options: without_dropout(*args, train=False, **options)
-    return state.replace(**{name: getattr(state, name).replace(**given[name]) for name in PLAYERS})
+    return state.replace(**{name: getattr(state, name).replace(**given[name]) for name in cases.PLAYERS})
 
 
 def given_noise(inputs, n_critic, dtype):
@@ -107,7 +103,7 @@ class Case:
 
     def __init__(self, networks, objective, n_critic, dtype):
         arrays, game = fixture_of(networks), cases.OBJECTIVES[objective]
-        self.inputs, self.expected = below(arrays, 'inputs'), below(arrays, f'{objective}/{n_critic}')
+        self.inputs, self.expected = cases.below(arrays, 'inputs'), cases.below(arrays, f'{objective}/{n_critic}')
         self.state = make_state(self.inputs, cases.NETWORKS[networks], game, dtype)
         self.real = jnp.asarray(self.inputs['real'][:, :n_critic], dtype)
         draw = given_noise(self.inputs, n_critic, dtype)
@@ -115,7 +111,7 @@ class Case:
         self.penalty = {'gp_weight': game.gp_weight, 'gp_one_sided': game.gp_one_sided}
 
     def numbers(self, state, metrics):
-        norms = {f'{name}_norm': optax.tree.norm(gradients_of(getattr(state, name))) for name in PLAYERS}
+        norms = {f'{name}_norm': optax.tree.norm(gradients_of(getattr(state, name))) for name in cases.PLAYERS}
         return [float({'gradient_penalty': 0.0, **metrics, **norms}[name]) for name in cases.NUMBERS]
 
 
@@ -139,13 +135,13 @@ def test_rounds_are_those_of_pytorch_in_float64(double_precision, networks, obje
     for number, real in enumerate(case.real):
         state, metrics = run(state, real, KEY)
         np.testing.assert_allclose(case.numbers(state, metrics), expected['numbers'][number], rtol=1e-9, atol=1e-13)
-        for name in PLAYERS:
+        for name in cases.PLAYERS:
             player = getattr(state, name)
             assert_equal_but_for_rounding(summary_of(player.params), expected[f'{name}/params'][number])
             if player.batch_stats:
                 assert_equal_but_for_rounding(summary_of(player.batch_stats), expected[f'{name}/batch_stats'][number])
     inputs = {'generator': jnp.asarray(case.inputs['latents'][0, 0], jnp.float64), 'critic': case.real[0, 0]}
-    for name in PLAYERS:
+    for name in cases.PLAYERS:
         player = getattr(state, name)
         variables = {'params': player.params, 'batch_stats': player.batch_stats}
         outputs = jax.jit(functools.partial(player.apply_fn, train=False))(variables, inputs[name])
@@ -183,10 +179,10 @@ def test_steps_are_those_of_pytorch_in_float32(networks, objective):
             for quantity, value, given in zip(cases.NUMBERS, numbers, expected['numbers'][0], strict=True):
                 # A loss is a difference of scores of about 1, and rounds like them however small it is; a norm is not.
                 np.testing.assert_allclose(value, given, rtol=1e-5, atol=0 if quantity.endswith('norm') else 1e-6, err_msg=quantity)
-            for name in PLAYERS:
+            for name in cases.PLAYERS:
                 gradients, given = summary_of(gradients_of(getattr(state, name)))[3:], expected[f'{name}/first_gradients'][3:]
                 assert np.linalg.norm(gradients - given) <= 1e-5 * np.linalg.norm(given)
-    for name in PLAYERS:
+    for name in cases.PLAYERS:
         params, given = summary_of(getattr(state, name).params)[3:], expected[f'{name}/params'][-1][3:]
         error, reach = np.abs(params - given), largest_step(optimizer, cases.ROUNDS)
         assert error.max() <= 2 * reach
