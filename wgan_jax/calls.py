@@ -5,6 +5,7 @@ import os
 import platform
 import time
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,7 +124,15 @@ def stays_on_host(config: ConfigDict, num_bytes: int) -> bool:
     return feed.stays_on_host(config.data.placement, num_bytes, parallel.bytes_per_device())
 
 
-def compile_rounds(config: ConfigDict, experiment: Experiment, shape: tuple[int, ...], n_critic: int, *, on_host: bool) -> Program:
+def compile_rounds(
+    config: ConfigDict,
+    experiment: Experiment,
+    shape: tuple[int, ...],
+    n_critic: int,
+    *,
+    on_host: bool,
+    devices: Sequence[jax.Device] | None = None,
+) -> Program:
     """Compiles the program of rounds of `n_critic` critic updates.
 
     Args:
@@ -132,18 +141,22 @@ def compile_rounds(config: ConfigDict, experiment: Experiment, shape: tuple[int,
       shape: [N, H, W, C] of the data set.
       n_critic: critic updates per round.
       on_host: the images stay in host memory, and a call is given those that it needs.
+      devices: as in parallel.map_rounds.
     """
     pixels = math.prod(shape[1:])
     capacity = min(MAX_ROUNDS_PER_CALL, config.log_every, config.sample_every, config.checkpoint_every)
     if on_host:
         capacity = min(capacity, feed.rounds_per_chunk(n_critic * config.batch_size * pixels))
-    indices = parallel.split_batch(np.zeros((capacity, n_critic, config.batch_size), np.int32))
-    images = jax.ShapeDtypeStruct((len(indices), indices[0].size, pixels) if on_host else (shape[0], pixels), jnp.uint8)
+    num_devices = len(devices or parallel.all_devices())
+    batch = config.batch_size // num_devices
+    indices = jax.ShapeDtypeStruct((num_devices, capacity, n_critic, batch), jnp.int32)
+    images = (num_devices, capacity * n_critic * batch, pixels) if on_host else (shape[0], pixels)
     state, sums = jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(config.gp_weight)))
     settings = {'image_shape': shape[1:], **experiment.round_settings}
-    run = parallel.map_rounds(steps.train_rounds, split_images=on_host, **settings)
-    compiled = run.lower(state, sums, images, indices, np.int32(1), experiment.train_key).compile()
-    image_bytes = 2 * math.prod(images.shape[1:]) if on_host else math.prod(shape)
+    run = parallel.map_rounds(steps.train_rounds, split_images=on_host, devices=devices, **settings)
+    arguments = state, sums, jax.ShapeDtypeStruct(images, jnp.uint8), indices, np.int32(1), experiment.train_key
+    compiled = parallel.compile_ahead(run, arguments)
+    image_bytes = 2 * math.prod(images[1:]) if on_host else math.prod(shape)
     return Program(compiled, capacity, image_bytes)
 
 

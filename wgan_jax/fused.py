@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from wgan_jax.ops import convolution, explicit_padding, refuse_dilation_and_groups
+from wgan_jax.ops import convolution, explicit_padding, on_cpu, refuse_dilation_and_groups
 
 
 def convolution_after(
@@ -21,7 +21,7 @@ def convolution_after(
       upsample: [B, H, W, C] -> [B, rows, columns, C], linear and alike in height and width.
       upsampling: what it does along one of them, as a matrix: size -> [larger size, size].
     """
-    if jax.default_backend() == 'cpu':
+    if on_cpu():
         return functools.partial(upsampled_convolution_on_cpu, upsampling)
     return lambda inputs, *others, **options: lax.conv_general_dilated(upsample(inputs), *others, **options)
 

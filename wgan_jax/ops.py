@@ -2,7 +2,9 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -14,17 +16,35 @@ from wgan_jax import tiles
 Padding = tuple[tuple[int, int], tuple[int, int]]  # (before, after) for height and width
 
 
+_compiling_for: ContextVar[str | None] = ContextVar('compiling_for', default=None)
+
+
+@contextmanager
+def compiling_for(backend: str) -> Iterator[None]:
+    """Has what is traced inside made for 'cpu', 'gpu' or 'tpu', whatever is there."""
+    token = _compiling_for.set(backend)
+    try:
+        yield
+    finally:
+        _compiling_for.reset(token)
+
+
+def on_cpu() -> bool:
+    """Whether what is traced is made for XLA on CPU."""
+    return (_compiling_for.get() or jax.default_backend()) == 'cpu'
+
+
 def convolution() -> Callable[..., jax.Array]:
     """What to give a flax.linen.Conv as `conv_general_dilated_cls`: the convolution for the backend in use.
 
     XLA's own on GPU and TPU, convolution_on_cpu on CPU.
     """
-    return convolution_on_cpu if jax.default_backend() == 'cpu' else lax.conv_general_dilated
+    return convolution_on_cpu if on_cpu() else lax.conv_general_dilated
 
 
 def transposed_convolution() -> Callable[[jax.Array, jax.Array, int, int], jax.Array]:
     """The transposed convolution for the backend in use: XLA's own on GPU and TPU, transposed_convolution_on_cpu on CPU."""
-    return transposed_convolution_on_cpu if jax.default_backend() == 'cpu' else transposed_convolution_of_xla
+    return transposed_convolution_on_cpu if on_cpu() else transposed_convolution_of_xla
 
 
 def convolution_on_cpu(

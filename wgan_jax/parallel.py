@@ -5,7 +5,7 @@ is the same on one device and on a pod. What is split is the batch.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,41 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 AXIS_NAME = 'devices'
 
 
+def all_devices() -> list[jax.Device]:
+    """The devices of all processes, those of each process one after the other."""
+    return [device for index in range(jax.process_count()) for device in jax.local_devices(index)]
+
+
 def replicate(tree: Any) -> Any:
     """Puts a copy of every array on each device, with the sharding that the mapped program gives its results.
 
-    An array that is placed otherwise would travel to the devices at every call and could not be donated.
+    An array that is placed otherwise would travel to the devices at every call and could not be donated. Several processes must
+    all give the same values; what is put is not compared.
     """
-    return jax.device_put(tree, _sharding(PartitionSpec()))
+    sharding = _sharding(PartitionSpec())
+
+    def place(leaf: Any) -> jax.Array:
+        if jax.process_count() == 1:
+            return jax.device_put(leaf, sharding)
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(place(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        # jax.device_put would send the whole array around to compare it.
+        return jax.make_array_from_process_local_data(sharding, np.asarray(leaf), leaf.shape)
+
+    return jax.tree.map(place, tree)
 
 
-def scatter(parts: Any) -> Any:  # [devices, ...]
-    """Puts one part of every array on each device, with the sharding that the mapped program expects."""
-    return jax.device_put(parts, _sharding(PartitionSpec(AXIS_NAME)))
+def scatter(parts: Any) -> Any:  # [devices of this process, ...]
+    """Puts one part of every array on each device of this process, with the sharding that the mapped program expects."""
+    sharding = _sharding(PartitionSpec(AXIS_NAME))
+    return jax.tree.map(lambda part: jax.make_array_from_process_local_data(sharding, part), parts)
 
 
-def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [devices, K, n_critic, B / devices]
-    """Cuts the last axis, the global batch, into one part per device."""
-    return np.stack(np.split(indices, jax.device_count(), axis=-1))
+def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [devices of this process, K, n_critic, B / devices]
+    """Cuts the last axis, the global batch, into one part per device, and takes those of this process."""
+    parts = np.split(indices, jax.device_count(), axis=-1)
+    mine = [index for index, device in enumerate(all_devices()) if device.process_index == jax.process_index()]
+    return np.stack([parts[index] for index in mine])
 
 
 def bytes_per_device() -> int:
@@ -40,12 +59,19 @@ def bytes_per_device() -> int:
     return stats.get('bytes_limit') or _host_bytes() // jax.local_device_count()
 
 
-def map_rounds(train_rounds: Callable[..., Any], *, split_images: bool = False, **settings: Any) -> Callable[..., Any]:
-    """Compiles steps.train_rounds for all devices; the state is donated, the indices are split.
+def map_rounds(
+    train_rounds: Callable[..., Any],
+    *,
+    split_images: bool = False,
+    devices: Sequence[jax.Device] | None = None,
+    **settings: Any,
+) -> Callable[..., Any]:
+    """Maps steps.train_rounds over the devices; the state is donated, the indices are split.
 
     Args:
       train_rounds: (state, sums, images, indices, num_rounds, key, axis_name=..., **settings) -> (state, sums).
       split_images: each device has images of its own, and its indices point into them; or all have the same.
+      devices: None for all; others are for tests, and for compiling for machines that are not there.
       **settings: keyword arguments that do not change during the run.
     """
 
@@ -53,7 +79,22 @@ def map_rounds(train_rounds: Callable[..., Any], *, split_images: bool = False, 
         return train_rounds(*args, axis_name=AXIS_NAME, **settings)
 
     in_axes = (None, None, 0 if split_images else None, 0, None, None)
-    return jax.pmap(mapped, axis_name=AXIS_NAME, in_axes=in_axes, out_axes=None, donate_argnums=0)
+    devices = devices or all_devices()
+    return jax.pmap(mapped, axis_name=AXIS_NAME, in_axes=in_axes, out_axes=None, donate_argnums=0, devices=devices)
+
+
+def compile_ahead(mapped: Callable[..., Any], arguments: Any) -> Any:
+    """Compiles what map_rounds returns.
+
+    Args:
+      mapped: what map_rounds returns.
+      arguments: arrays or shapes, where they are split with all devices in front.
+
+    Returns:
+      A function of arrays that replicate and scatter have placed.
+    """
+    # Abstract values: shapes and arrays pmap would take for those of this process alone.
+    return mapped.lower(*jax.tree.map(lambda x: jax.core.ShapedArray(x.shape, x.dtype), arguments)).compile()
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,4 +111,4 @@ def _host_bytes() -> int:
 
 
 def _sharding(spec: PartitionSpec) -> NamedSharding:
-    return NamedSharding(Mesh(np.array(jax.devices()), (AXIS_NAME,)), spec)
+    return NamedSharding(Mesh(np.array(all_devices()), (AXIS_NAME,)), spec)
