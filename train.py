@@ -5,6 +5,7 @@
 This file only reads the flags. Everything else is in wgan_jax, where it can be imported and tested.
 """
 
+import os
 import re
 import sys
 import traceback
@@ -18,6 +19,11 @@ from configs.default import get_config as get_default_config
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/; any key can be set: --config.num_steps=100.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run is kept and continued; runs/<config name> if not given.')
 _NONE_FLAG = re.compile(r'--config\.([\w.]+)=None')
+_COORDINATOR = flags.DEFINE_string(
+    'coordinator', None, 'Of a run of several processes: HOST:PORT of the first one; see docs/scaling.md.'
+)
+_NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'How many they are; on a cluster that JAX knows not needed.')
+_PROCESS_ID = flags.DEFINE_integer('process_id', None, 'Which one this is, from 0.')
 _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the resolved config, parameters and memory, and exit.')
 
 
@@ -53,7 +59,9 @@ def main(argv: list[str]) -> None:
     del argv
     if not flags.FLAGS['verbosity'].present:
         logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and orbax tells a page at every checkpoint
-    from wgan_jax import calls, trainer  # slow to import: a mistyped flag is answered before
+    import jax  # slow to import, as what follows: a mistyped flag is answered before
+
+    from wgan_jax import calls, processes, trainer
     from wgan_jax.errors import UserError
 
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem))
@@ -61,10 +69,18 @@ def main(argv: list[str]) -> None:
     try:
         if _DRY_RUN.value:
             trainer.dry_run(_CONFIG.value)
-        elif not trainer.train(_CONFIG.value, workdir):
+            return
+        processes.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+        if not processes.is_first():
+            sys.stdout = open(os.devnull, 'w')  # noqa: SIM115 - until the end: one process speaks for all
+        if not trainer.train(_CONFIG.value, workdir):
             sys.exit(130)  # what a shell expects of a program that was interrupted
     except UserError as error:
         sys.exit(f'Error: {error}')
+    except Exception as error:
+        if jax.process_count() == 1:
+            raise
+        processes.end(error)
     except KeyboardInterrupt:
         print('Interrupted before training began.')
         sys.exit(130)

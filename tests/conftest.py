@@ -1,10 +1,10 @@
-"""Four virtual CPU devices, and an error wherever two arrays of different rank meet."""
+"""Eight virtual CPU devices, and an error wherever two arrays of different rank meet."""
 
 import os
 
 # Before jax is imported. NPROC widens XLA's thread pool: with fewer threads than virtual devices its collectives can deadlock.
 os.environ.setdefault('NPROC', '16')
-os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
+os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
 os.environ['JAX_PLATFORMS'] = 'cpu'
 
 import jax

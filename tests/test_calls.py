@@ -149,4 +149,4 @@ def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
     trainer.dry_run(config)
     output = capsys.readouterr().out
     assert 'images: 1,797, 0.11 MiB in host memory, two chunks of them on each device' in output
-    assert ', images 4.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 4 images * 64 bytes
+    assert ', images 2.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 8 images * 64 bytes

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from wgan_jax import parallel, steps
+from wgan_jax import parallel, processes, steps
 from wgan_jax.data import feed
 from wgan_jax.data.plan import Schedule, index_plan
 from wgan_jax.experiment import Experiment
@@ -40,7 +40,8 @@ class Calls:
         self.step = step
         self._config, self._num_images = config, len(images)
         self._schedule = make_schedule(config)
-        self._on_host = stays_on_host(config, images.nbytes)
+        # Processes may differ, in memory here and in speed below, and must run the same programs.
+        self._on_host = bool(processes.greatest(stays_on_host(config, images.nbytes)))
         began = time.perf_counter()
         self._programs = {
             n_critic: compile_rounds(config, experiment, images.shape, n_critic, on_host=self._on_host)
@@ -48,6 +49,7 @@ class Calls:
         }
         seconds, device = time.perf_counter() - began, jax.devices()[0].device_kind
         print(f'Compiled in {seconds:.0f} s; training to step {config.num_steps} on {jax.device_count()} x {device}', end='')
+        print(f' in {jax.process_count()} processes' if jax.process_count() > 1 else '', end='')
         print(', the images in host memory.' if self._on_host else '.', flush=True)
         self._seconds = dict.fromkeys(self._programs, math.inf)  # per round of each kind
         self._key = parallel.replicate(experiment.train_key)
@@ -82,7 +84,7 @@ class Calls:
         """Has the call after `step` rounds prepared, and returns how many it will do."""
         n_critic = self._schedule.critic_updates(step)
         longest = min(self._programs[n_critic].capacity, rounds_to_boundary(step, self._config))
-        rounds = min(longest, rounds_per_call(self._seconds[n_critic]))
+        rounds = min(longest, processes.greatest(rounds_per_call(self._seconds[n_critic])))
         self._ahead.ask(step, rounds, n_critic)
         return rounds
 

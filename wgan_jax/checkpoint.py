@@ -22,13 +22,19 @@ _PACKAGES = ('jax', 'flax', 'optax', 'numpy')  # what decides the bits
 
 
 class Checkpoints:
-    """The checkpoints of one run, one directory per step."""
+    """The checkpoints of one run, one directory per step; used by one process of the run alone."""
 
     def __init__(self, directory: Path, keep: int) -> None:
         """Opens `directory`, creating it if need be; `keep` is the number of newest steps to keep."""
         self._directory = directory.absolute()
-        policy = ocp.checkpoint_managers.LatestN(keep)
-        options = ocp.CheckpointManagerOptions(preservation_policy=policy, enable_async_checkpointing=True)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        me = jax.process_index()
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=ocp.checkpoint_managers.LatestN(keep),
+            enable_async_checkpointing=True,
+            create=False,  # orbax does not create what only some processes use
+            multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}),
+        )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def save(self, step: int, tree: Any, config: dict[str, Any]) -> None:

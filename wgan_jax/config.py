@@ -24,6 +24,7 @@ MAY_CHANGE = (
     'data.placement',
     'data.strict',
 )
+LOCAL = ('data.dir', 'data.folder', 'data.manual_dir')  # keys that each process of a run may have its own values for
 _ADDED = {'data.fraction': 1.0, 'dtype': 'float32'}  # keys that came later, with the values that runs from before them had
 DTYPES = ('float32', 'bfloat16')
 _POSITIVE = (

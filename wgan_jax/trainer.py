@@ -5,7 +5,7 @@ import math
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from wgan_jax import memory, parallel, sampling, steps, writers
+from wgan_jax import memory, parallel, processes, sampling, steps, writers
 from wgan_jax.calls import Calls
 from wgan_jax.checkpoint import Checkpoints
-from wgan_jax.config import check_resumable, validate
+from wgan_jax.config import LOCAL, check_resumable, flatten, validate
 from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment, make_experiment, num_parameters
@@ -27,7 +27,7 @@ def train(config: ConfigDict, workdir: str) -> bool:
     """Trains until `config.num_steps`, from the last checkpoint in `workdir` if there is one.
 
     Stopped by SIGINT or SIGTERM it saves where it is and returns. However it was stopped, the same call later ends with the
-    same bits as a run that was never stopped.
+    same bits as a run that was never stopped. In a run of several processes each calls this; one that is to stop stops all.
 
     Args:
       config: a config with the keys of configs/default.py.
@@ -39,39 +39,45 @@ def train(config: ConfigDict, workdir: str) -> bool:
     Raises:
       UserError: the config, the data or the directory does not allow it, or training has diverged.
     """
-    experiment = _prepare(config)
     run_dir = Path(workdir).expanduser()
-    if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
-        raise UserError(
-            f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images to '
-            'train on. Choose another.'
-        )
-    images = source_of(config.data).load()
+    with processes.all_or_none():
+        experiment = _prepare(config)
+        if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
+            raise UserError(
+                f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images '
+                'to train on. Choose another.'
+            )
+    processes.check_same('another config', {name: value for name, value in flatten(config).items() if name not in LOCAL})
+    images = processes.first_before_others(source_of(config.data).load)
+    processes.check_same('other images', identity(images))
     record = {**config.to_dict(), 'data_set': identity(images)}
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        checkpoints = Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep)
-    except OSError as error:
-        raise UserError(f'--workdir={workdir} cannot be a directory of this run ({error.strerror}); choose another.') from error
-    with _only_run(run_dir), closing(checkpoints):
-        step, carry = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight))
-        restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, workdir))
-        if restored is not None:
-            step, carry = restored
-            if step >= config.num_steps:
-                print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
-                return True
+    with ExitStack() as stack:
+        step, carry, checkpoints = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight)), None
+        with processes.all_or_none():
+            if processes.is_first():
+                checkpoints = stack.enter_context(_open(run_dir, config.checkpoints_to_keep))
+                restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, workdir))
+                if restored is not None:
+                    step, carry = restored
+        step, carry = processes.from_first((np.int32(step), carry))
+        step = int(step)
+        if step >= config.num_steps:
+            print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
+            return True
+        if step:
             print(f'Continuing {run_dir} at step {step}.')
-        at_log_point = step % config.log_every == 0
-        with (
-            closing(writers.RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)) as writer,
-            closing(Calls(config, experiment, images, step)) as calls,
-        ):
-            run = _Run(config, experiment, images, calls, writer, checkpoints, record, carry)
-            del carry  # on several devices it is a copy that the run does not need
-            complete = run.until_done_or_stopped()
-    print(f'{"Done" if complete else "Stopped"} at step {calls.step}. Last picture: {writer.last_picture}')
-    print('To train on, give a larger --config.num_steps.' if complete else 'The same command continues from here.')
+        writer = None
+        if checkpoints is not None:
+            at_log_point = step % config.log_every == 0
+            writer = stack.enter_context(closing(writers.RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)))
+        calls = stack.enter_context(closing(Calls(config, experiment, images, step)))
+        run = _Run(config, experiment, images, calls, writer, checkpoints, record, carry)
+        del carry  # on several devices it is a copy that the run does not need
+        complete = run.until_done_or_stopped()
+        if writer is not None:
+            print(f'{"Done" if complete else "Stopped"} at step {calls.step}. Last picture: {writer.last_picture}')
+            print('To train on, give a larger --config.num_steps.' if complete else 'The same command continues from here.')
+    processes.greatest(0)  # leaving is given less time than the last checkpoint may take
     return complete
 
 
@@ -84,11 +90,12 @@ class _Run:
         experiment: Experiment,
         images: np.ndarray,
         calls: Calls,
-        writer: writers.RunWriter,
-        checkpoints: Checkpoints,
+        writer: writers.RunWriter | None,
+        checkpoints: Checkpoints | None,
         record: dict[str, Any],
         carry: tuple[GANState, steps.Metrics],
     ) -> None:
+        """Places the state on the devices; only the first process has a writer and checkpoints."""
         self._config, self._calls, self._writer = config, calls, writer
         self._checkpoints, self._record = checkpoints, record
         self._state, self._sums = parallel.replicate(carry)
@@ -96,7 +103,8 @@ class _Run:
         self._generate = parallel.compiled(sampling.generate)
         self._all_finite = parallel.compiled(steps.all_finite)
         if self.step == 0:
-            writer.picture('real', sampling.grid(images[: config.num_samples]), 0)
+            if writer is not None:
+                writer.picture('real', sampling.grid(images[: config.num_samples]), 0)
             self._sample()
 
     @property
@@ -108,9 +116,12 @@ class _Run:
         """Trains, writes at the intervals of the config, and saves at the end; returns whether it is done."""
         config = self._config
         saved_step = logged_step = self.step
-        with _stop_request() as stop, writers.progress_bar(self.step, config.num_steps) as bar:
-            self._writer.start_clock()
-            while self.step < config.num_steps and not stop.is_set():
+        hidden = self._writer is None
+        with _stop_request() as stop, writers.progress_bar(self.step, config.num_steps, hidden=hidden) as bar:
+            if self._writer is not None:
+                self._writer.start_clock()
+            # One process that is to stop stops all, after the same call.
+            while self.step < config.num_steps and not processes.greatest(stop.is_set()):
                 rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
                 bar.update(rounds)
                 last = self.step == config.num_steps
@@ -125,7 +136,8 @@ class _Run:
                     saved_step = self.step
             if saved_step != self.step:
                 self._save()
-            self._checkpoints.wait()
+            if self._checkpoints is not None:
+                self._checkpoints.wait()
         return self.step == config.num_steps
 
     def _log(self, logged_step: int) -> float:
@@ -134,7 +146,9 @@ class _Run:
         sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
         count = sums.pop('rounds')
         means = {name: value / count for name, value in sums.items()}
-        self._writer.metrics(self.step, means, self._calls.images_before(self.step) - self._calls.images_before(logged_step))
+        if self._writer is not None:
+            images_seen = self._calls.images_before(self.step) - self._calls.images_before(logged_step)
+            self._writer.metrics(self.step, means, images_seen)
         if self.step % self._config.log_every == 0:  # a last line between log points must not change the next one
             self._sums = parallel.replicate(steps.zero_sums(self._config.gp_weight))
         return means['wasserstein_estimate']
@@ -142,12 +156,14 @@ class _Run:
     def _sample(self) -> None:
         self._check_finite()
         images = self._generate(self._state, self._latents)
-        self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
+        if self._writer is not None:
+            self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
 
     def _save(self) -> None:
         self._check_finite()
-        self._writer.sync()
-        self._checkpoints.save(self.step, (self._state, self._sums), self._record)
+        if self._writer is not None and self._checkpoints is not None:
+            self._writer.sync()
+            self._checkpoints.save(self.step, (self._state, self._sums), self._record)
 
     def _check_finite(self) -> None:
         """Stops a run that has diverged before anything of it is written.
@@ -194,6 +210,18 @@ def _prepare(config: ConfigDict) -> Experiment:
     for warning in validate(config, jax.device_count()):
         print(f'Warning: {warning}')
     return make_experiment(config)
+
+
+@contextmanager
+def _open(run_dir: Path, keep: int) -> Iterator[Checkpoints]:
+    """The checkpoints of a run, whose directory is this process's alone."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        checkpoints = Checkpoints(run_dir / 'checkpoints', keep)
+    except OSError as error:
+        raise UserError(f'--workdir={run_dir} cannot be a directory of this run ({error.strerror}); choose another.') from error
+    with _only_run(run_dir), closing(checkpoints):
+        yield checkpoints
 
 
 @contextmanager

@@ -88,9 +88,9 @@ def save_png(picture: np.ndarray, path: Path) -> None:
     os.replace(unfinished, path)
 
 
-def progress_bar(step: int, num_steps: int) -> tqdm:
-    """A bar of `num_steps` that starts at `step`, and shows nothing when standard error is not a terminal."""
-    return tqdm(initial=step, total=num_steps, unit=' steps', disable=None, dynamic_ncols=True)
+def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
+    """A bar of `num_steps` that starts at `step`, and shows nothing if hidden or when standard error is not a terminal."""
+    return tqdm(initial=step, total=num_steps, unit=' steps', disable=hidden or None, dynamic_ncols=True)
 
 
 def _lines_until(path: Path, step: int) -> list[str]:
