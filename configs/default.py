@@ -10,6 +10,8 @@ def get_config() -> ConfigDict:
     config.seed = 0  # of the initialisation, the order of the images, latents, alpha and dropout
     config.num_steps = 10_000  # rounds: n_critic critic updates and one generator update each
     config.batch_size = 64  # images per critic update over all devices; must be a multiple of their number
+    config.grad_accumulation = 1  # parts in which a device goes through its share of a batch, in less memory; same update
+    config.batch_norm_per_part = False  # allow that with batch norm, whose statistics are then those of a part: not the same
     config.n_critic = 5  # critic updates per generator update
     config.boost = ConfigDict()  # rounds with more critic updates, as in the WGAN authors' code
     config.boost.n_critic = config_dict.placeholder(int)  # critic updates of a boosted round (theirs: 100); None: no boost
@@ -24,6 +26,8 @@ def get_config() -> ConfigDict:
     config.gp_weight = 10.0  # WGAN-GP: weight of the gradient penalty; 0: none
     config.gp_one_sided = False  # penalise slopes above 1 only (WGAN-LP)
     config.ema_decay = config_dict.placeholder(float)  # sample from an average of the generator, with this decay; None: not
+
+    config.deterministic = False  # on GPU, only algorithms that give the same bits each time; slower. CPU and TPU always do
 
     # The players and their optimizers.
     config.dtype = 'float32'  # float32 or bfloat16: in which the networks compute; weights, statistics and losses stay float32

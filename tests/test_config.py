@@ -45,6 +45,12 @@ def test_the_default_is_valid_and_draws_no_warning():
         ({'clip_value': 0.01}, 'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'),
         ({'gp_weight': 0.0, 'gp_one_sided': True}, 'set config.gp_weight=10, or gp_one_sided=False.'),
         ({'batch_size': 66}, 'config.batch_size=66 cannot be shared evenly by 4 devices: use a multiple of 4, such as 64.'),
+        (
+            {'grad_accumulation': 3},
+            'config.batch_size=64 cannot be shared evenly by 4 devices, in 3 parts each (config.grad_accumulation): '
+            'use a multiple of 12, such as 60.',
+        ),
+        ({'grad_accumulation': 0}, 'config.grad_accumulation=0 must be greater than 0.'),
         ({'batch_size': 1}, 'config.batch_size=1 cannot be shared evenly by 4 devices: use a multiple of 4, such as 4.'),
     ],
 )
@@ -78,9 +84,13 @@ def test_a_resumed_run_may_change_what_it_writes_and_not_what_it_computes():
     check_resumable(
         saved, changed(num_steps=5, log_every=7, data__dir='elsewhere', data__placement='host', checkpoints_to_keep=1), 'runs/x'
     )
+    check_resumable(saved, changed(grad_accumulation=2, deterministic=True), 'runs/x')
     with pytest.raises(UserError) as caught:
         check_resumable(saved, changed(seed=2, critic__network='keras_cnn'), 'runs/x')
     assert str(caught.value).startswith('runs/x holds a run with another config (critic.network: mlp -> keras_cnn; seed: 0 -> 2);')
+    saved['batch_norm_per_part'] = True
+    with pytest.raises(UserError, match=r'\(grad_accumulation: 1 -> 2\)'):
+        check_resumable(saved, changed(grad_accumulation=2, batch_norm_per_part=True), 'runs/x')
 
 
 def test_flatten_joins_names():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.test_steps import GAME, KEY, leaves, make_state
+from tests.test_steps import GAME, KEY, in_float64, leaves, make_state
 from wgan_jax import parallel, steps
 from wgan_jax.data import feed
 from wgan_jax.data.plan import index_plan
@@ -46,7 +46,7 @@ def ten_rounds(game, devices=None):
     """
     settings, network, norm, optimizer = GAMES[game]
     critic, generator = (
-        make_network(player, (16, 16, 1), network=network, num_features=2, norm=norm, dtype=jnp.float64)
+        make_network(player, (16, 16, 1), network=network, num_features=8 if network == 'mlp' else 2, norm=norm, dtype=jnp.float64)
         for player in ('critic', 'generator')
     )
     plain = {name: value for name, value in optimizer.items() if name != 'clip_value'}
@@ -59,7 +59,7 @@ def ten_rounds(game, devices=None):
         latent_dim=3,
         use_ema='ema_decay' in settings,
     )
-    state = jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf, state)
+    state = in_float64(state)
     images = np.random.default_rng(0).integers(0, 256, (24, 256)).astype(np.uint8)
     settings = settings | {'loss': LOSSES[settings['loss']], 'latent_dim': 3, 'image_shape': (16, 16, 1)}
     mapped = parallel.map_rounds(steps.train_rounds, devices=devices, **settings)
@@ -162,3 +162,17 @@ def test_the_batch_is_cut_into_one_part_per_device():
     parts = parallel.split_batch(indices)
     assert parts.shape == (8, 2, 3, 1)
     np.testing.assert_array_equal(np.concatenate(parts, axis=-1), indices)
+
+
+def test_deterministic_asks_the_compiler_for_it(monkeypatch):
+    """The CPU compiler takes the option, so its name is right; only on a GPU has it an effect."""
+    options = []
+    monkeypatch.setattr(jax, 'jit', lambda function, compiler_options: options.append(compiler_options) or function)
+    parallel.compiled(len)
+    parallel.compiled(len, deterministic=True)
+    assert options == [{}, {'xla_gpu_deterministic_ops': True}]
+    monkeypatch.undo()
+    assert parallel.compiled(lambda x: x + 1, deterministic=True)(1) == 2
+    mapped = parallel.map_rounds(lambda state, sums, images, indices, rounds, key, axis_name: (state, sums))
+    arguments = [np.zeros(()), np.zeros(()), np.zeros(()), np.zeros((8, 1)), np.zeros(()), np.zeros(())]
+    assert parallel.compile_ahead(mapped, arguments, deterministic=True) is not None

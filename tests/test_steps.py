@@ -223,3 +223,29 @@ def test_training_fits_a_constant(players):
     fake = state.generator.apply_fn({'params': state.generator.params}, jax.random.normal(KEY, (64, 3)), train=False)
     np.testing.assert_allclose(np.mean(fake), 0.5, atol=0.1)
     assert np.isfinite(float(metrics['critic_loss']))
+
+
+@pytest.mark.parametrize(('loss', 'gp_weight'), [('wasserstein', 10.0), ('non_saturating', 0.0), ('minimax', 0.0)])
+def test_a_batch_in_parts_gives_the_update_of_the_whole(players, double_precision, loss, gp_weight):
+    state = in_float64(make_state(players, use_ema=True))
+    images = jax.random.randint(jax.random.key(1), (2, 8, 4, 4, 1), 0, 256).astype(jnp.uint8)
+    settings = {'loss': LOSSES[loss], 'latent_dim': 3, 'gp_weight': gp_weight, 'ema_decay': 0.5}
+    whole = steps.train_round(state, images, KEY, **settings)
+    for parts in (2, 8):
+        for x, y in zip(
+            leaves(steps.train_round(state, images, KEY, grad_accumulation=parts, **settings)), leaves(whole), strict=True
+        ):
+            np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12)
+
+
+def test_batch_norm_over_parts_of_a_batch_is_another_update(players, double_precision):
+    """That is why it has to be asked for."""
+    state = in_float64(make_state(players, batch_norm=True))
+    game = {**GAME, 'grad_accumulation': 2}
+    whole, _ = steps.critic_step(state, real_images(8), KEY, **GAME)
+    parts, _ = steps.critic_step(state, real_images(8), KEY, **game)
+    assert max(np.abs(x - y).max() for x, y in zip(leaves(whole.critic), leaves(parts.critic), strict=True)) > 1e-4
+
+
+def in_float64(state):
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf, state)

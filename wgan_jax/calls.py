@@ -157,7 +157,7 @@ def compile_rounds(
     settings = {'image_shape': shape[1:], **experiment.round_settings}
     run = parallel.map_rounds(steps.train_rounds, split_images=on_host, devices=devices, **settings)
     arguments = state, sums, jax.ShapeDtypeStruct(images, jnp.uint8), indices, np.int32(1), experiment.train_key
-    compiled = parallel.compile_ahead(run, arguments)
+    compiled = parallel.compile_ahead(run, arguments, deterministic=config.deterministic)
     image_bytes = 2 * math.prod(images[1:]) if on_host else math.prod(shape)
     return Program(compiled, capacity, image_bytes)
 

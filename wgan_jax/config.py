@@ -10,7 +10,7 @@ from wgan_jax.losses import LOSSES
 from wgan_jax.models.layers import NORMS
 from wgan_jax.optimizers import OPTIMIZERS
 
-# Keys that change what a run writes or where it reads, and not the numbers it computes.
+# Keys that change what a run writes or where it reads, and not the numbers it computes but for rounding.
 MAY_CHANGE = (
     'num_steps',
     'log_every',
@@ -18,6 +18,7 @@ MAY_CHANGE = (
     'num_samples',
     'checkpoint_every',
     'checkpoints_to_keep',
+    'deterministic',
     'data.dir',
     'data.folder',
     'data.manual_dir',
@@ -25,11 +26,19 @@ MAY_CHANGE = (
     'data.strict',
 )
 LOCAL = ('data.dir', 'data.folder', 'data.manual_dir')  # keys that each process of a run may have its own values for
-_ADDED = {'data.fraction': 1.0, 'dtype': 'float32'}  # keys that came later, with the values that runs from before them had
+# Keys that came later, with the values that runs from before them had.
+_ADDED = {
+    'batch_norm_per_part': False,
+    'data.fraction': 1.0,
+    'deterministic': False,
+    'dtype': 'float32',
+    'grad_accumulation': 1,
+}
 DTYPES = ('float32', 'bfloat16')
 _POSITIVE = (
     'num_steps',
     'batch_size',
+    'grad_accumulation',
     'n_critic',
     'boost.n_critic',
     'boost.until',
@@ -89,11 +98,13 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
             f'config.boost.n_critic={boost.n_critic} with until={boost.until} and every={boost.every} boosts no round: set '
             'n_critic and at least one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
         )
-    if config.batch_size % num_devices:
-        nearest = max(1, round(config.batch_size / num_devices)) * num_devices
+    shares = num_devices * config.grad_accumulation
+    if config.batch_size % shares:
+        nearest = max(1, round(config.batch_size / shares)) * shares
+        parts = f', in {config.grad_accumulation} parts each (config.grad_accumulation)' if config.grad_accumulation > 1 else ''
         raise UserError(
-            f'config.batch_size={config.batch_size} cannot be shared evenly by {num_devices} devices: '
-            f'use a multiple of {num_devices}, such as {nearest}.'
+            f'config.batch_size={config.batch_size} cannot be shared evenly by {num_devices} devices{parts}: '
+            f'use a multiple of {shares}, such as {nearest}.'
         )
 
     warnings = []
@@ -159,13 +170,15 @@ def check_resumable(saved: dict[str, Any], config: ConfigDict | dict[str, Any], 
       workdir: the run's directory, for the message.
 
     Raises:
-      UserError: a key that is not in MAY_CHANGE differs, or the images (data_set) do; the message lists each with both values.
+      UserError: a key that may not change differs, or the images (data_set) do; the message lists each with both values.
     """
     before, now = {**_ADDED, **flatten(saved)}, flatten(config)
+    # Parts of a batch change rounding only, as devices do, unless batch norm is taken over them.
+    may_change = MAY_CHANGE if now['batch_norm_per_part'] else (*MAY_CHANGE, 'grad_accumulation')
     differences = [
         f'{name}: {before.get(name)} -> {now.get(name)}'
         for name in sorted(before.keys() | now.keys())
-        if name not in MAY_CHANGE and not name.startswith('data_set.') and before.get(name) != now.get(name)
+        if name not in may_change and not name.startswith('data_set.') and before.get(name) != now.get(name)
     ]
     if differences:
         raise UserError(

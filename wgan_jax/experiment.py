@@ -29,7 +29,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
     """Builds the players, their optimizers and the game.
 
     Raises:
-      UserError: a network cannot do what the config asks, or a penalised critic has batch norm.
+      UserError: a network cannot do what the config asks, or batch norm does not go with a penalty or with parts of a batch.
     """
     init_key, train_key, sample_key = jax.random.split(jax.random.key(config.seed), 3)
     image_shape = source_of(config.data).image_shape
@@ -61,6 +61,13 @@ def make_experiment(config: ConfigDict) -> Experiment:
             'A gradient penalty is per example, and batch norm in the critic mixes examples: use config.critic.norm=layer or none, '
             'config.critic.network=keras_cnn, or config.gp_weight=0.'
         )
+    has_batch_norm = state.critic.batch_stats or state.generator.batch_stats
+    if config.grad_accumulation > 1 and has_batch_norm and not config.batch_norm_per_part:
+        raise UserError(
+            f'config.grad_accumulation={config.grad_accumulation} goes through a batch in parts, and batch norm would take its '
+            'statistics from each part alone, so the update would not be that of the whole batch: use norm=layer or none in both '
+            'players, or more devices, or accept it with config.batch_norm_per_part=True.'
+        )
     return Experiment(
         create_state=jax.jit(create),  # one program, which is kept on disk, instead of a hundred small ones
         round_settings={
@@ -69,6 +76,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
             'gp_weight': config.gp_weight,
             'gp_one_sided': config.gp_one_sided,
             'ema_decay': config.ema_decay,
+            'grad_accumulation': config.grad_accumulation,
         },
         train_key=train_key,
         sample_latents=lambda: jax.random.normal(sample_key, (config.num_samples, config.latent_dim)),

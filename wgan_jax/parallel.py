@@ -83,23 +83,29 @@ def map_rounds(
     return jax.pmap(mapped, axis_name=AXIS_NAME, in_axes=in_axes, out_axes=None, donate_argnums=0, devices=devices)
 
 
-def compile_ahead(mapped: Callable[..., Any], arguments: Any) -> Any:
+def compile_ahead(mapped: Callable[..., Any], arguments: Any, *, deterministic: bool = False) -> Any:
     """Compiles what map_rounds returns.
 
     Args:
       mapped: what map_rounds returns.
       arguments: arrays or shapes, where they are split with all devices in front.
+      deterministic: on a GPU, take only algorithms that give the same bits each time.
 
     Returns:
       A function of arrays that replicate and scatter have placed.
     """
     # Abstract values: shapes and arrays pmap would take for those of this process alone.
-    return mapped.lower(*jax.tree.map(lambda x: jax.core.ShapedArray(x.shape, x.dtype), arguments)).compile()
+    lowered = mapped.lower(*jax.tree.map(lambda x: jax.core.ShapedArray(x.shape, x.dtype), arguments))
+    return lowered.compile(_compiler_options(deterministic))
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], *, deterministic: bool = False) -> Callable[..., Any]:
     """Compiles a function of replicated arrays, such as sampling."""
-    return jax.jit(function)
+    return jax.jit(function, compiler_options=_compiler_options(deterministic))
+
+
+def _compiler_options(deterministic: bool) -> dict[str, bool]:
+    return {'xla_gpu_deterministic_ops': True} if deterministic and jax.default_backend() != 'tpu' else {}
 
 
 def _host_bytes() -> int:

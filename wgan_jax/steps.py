@@ -28,6 +28,7 @@ def critic_step(
     latent_dim: int,
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
+    grad_accumulation: int = 1,
     axis_name: str | None = None,
     draw: Callable[..., noise.Noise] = noise.draw,
 ) -> tuple[GANState, Metrics]:
@@ -35,12 +36,14 @@ def critic_step(
 
     Args:
       state: both players.
-      real: images [B, H, W, C] in [-1, 1]: this device's part of the global batch.
+      real: images [B, H, W, C], uint8 or in [-1, 1]: this device's share of the global batch.
       key: the run's key.
       loss: the game.
       latent_dim: size of a latent vector.
       gp_weight: weight of the gradient penalty; 0 leaves it out of the program.
       gp_one_sided: penalise only slopes above 1.
+      grad_accumulation: parts into which B is cut, to be gone through one after the other in less memory. The update is that of
+        the whole, but for the masks of dropout, and unless a player has batch norm: each part then has statistics of its own.
       axis_name: the mapped axis inside pmap, None elsewhere.
       draw: where latents, alpha and dropout's key come from, as noise.draw.
 
@@ -49,12 +52,17 @@ def critic_step(
     """
     critic, batch_size = state.critic, real.shape[0]
     latents, alpha, dropout_key = draw(key, 'critic', critic.step, batch_size, latent_dim, axis_name)
-    real_key, fake_key, penalty_key = jax.random.split(dropout_key, 3)
-    fake, _ = _apply(state.generator, state.generator.params, latents, axis_name=axis_name)
 
-    def loss_fn(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
+    def loss_fn(
+        params: Any, batch_stats: Any, real: jax.Array, latents: jax.Array, alpha: jax.Array, dropout_key: jax.Array
+    ) -> tuple[jax.Array, tuple[Any, Metrics]]:
+        real = to_float(real)
+        real_key, fake_key, penalty_key = jax.random.split(dropout_key, 3)
+        fake, _ = _apply(state.generator, state.generator.params, latents, axis_name=axis_name)
         # Two passes: batch norm never mixes real and fake images.
-        real_scores, batch_stats = _apply(critic, params, real, axis_name=axis_name, dropout_key=real_key)
+        real_scores, batch_stats = _apply(
+            critic.replace(batch_stats=batch_stats), params, real, axis_name=axis_name, dropout_key=real_key
+        )
         fake_scores, batch_stats = _apply(
             critic.replace(batch_stats=batch_stats), params, fake, axis_name=axis_name, dropout_key=fake_key
         )
@@ -70,9 +78,8 @@ def critic_step(
             metrics['gradient_penalty'] = penalty
         return total, (batch_stats, {'critic_loss': total, **metrics})
 
-    gradients, (batch_stats, metrics) = jax.grad(loss_fn, has_aux=True)(critic.params)
-    gradients, metrics = _mean((gradients, metrics), axis_name)
-    return state.replace(critic=critic.apply_gradients(grads=gradients, batch_stats=batch_stats)), metrics
+    updated, metrics = _update(loss_fn, critic, (real, latents, alpha), dropout_key, grad_accumulation, axis_name)
+    return state.replace(critic=updated), metrics
 
 
 def generator_step(
@@ -83,6 +90,7 @@ def generator_step(
     loss: AdversarialLoss,
     latent_dim: int,
     ema_decay: float | None = None,
+    grad_accumulation: int = 1,
     axis_name: str | None = None,
     draw: Callable[..., noise.Noise] = noise.draw,
 ) -> tuple[GANState, Metrics]:
@@ -95,6 +103,7 @@ def generator_step(
       loss: the game.
       latent_dim: size of a latent vector.
       ema_decay: decay of the average per round; None keeps none.
+      grad_accumulation: as in critic_step.
       axis_name: the mapped axis inside pmap, None elsewhere.
       draw: where latents, alpha and dropout's key come from, as noise.draw.
 
@@ -104,20 +113,19 @@ def generator_step(
     generator = state.generator
     latents, _, dropout_key = draw(key, 'generator', generator.step, batch_size, latent_dim, axis_name)
 
-    def loss_fn(params: Any) -> tuple[jax.Array, Any]:
-        fake, batch_stats = _apply(generator, params, latents, axis_name=axis_name)
+    def loss_fn(params: Any, batch_stats: Any, latents: jax.Array, dropout_key: jax.Array) -> tuple[jax.Array, tuple[Any, Metrics]]:
+        fake, batch_stats = _apply(generator.replace(batch_stats=batch_stats), params, latents, axis_name=axis_name)
         scores, _ = _apply(state.critic, state.critic.params, fake, axis_name=axis_name, dropout_key=dropout_key)
-        return loss.generator(scores), batch_stats
+        value = loss.generator(scores)
+        return value, (batch_stats, {'generator_loss': value})
 
-    (value, batch_stats), gradients = jax.value_and_grad(loss_fn, has_aux=True)(generator.params)
-    gradients, metrics = _mean((gradients, {'generator_loss': value}), axis_name)
-    generator = generator.apply_gradients(grads=gradients, batch_stats=batch_stats)
+    updated, metrics = _update(loss_fn, generator, (latents,), dropout_key, grad_accumulation, axis_name)
     ema = state.ema
     if ema_decay is not None:
         # The statistics are averaged with the weights they belong to.
-        current = {'params': generator.params, 'batch_stats': generator.batch_stats}
+        current = {'params': updated.params, 'batch_stats': updated.batch_stats}
         ema = optax.incremental_update(current, ema, 1.0 - ema_decay)
-    return state.replace(generator=generator, ema=ema), metrics
+    return state.replace(generator=updated, ema=ema), metrics
 
 
 def train_round(
@@ -130,6 +138,7 @@ def train_round(
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
     ema_decay: float | None = None,
+    grad_accumulation: int = 1,
     axis_name: str | None = None,
     draw: Callable[..., noise.Noise] = noise.draw,
 ) -> tuple[GANState, Metrics]:
@@ -145,10 +154,10 @@ def train_round(
       The new state, and the metrics of the last critic step, whose critic is the nearest to its optimum, and of the
       generator step.
     """
-    game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name, 'draw': draw}
+    game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name, 'draw': draw, 'grad_accumulation': grad_accumulation}
 
     def body(state: GANState, batch: jax.Array) -> tuple[GANState, Metrics]:
-        return critic_step(state, to_float(batch), key, gp_weight=gp_weight, gp_one_sided=gp_one_sided, **game)
+        return critic_step(state, batch, key, gp_weight=gp_weight, gp_one_sided=gp_one_sided, **game)
 
     state, critic_metrics = jax.lax.scan(body, state, real)
     state, generator_metrics = generator_step(state, key, batch_size=real.shape[1], ema_decay=ema_decay, **game)
@@ -221,6 +230,43 @@ def _apply(
     variables = {'params': params, 'batch_stats': player.batch_stats}
     outputs, changed = player.apply_fn(variables, inputs, train=True, axis_name=axis_name, rngs=rngs, mutable=['batch_stats'])
     return outputs, changed.get('batch_stats', {})
+
+
+def _update(
+    loss_fn: Callable[..., tuple[jax.Array, tuple[Any, Metrics]]],
+    player: PlayerState,
+    inputs: tuple[jax.Array, ...],
+    dropout_key: jax.Array,
+    num_parts: int,
+    axis_name: str | None,
+) -> tuple[PlayerState, Metrics]:
+    """One update of a player by the gradients of the mean loss over all parts of the batch and all devices.
+
+    Args:
+      loss_fn: (params, batch_stats, *inputs, dropout_key) -> (loss, (new batch_stats, metrics)).
+      player: the player.
+      inputs: arrays [B, ...].
+      dropout_key: each part has one of its own, if there are several.
+      num_parts: parts into which B is cut.
+      axis_name: the mapped axis inside pmap, None elsewhere.
+    """
+    gradient = jax.grad(loss_fn, has_aux=True)
+    if num_parts == 1:
+        gradients, (batch_stats, metrics) = gradient(player.params, player.batch_stats, *inputs, dropout_key)
+    else:
+        parts = [x.reshape(num_parts, -1, *x.shape[1:]) for x in inputs] + [jax.random.split(dropout_key, num_parts)]
+
+        def add(carry: tuple[Any, Any], part: list[jax.Array]) -> tuple[tuple[Any, Any], None]:
+            batch_stats, sums = carry
+            gradients, (batch_stats, metrics) = gradient(player.params, batch_stats, *part)
+            return (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics))), None
+
+        _, (_, metrics) = jax.eval_shape(gradient, player.params, player.batch_stats, *(x[0] for x in parts))
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (player.params, metrics))
+        (batch_stats, sums), _ = jax.lax.scan(add, (player.batch_stats, zeros), parts)
+        gradients, metrics = jax.tree.map(lambda total: total / num_parts, sums)
+    gradients, metrics = _mean((gradients, metrics), axis_name)
+    return player.apply_gradients(grads=gradients, batch_stats=batch_stats), metrics
 
 
 def _mean(tree: Any, axis_name: str | None) -> Any:

@@ -100,7 +100,7 @@ class _Run:
         self._checkpoints, self._record = checkpoints, record
         self._state, self._sums = parallel.replicate(carry)
         self._latents = parallel.replicate(experiment.sample_latents())
-        self._generate = parallel.compiled(sampling.generate)
+        self._generate = parallel.compiled(sampling.generate, deterministic=config.deterministic)
         self._all_finite = parallel.compiled(steps.all_finite)
         if self.step == 0:
             if writer is not None:

@@ -33,10 +33,13 @@ _OLD_CRITIC = """    before = state.critic
     state, generator_metrics = generator_step(state, key, batch_size=real.shape[1], ema_decay=ema_decay, **game)
     state = state.replace(critic=trained)
 """
-_FAKE = '    fake, _ = _apply(state.generator, state.generator.params, latents, axis_name=axis_name)\n'
-_FAKE_KEPT = """    fake, kept = _apply(state.generator, state.generator.params, latents, axis_name=axis_name)
-    state = state.replace(generator=state.generator.replace(batch_stats=kept))
-"""
+_KEPT = 'state.replace(critic=updated), metrics'
+_FAKE_KEPT = """state.replace(
+        critic=updated,
+        generator=state.generator.replace(
+            batch_stats=_apply(state.generator, state.generator.params, latents, axis_name=axis_name)[1]
+        ),
+    ), metrics"""
 _EXACT = """    step = jnp.where(jnp.abs(param + step) > bound, inward, step)
         return jnp.where(jnp.abs(param + step) > bound, -param, step)"""
 _CLIP_LAST = 'return optax.chain(optimizer, clip)'
@@ -121,8 +124,8 @@ MUTATIONS = [
     Mutation(
         'the same real batch in all critic steps',
         'steps',
-        'critic_step(state, to_float(batch), key,',
-        'critic_step(state, to_float(real[0]), key,',
+        'critic_step(state, batch, key,',
+        'critic_step(state, real[0], key,',
     ),
     Mutation('the generator meets the old critic', 'steps', _ROUND, _OLD_CRITIC),
     Mutation('metrics of the first critic step', 'steps', 'lambda values: values[-1]', 'lambda values: values[0]'),
@@ -140,8 +143,9 @@ MUTATIONS = [
         'critic, params, fake',
     ),
     Mutation('players trained in inference mode', 'steps', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'),
-    Mutation('the critic step keeps statistics of the generator', 'steps', _FAKE, _FAKE_KEPT),
+    Mutation('the critic step keeps statistics of the generator', 'steps', _KEPT, _FAKE_KEPT),
     Mutation('gradients summed over devices', 'steps', 'jax.lax.pmean(tree, axis_name)', 'jax.lax.psum(tree, axis_name)'),
+    Mutation('gradients of all parts summed', 'steps', 'lambda total: total / num_parts', 'lambda total: total'),
     Mutation('gradients of one device only', 'steps', 'jax.lax.pmean(tree, axis_name)', 'tree'),
     Mutation('averaged weights the wrong way round', 'steps', '1.0 - ema_decay)', 'ema_decay)'),
     Mutation('clipping before the update', 'optimizers', _CLIP_LAST, _CLIP_FIRST.strip()),
