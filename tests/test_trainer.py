@@ -113,6 +113,18 @@ def test_the_logged_mean_is_over_the_rounds_since_the_last_line(tmp_path):
         np.testing.assert_allclose(mean[name], np.mean([line[name] for line in lines(tmp_path / 'each')]), rtol=1e-5)
 
 
+@pytest.mark.slow
+def test_bfloat16_trains_to_the_same_estimate(tmp_path):
+    """The first 300 rounds of the config as it is, in which the estimate falls to a third."""
+    for dtype in ('float32', 'bfloat16'):
+        config = digits_wgan_gp.get_config()
+        config.update(num_steps=300, dtype=dtype)
+        trainer.train(config, str(tmp_path / dtype))
+    estimates = [[line['wasserstein_estimate'] for line in lines(tmp_path / dtype)] for dtype in ('float32', 'bfloat16')]
+    assert estimates[0][-1] < 0.5 * estimates[0][0]
+    np.testing.assert_allclose(estimates[1], estimates[0], rtol=0.06)
+
+
 def test_same_seed_same_bits_other_seed_other_bits(tmp_path):
     for name, seed in (('a', 0), ('b', 0), ('c', 1)):
         trainer.train(tiny(seed=seed), str(tmp_path / name))

@@ -101,9 +101,10 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
     shares = num_devices * config.grad_accumulation
     if config.batch_size % shares:
         nearest = max(1, round(config.batch_size / shares)) * shares
+        devices = f'{num_devices} device{"s" if num_devices > 1 else ""}'
         parts = f', in {config.grad_accumulation} parts each (config.grad_accumulation)' if config.grad_accumulation > 1 else ''
         raise UserError(
-            f'config.batch_size={config.batch_size} cannot be shared evenly by {num_devices} devices{parts}: '
+            f'config.batch_size={config.batch_size} cannot be shared evenly by {devices}{parts}: '
             f'use a multiple of {shares}, such as {nearest}.'
         )
 
