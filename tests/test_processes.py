@@ -173,8 +173,9 @@ def test_two_processes_prepare_mnist_once_and_train_on_it_as_one(tmp_path):
         pytest.skip('WGAN_JAX_TEST_DATA is not set: no MNIST files here')
     keys = KEYS | {'config': mnist_wgan, 'num_steps': 4, 'data.manual_dir': f'{data}/mnist', 'data.dir': str(tmp_path / 'data')}
     keys |= {f'{player}.network': 'mlp' for player in ('generator', 'critic')}
-    outputs = run(tmp_path / 'two', keys)
+    outputs = run(tmp_path / 'two', keys | {'data.placement': 'host'})  # each process gathers its own images
     assert outputs[0].count('Preparing MNIST') == 1
+    assert 'in 2 processes, the images in host memory.' in outputs[0]
     assert 'Preparing' not in outputs[1]
     run(tmp_path / 'one', keys, number=1, environment=ONE)
     assert_close_runs(tmp_path / 'two', tmp_path / 'one', keys)
