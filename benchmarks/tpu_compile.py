@@ -21,11 +21,12 @@ Nothing here is measured. The columns:
     gradients, stat., kB  collectives in a round: times x MB of those of gradients and metrics; number and bytes in all of
                           those of batch norm's statistics, forward and backward
 
-XLA's optimal_seconds are of no use: each ConcatBitcast, which joins slices and costs nothing, counts as -1, and loops count once.
+XLA's optimal_seconds are of no use: each ConcatBitcast, which joins slices and moves nothing, counts as -1, and loops count once.
 
 The last table is a model: computation takes the largest of the three times; the collectives of a round follow one after the other,
 none hidden behind computation, each 2 (n - 1) / n of its bytes over two links of a chip, as in a ring, and HOP_SECONDS
-for each step to the farthest chip. One core is the program of --batch_per_core without its collectives.
+for each step to the farthest chip. One core is the program of --batch_per_core without its collectives, and other numbers of cores
+take its computation too, though for 256 the compiler chose other layouts, with a fifth more cycles.
 
 The script fails if a program gives the host anything, or takes anything from it, while it runs.
 """
