@@ -273,19 +273,20 @@ def test_what_does_not_come_is_not_waited_for_for_ever():
 
 
 def test_a_port_that_is_taken_is_told():
-    program = """
-import sys
-from wgan_jax import errors, processes
-try:
-    processes.join(sys.argv[1], 2, 0)
-except errors.UserError as error:
-    print(error)
-"""
     with socket.socket() as taken:
         taken.bind(('', 0))
         taken.listen()
-        with Processes([[sys.executable, '-c', program, f'127.0.0.1:{taken.getsockname()[1]}']], ONE) as started:
-            codes, outputs, _ = started.wait()
-    assert codes == [0]
-    assert 'JAX cannot join the processes of this run at 127.0.0.1:' in outputs[0]
-    assert 'is the port free' in outputs[0]
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            UserError, match=rf'The port of --coordinator=localhost:{port} cannot be had \(Address already in use\)'
+        ):
+            processes.join(f'localhost:{port}', 2, 0)
+
+
+def test_what_jax_says_of_a_cluster_is_told(monkeypatch):
+    def initialize(*arguments, **options):
+        raise RuntimeError('no permission to ask the cluster')
+
+    monkeypatch.setattr(jax.distributed, 'initialize', initialize)
+    with pytest.raises(UserError, match=r'JAX cannot join .* \(no permission to ask the cluster\); --num'):
+        processes.join(None, None, None)

@@ -7,6 +7,7 @@ machines have for that (Slurm, mpirun, Kubernetes, a TPU pod, a shell), each wit
 import atexit
 import os
 import re
+import socket
 import sys
 import threading
 import zlib
@@ -66,16 +67,10 @@ def join(coordinator: str | None, num_processes: int | None, process_id: int | N
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=_LEAVE_SECONDS,
         )
-    except ValueError as error:
+    except (RuntimeError, ValueError) as error:
         if missing and 'coordinator_address' in str(error):  # what JAX says where it finds no cluster
             return
-        raise UserError(f'JAX cannot join the processes of this cluster ({error}); give --num_processes=1 to run alone.') from error
-    except RuntimeError as error:
-        where = f' at {coordinator}' if coordinator else ''
-        raise UserError(
-            f'JAX cannot join the processes of this run{where} ({str(error).splitlines()[0]}): is the port free, and the cluster '
-            'as JAX expects it? --num_processes=1 runs alone.'
-        ) from error
+        raise UserError(f'JAX cannot join the processes of this run ({error}); --num_processes=1 runs alone.') from error
     finally:
         timer.cancel()
     if jax.process_count() > 1:
@@ -164,10 +159,17 @@ def end(error: BaseException) -> NoReturn:
 
 def _check(coordinator: str, num_processes: int, process_id: int) -> None:
     host, _, port = coordinator.rpartition(':')
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError(f'--coordinator={coordinator} is not HOST:PORT, such as 10.0.0.1:12345.')
     if not 0 <= process_id < num_processes:
         raise UserError(f'--process_id={process_id} must be at least 0 and less than --num_processes={num_processes}.')
+    if process_id == 0:  # jaxlib may crash on a port that is taken
+        families = {'family': socket.AF_INET6, 'dualstack_ipv6': True} if socket.has_dualstack_ipv6() else {}
+        try:
+            socket.create_server(('', int(port)), **families).close()
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else error
+            raise UserError(f'The port of --coordinator={coordinator} cannot be had ({reason}): choose another one.') from error
 
 
 def _watch() -> None:
