@@ -61,14 +61,14 @@ def main(argv: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and orbax tells a page at every checkpoint
     import jax  # slow to import, as what follows: a mistyped flag is answered before
 
-    from wgan_jax import calls, processes, trainer
+    from wgan_jax import calls, memory, processes, trainer
     from wgan_jax.errors import UserError
 
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem))
     calls.use_compilation_cache()
     try:
         if _DRY_RUN.value:
-            trainer.dry_run(_CONFIG.value)
+            memory.dry_run(_CONFIG.value)
             return
         processes.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
         if not processes.is_first():

@@ -140,13 +140,3 @@ def test_an_error_on_the_thread_is_raised_as_itself_and_the_thread_ends(tmp_path
         trainer.train(config, str(tmp_path))
     assert not any(thread.name.startswith('feed') for thread in threading.enumerate())
     assert [line['step'] for line in lines(tmp_path)] == [4]  # what came before it is written
-
-
-def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
-    config = tiny(batch_size=512, sample_every=4)
-    config.data.placement = 'host'
-    config.boost.update(n_critic=64, until=2)
-    trainer.dry_run(config)
-    output = capsys.readouterr().out
-    assert 'images: 1,797, 0.11 MiB in host memory, two chunks of them on each device' in output
-    assert ', images 2.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 8 images * 64 bytes

@@ -30,3 +30,26 @@ def test_a_run_needs_its_state_its_images_and_room_for_a_round(placement):
     on_devices = jax.device_count() * (need.state + need.images + need.working)
     assert need.process >= before + on_devices + 2 * need.state
     assert str(need).startswith(f'state {need.state / 2**20:.1f} MiB, images ')
+
+
+def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
+    config = tiny(batch_size=512, sample_every=4)
+    config.data.placement = 'host'
+    config.boost.update(n_critic=64, until=2)
+    memory.dry_run(config)
+    output = capsys.readouterr().out
+    assert 'images: 1,797, 0.11 MiB in host memory, two chunks of them on each device' in output
+    assert ', images 2.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 8 images * 64 bytes
+
+
+def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    memory.dry_run(tiny())
+    output = capsys.readouterr().out
+    # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
+    assert 'generator: 344 parameters' in output
+    assert 'critic: 265 parameters' in output
+    assert 'images: 1,797, 0.11 MiB on each device' in output
+    assert 'memory per device: state ' in output
+    assert ', images 0.1 MiB, ' in output
+    assert list(tmp_path.iterdir()) == []

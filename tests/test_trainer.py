@@ -224,16 +224,3 @@ def test_batch_norm_in_a_penalised_critic_is_refused_before_anything_is_written(
     with pytest.raises(UserError, match=r'use config\.critic\.norm=layer or none'):
         trainer.train(config, str(tmp_path / 'run'))
     assert not (tmp_path / 'run').exists()
-
-
-def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    trainer.dry_run(tiny())
-    output = capsys.readouterr().out
-    # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
-    assert 'generator: 344 parameters' in output
-    assert 'critic: 265 parameters' in output
-    assert 'images: 1,797, 0.11 MiB on each device' in output
-    assert 'memory per device: state ' in output
-    assert ', images 0.1 MiB, ' in output
-    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from wgan_jax import losses
+from wgan_jax.config import validate
 from wgan_jax.data import source_of
 from wgan_jax.errors import UserError
 from wgan_jax.models import make_network
@@ -23,6 +24,17 @@ class Experiment(NamedTuple):
     round_settings: dict[str, Any]  # keyword arguments of steps.train_round
     train_key: jax.Array  # the run's key, for every step
     sample_latents: Callable[[], jax.Array]  # one fixed set for every grid
+
+
+def prepare(config: ConfigDict) -> Experiment:
+    """Checks a config for the devices there are, prints a warning for what is questionable, and builds.
+
+    Raises:
+      UserError: the config makes no sense.
+    """
+    for warning in validate(config, jax.device_count()):
+        print(f'Warning: {warning}')
+    return make_experiment(config)
 
 
 def make_experiment(config: ConfigDict) -> Experiment:

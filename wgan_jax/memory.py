@@ -11,7 +11,8 @@ import jax
 from ml_collections import ConfigDict
 
 from wgan_jax.calls import compile_rounds, make_schedule, stays_on_host
-from wgan_jax.experiment import Experiment, num_bytes
+from wgan_jax.data import source_of
+from wgan_jax.experiment import Experiment, num_bytes, num_parameters, prepare
 
 # The state and what is made of it while a checkpoint is written: the copy that goes to the disk, and the disk's own form of it.
 _STATES = 3
@@ -51,6 +52,29 @@ def of_run(config: ConfigDict, experiment: Experiment, shape: tuple[int, ...]) -
     elif on_host:
         process += images
     return Need(state, images, working, process, on_host)
+
+
+def dry_run(config: ConfigDict) -> None:
+    """Prints the resolved config, the parameters of both players and the memory a run will take; reads no data.
+
+    Raises:
+      UserError: the config makes no sense.
+    """
+    experiment = prepare(config)
+    source = source_of(config.data)
+    print(config.to_json_best_effort(indent=2))
+    shape = source.num_images or 1, *source.image_shape  # one stands for an unknown number
+    need = of_run(config, experiment, shape)
+    state = jax.eval_shape(experiment.create_state)
+    for name in ('generator', 'critic'):
+        print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
+    where = 'in host memory, two chunks of them on each device' if need.on_host else 'on each device'
+    if source.num_images:
+        print(f'images: {source.num_images:,}, {math.prod(shape) / 2**20:,.2f} MiB {where}')
+    else:
+        print(f'images: an unknown number, {math.prod(shape) / 2**20:,.3f} MiB each, which come on top of what follows')
+    print(f'memory per device: {need}')
+    print(f'memory of the process: about {need.process / 2**20:,.0f} MiB, besides files that it maps')
 
 
 def of_process() -> int:

@@ -14,9 +14,8 @@ import optax
 
 from wgan_jax import noise
 from wgan_jax.losses import AdversarialLoss, gradient_penalty, interpolate
-from wgan_jax.state import GANState, PlayerState
-
-Metrics = dict[str, jax.Array]  # flat, float32 scalars
+from wgan_jax.state import GANState
+from wgan_jax.updates import Metrics, apply, update
 
 
 def critic_step(
@@ -58,19 +57,19 @@ def critic_step(
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         real = to_float(real)
         real_key, fake_key, penalty_key = jax.random.split(dropout_key, 3)
-        fake, _ = _apply(state.generator, state.generator.params, latents, axis_name=axis_name)
+        fake, _ = apply(state.generator, state.generator.params, latents, axis_name=axis_name)
         # Two passes: batch norm never mixes real and fake images.
-        real_scores, batch_stats = _apply(
+        real_scores, batch_stats = apply(
             critic.replace(batch_stats=batch_stats), params, real, axis_name=axis_name, dropout_key=real_key
         )
-        fake_scores, batch_stats = _apply(
+        fake_scores, batch_stats = apply(
             critic.replace(batch_stats=batch_stats), params, fake, axis_name=axis_name, dropout_key=fake_key
         )
         total = loss.critic(real_scores, fake_scores)
         metrics = {'wasserstein_estimate': jnp.mean(real_scores) - jnp.mean(fake_scores)}
         if gp_weight:
             penalty = gradient_penalty(
-                lambda images: _apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0],
+                lambda images: apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0],
                 interpolate(real, fake, alpha.reshape(-1, *(1,) * (real.ndim - 1))),
                 one_sided=gp_one_sided,
             )
@@ -78,7 +77,7 @@ def critic_step(
             metrics['gradient_penalty'] = penalty
         return total, (batch_stats, {'critic_loss': total, **metrics})
 
-    updated, metrics = _update(loss_fn, critic, (real, latents, alpha), dropout_key, grad_accumulation, axis_name)
+    updated, metrics = update(loss_fn, critic, (real, latents, alpha), dropout_key, grad_accumulation, axis_name)
     return state.replace(critic=updated), metrics
 
 
@@ -114,12 +113,12 @@ def generator_step(
     latents, _, dropout_key = draw(key, 'generator', generator.step, batch_size, latent_dim, axis_name)
 
     def loss_fn(params: Any, batch_stats: Any, latents: jax.Array, dropout_key: jax.Array) -> tuple[jax.Array, tuple[Any, Metrics]]:
-        fake, batch_stats = _apply(generator.replace(batch_stats=batch_stats), params, latents, axis_name=axis_name)
-        scores, _ = _apply(state.critic, state.critic.params, fake, axis_name=axis_name, dropout_key=dropout_key)
+        fake, batch_stats = apply(generator.replace(batch_stats=batch_stats), params, latents, axis_name=axis_name)
+        scores, _ = apply(state.critic, state.critic.params, fake, axis_name=axis_name, dropout_key=dropout_key)
         value = loss.generator(scores)
         return value, (batch_stats, {'generator_loss': value})
 
-    updated, metrics = _update(loss_fn, generator, (latents,), dropout_key, grad_accumulation, axis_name)
+    updated, metrics = update(loss_fn, generator, (latents,), dropout_key, grad_accumulation, axis_name)
     ema = state.ema
     if ema_decay is not None:
         # The statistics are averaged with the weights they belong to.
@@ -220,54 +219,3 @@ def all_finite(tree: Any) -> jax.Array:
 def to_float(images: jax.Array) -> jax.Array:
     """uint8 images to float32 in [-1, 1]; images that are not uint8 stay as they are."""
     return images.astype(jnp.float32) / 127.5 - 1.0 if images.dtype == jnp.uint8 else images
-
-
-def _apply(
-    player: PlayerState, params: Any, inputs: jax.Array, *, axis_name: str | None, dropout_key: jax.Array | None = None
-) -> tuple[jax.Array, Any]:
-    """Runs a player in train mode: (outputs, new batch statistics)."""
-    rngs = None if dropout_key is None else {'dropout': dropout_key}
-    variables = {'params': params, 'batch_stats': player.batch_stats}
-    outputs, changed = player.apply_fn(variables, inputs, train=True, axis_name=axis_name, rngs=rngs, mutable=['batch_stats'])
-    return outputs, changed.get('batch_stats', {})
-
-
-def _update(
-    loss_fn: Callable[..., tuple[jax.Array, tuple[Any, Metrics]]],
-    player: PlayerState,
-    inputs: tuple[jax.Array, ...],
-    dropout_key: jax.Array,
-    num_parts: int,
-    axis_name: str | None,
-) -> tuple[PlayerState, Metrics]:
-    """One update of a player by the gradients of the mean loss over all parts of the batch and all devices.
-
-    Args:
-      loss_fn: (params, batch_stats, *inputs, dropout_key) -> (loss, (new batch_stats, metrics)).
-      player: the player.
-      inputs: arrays [B, ...].
-      dropout_key: each part has one of its own, if there are several.
-      num_parts: parts into which B is cut.
-      axis_name: the mapped axis inside pmap, None elsewhere.
-    """
-    gradient = jax.grad(loss_fn, has_aux=True)
-    if num_parts == 1:
-        gradients, (batch_stats, metrics) = gradient(player.params, player.batch_stats, *inputs, dropout_key)
-    else:
-        parts = [x.reshape(num_parts, -1, *x.shape[1:]) for x in inputs] + [jax.random.split(dropout_key, num_parts)]
-
-        def add(carry: tuple[Any, Any], part: list[jax.Array]) -> tuple[tuple[Any, Any], None]:
-            batch_stats, sums = carry
-            gradients, (batch_stats, metrics) = gradient(player.params, batch_stats, *part)
-            return (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics))), None
-
-        _, (_, metrics) = jax.eval_shape(gradient, player.params, player.batch_stats, *(x[0] for x in parts))
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (player.params, metrics))
-        (batch_stats, sums), _ = jax.lax.scan(add, (player.batch_stats, zeros), parts)
-        gradients, metrics = jax.tree.map(lambda total: total / num_parts, sums)
-    gradients, metrics = _mean((gradients, metrics), axis_name)
-    return player.apply_gradients(grads=gradients, batch_stats=batch_stats), metrics
-
-
-def _mean(tree: Any, axis_name: str | None) -> Any:
-    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

@@ -1,7 +1,6 @@
 """The training program: restore, run rounds, log, sample, save, stop."""
 
 import fcntl
-import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from wgan_jax import memory, parallel, processes, sampling, steps, writers
+from wgan_jax import parallel, processes, sampling, steps, writers
 from wgan_jax.calls import Calls
 from wgan_jax.checkpoint import Checkpoints
-from wgan_jax.config import LOCAL, check_resumable, flatten, validate
+from wgan_jax.config import LOCAL, check_resumable, flatten
 from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
-from wgan_jax.experiment import Experiment, make_experiment, num_parameters
+from wgan_jax.experiment import Experiment, prepare
 from wgan_jax.state import GANState
 
 
@@ -41,7 +40,7 @@ def train(config: ConfigDict, workdir: str) -> bool:
     """
     run_dir = Path(workdir).expanduser()
     with processes.all_or_none():
-        experiment = _prepare(config)
+        experiment = prepare(config)
         if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
             raise UserError(
                 f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images '
@@ -181,35 +180,6 @@ class _Run:
             f'Training diverged: {name} is no longer finite after step {self.step}, of which nothing was saved; try a '
             'smaller learning rate or another config.seed, with another --workdir.'
         )
-
-
-def dry_run(config: ConfigDict) -> None:
-    """Prints the resolved config, the parameters of both players and the memory a run will take; reads no data.
-
-    Raises:
-      UserError: the config makes no sense.
-    """
-    experiment = _prepare(config)
-    source = source_of(config.data)
-    print(config.to_json_best_effort(indent=2))
-    shape = source.num_images or 1, *source.image_shape  # one stands for an unknown number
-    need = memory.of_run(config, experiment, shape)
-    state = jax.eval_shape(experiment.create_state)
-    for name in ('generator', 'critic'):
-        print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
-    where = 'in host memory, two chunks of them on each device' if need.on_host else 'on each device'
-    if source.num_images:
-        print(f'images: {source.num_images:,}, {math.prod(shape) / 2**20:,.2f} MiB {where}')
-    else:
-        print(f'images: an unknown number, {math.prod(shape) / 2**20:,.3f} MiB each, which come on top of what follows')
-    print(f'memory per device: {need}')
-    print(f'memory of the process: about {need.process / 2**20:,.0f} MiB, besides files that it maps')
-
-
-def _prepare(config: ConfigDict) -> Experiment:
-    for warning in validate(config, jax.device_count()):
-        print(f'Warning: {warning}')
-    return make_experiment(config)
 
 
 @contextmanager

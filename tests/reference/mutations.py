@@ -15,12 +15,12 @@ class Mutation(NamedTuple):
     new: str
 
 
-_CRITIC_PASSES = """        fake_scores, batch_stats = _apply(
+_CRITIC_PASSES = """        fake_scores, batch_stats = apply(
             critic.replace(batch_stats=batch_stats), params, fake, axis_name=axis_name, dropout_key=fake_key
         )
 """
 _MIXED_PASSES = """        both = jnp.concatenate([real, fake])
-        both, batch_stats = _apply(critic, params, both, axis_name=axis_name, dropout_key=fake_key)
+        both, batch_stats = apply(critic, params, both, axis_name=axis_name, dropout_key=fake_key)
         real_scores, fake_scores = jnp.split(both, 2)
 """
 _ROUND = """    state, critic_metrics = jax.lax.scan(body, state, real)
@@ -37,7 +37,7 @@ _KEPT = 'state.replace(critic=updated), metrics'
 _FAKE_KEPT = """state.replace(
         critic=updated,
         generator=state.generator.replace(
-            batch_stats=_apply(state.generator, state.generator.params, latents, axis_name=axis_name)[1]
+            batch_stats=apply(state.generator, state.generator.params, latents, axis_name=axis_name)[1]
         ),
     ), metrics"""
 _EXACT = """    step = jnp.where(jnp.abs(param + step) > bound, inward, step)
@@ -142,11 +142,11 @@ MUTATIONS = [
         'critic.replace(batch_stats=batch_stats), params, fake',
         'critic, params, fake',
     ),
-    Mutation('players trained in inference mode', 'steps', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'),
+    Mutation('players trained in inference mode', 'updates', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'),
     Mutation('the critic step keeps statistics of the generator', 'steps', _KEPT, _FAKE_KEPT),
-    Mutation('gradients summed over devices', 'steps', 'jax.lax.pmean(tree, axis_name)', 'jax.lax.psum(tree, axis_name)'),
-    Mutation('gradients of all parts summed', 'steps', 'lambda total: total / num_parts', 'lambda total: total'),
-    Mutation('gradients of one device only', 'steps', 'jax.lax.pmean(tree, axis_name)', 'tree'),
+    Mutation('gradients summed over devices', 'updates', 'jax.lax.pmean(tree, axis_name)', 'jax.lax.psum(tree, axis_name)'),
+    Mutation('gradients of all parts summed', 'updates', 'lambda total: total / num_parts', 'lambda total: total'),
+    Mutation('gradients of one device only', 'updates', 'jax.lax.pmean(tree, axis_name)', 'tree'),
     Mutation('averaged weights the wrong way round', 'steps', '1.0 - ema_decay)', 'ema_decay)'),
     Mutation('clipping before the update', 'optimizers', _CLIP_LAST, _CLIP_FIRST.strip()),
     Mutation('clipping of the updates', 'optimizers', 'return jax.tree.map(update_leaf, updates, params), state', _CLIP_UPDATES),
