@@ -2,6 +2,7 @@
 
 import re
 import socket
+import sys
 
 import jax
 import pytest
@@ -57,3 +58,22 @@ def test_what_jax_says_of_a_cluster_is_told(monkeypatch):
     monkeypatch.setattr(jax.distributed, 'initialize', initialize)
     with pytest.raises(UserError, match=r'JAX cannot join .* \(no permission to ask the cluster\); --num'):
         processes.join(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [
+        (RuntimeError('UNKNOWN: Gloo all-reduce failed: Connection closed by peer [10.0.0.2]:7818\nmore'), 'has lost another one'),
+        (ValueError('the network is wrong'), 'Process 0 of 1 ends here, and with it the run.'),
+    ],
+)
+def test_an_error_that_ends_a_process_is_told_as_what_it_is(monkeypatch, capsys, error, message):
+    codes = []
+    monkeypatch.setattr(processes.os, '_exit', lambda code: codes.append(code) or sys.exit())
+    with pytest.raises(SystemExit):
+        processes.end(error)
+    printed = capsys.readouterr().err
+    assert codes == [1]
+    assert message in printed
+    assert str(error).splitlines()[0] in printed
+    assert 'more' not in printed

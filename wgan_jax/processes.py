@@ -24,8 +24,8 @@ from wgan_jax.errors import UserError
 JOIN_SECONDS = 300  # for all processes to be there; clusters do not start them at one moment
 HEARTBEAT_SECONDS = 30  # a process that was not heard for so long is dead
 _LEAVE_SECONDS = 30  # between the first process to end in order and the last
-# How errors begin that come of a process that is gone, from gloo, NCCL or the coordinator.
-_LOST = re.compile(r'(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|INTERNAL|FAILED_PRECONDITION): ')
+# What errors hold that come of a process that is gone, from gloo, NCCL or the coordinator.
+_LOST = re.compile(r'UNAVAILABLE|Gloo|NCCL|by peer|[Hh]eartbeat|[Cc]oordination')
 _Result = TypeVar('_Result')
 
 
@@ -150,11 +150,10 @@ def check_same(difference: str, values: dict[str, Any]) -> None:
 
 def end(error: BaseException) -> NoReturn:
     """Ends this process at once, for the others wait for it: they notice, and end too."""
-    lost = _LOST.match(str(error))
-    if lost is None:
-        sys.excepthook(type(error), error, error.__traceback__)
-        _exit(f'Process {jax.process_index()} of {jax.process_count()} ends here, and with it the run.')
-    _exit(_lost(str(error).splitlines()[0]))
+    if _LOST.search(str(error)):
+        _exit(_lost(str(error)))
+    sys.excepthook(type(error), error, error.__traceback__)
+    _exit(f'Process {jax.process_index()} of {jax.process_count()} ends here, and with it the run.')
 
 
 def _check(coordinator: str, num_processes: int, process_id: int) -> None:
@@ -185,8 +184,9 @@ def _watch() -> None:
         try:
             multihost.get_barrier_sync_fn()(key=f'process {jax.process_index()} is watching', timeout_ms=2**31 - 1)
         except Exception as error:  # whatever the runtime raises then
-            if not leaving.is_set():
-                _exit(_lost(str(error).splitlines()[0]))
+            # No barrier can be waited for longer than 25 days; then nobody watches, and the runtime's own words must do.
+            if not leaving.is_set() and 'DEADLINE_EXCEEDED' not in str(error):
+                _exit(_lost(str(error)))
 
     thread = threading.Thread(target=wait, daemon=True, name='watch')
     thread.start()
@@ -200,9 +200,10 @@ def _watch() -> None:
 
 
 def _lost(reason: str) -> str:
+    first_line = reason.splitlines()[0][:200]
     return (
         f'Error: process {jax.process_index()} of {jax.process_count()} has lost another one of this run, which has ended or '
-        f'cannot be reached ({reason[:200]}). Start all again with the same command: the run continues from its last checkpoint.'
+        f'cannot be reached ({first_line}). Start all again with the same command: the run continues from its last checkpoint.'
     )
 
 
