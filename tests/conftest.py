@@ -1,10 +1,13 @@
-"""Eight virtual CPU devices, and an error wherever two arrays of different rank meet."""
+"""Eight virtual CPU devices, quick compilation, and an error wherever two arrays of different rank meet."""
 
 import os
+import tempfile
 
 # Before jax is imported. NPROC widens XLA's thread pool: with fewer threads than virtual devices its collectives can deadlock.
 os.environ.setdefault('NPROC', '16')
 os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+# Most of the time goes into compiling programs that run for milliseconds. What a person starts is not compiled like this: see test_train.
+os.environ['XLA_FLAGS'] += ' --xla_backend_optimization_level=0'
 os.environ['JAX_PLATFORMS'] = 'cpu'
 
 import jax
@@ -14,6 +17,10 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Programs that several tests share are compiled once.
+_COMPILED = tempfile.TemporaryDirectory(prefix='wgan_jax_tests_')
+jax.config.update('jax_compilation_cache_dir', _COMPILED.name)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -108,7 +108,8 @@ def assert_close_runs(one, other, keys):
         np.testing.assert_allclose(list(line.values()), list(other_line.values()), rtol=1e-3)
 
 
-@pytest.mark.parametrize('game', ['wgan_gp', pytest.param('wgan', marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('game', ['wgan', 'wgan_gp'])
 def test_two_processes_compute_what_one_device_computes(tmp_path, double_precision, game):
     """Ten rounds in float64, to 1e-10."""
     address, file = free_address(), str(tmp_path / 'rounds.npz')
@@ -133,6 +134,7 @@ def test_two_processes_train_as_one(tmp_path):
         assert counts[0] == counts[1] > 0
 
 
+@pytest.mark.slow
 def test_one_that_is_to_stop_stops_all_and_the_run_goes_on_in_one_process(tmp_path):
     keys = KEYS | {'num_steps': 40_000, 'checkpoint_every': 50_000}
     with Processes.training(tmp_path / 'run', keys) as started:

@@ -13,7 +13,8 @@ CONFIG = '--config=configs/digits_wgan_gp.py'
 
 def run(*arguments, **environment):
     command = [sys.executable, 'train.py', *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300)
+    environment = os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'} | environment
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(
