@@ -6,7 +6,7 @@ import tempfile
 # Before jax is imported. NPROC widens XLA's thread pool: with fewer threads than virtual devices its collectives can deadlock.
 os.environ.setdefault('NPROC', '16')
 os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
-# Most of the time goes into compiling programs that run for milliseconds. What a person starts is not compiled like this: see test_train.
+# Most of the time goes into compiling programs that run for milliseconds; test_train has them compiled as a person would.
 os.environ['XLA_FLAGS'] += ' --xla_backend_optimization_level=0'
 os.environ['JAX_PLATFORMS'] = 'cpu'
 
