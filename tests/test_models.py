@@ -203,7 +203,7 @@ def test_layer_norm_is_per_example_over_all_pixels_and_channels():
     variables = initialise(critic, images)
     assert 'batch_stats' not in variables
     alone = critic.apply(variables, images[:1], train=True)
-    np.testing.assert_allclose(critic.apply(variables, images, train=True)[:1], alone, rtol=1e-5)
+    np.testing.assert_allclose(critic.apply(variables, images, train=True)[:1], alone, rtol=1e-4)
 
 
 def test_torch_uniform_fills_its_interval():

@@ -49,4 +49,4 @@ def test_samples_come_from_the_average_with_its_own_statistics(players):
 def test_an_image_depends_on_its_own_latents_alone(players):
     state = make_state(players, batch_norm=True)
     latents = jax.random.normal(jax.random.key(0), (4, 3))
-    np.testing.assert_allclose(sampling.generate(state, latents)[:1], sampling.generate(state, latents[:1]), rtol=1e-6)
+    np.testing.assert_allclose(sampling.generate(state, latents)[:1], sampling.generate(state, latents[:1]), rtol=1e-5)

@@ -13,7 +13,7 @@ import pytest
 
 from configs import digits_wgan_gp, mnist_wgan
 from tests.test_parallel import assert_close, ten_rounds
-from tests.test_trainer import ROOT, final_state, lines
+from tests.test_trainer import ROOT, assert_same_run, final_state, lines
 
 # The runtime may be quicker to end a process that has lost another one than our sentence is.
 LOST = ('has lost another one of this run', 'This most likely indicates that another task died')
@@ -93,11 +93,16 @@ def wait_for(happened):
         time.sleep(0.1)
 
 
+def settings_of(keys):
+    """The config that a run had."""
+    settings = keys.get('config', digits_wgan_gp).get_config()
+    settings.update_from_flattened_dict({name: value for name, value in keys.items() if name != 'config'})
+    return settings
+
+
 def assert_close_runs(one, other, keys):
     """Equal up to rounding, of which Adam makes much: where a gradient is about zero, its steps have a size but no certain sign."""
-    keys = {'config': digits_wgan_gp} | keys
-    settings = keys.pop('config').get_config()
-    settings.update_from_flattened_dict(keys)
+    settings = settings_of(keys)
     (step, leaves), (other_step, other_leaves) = final_state(one, settings), final_state(other, settings)
     assert step == other_step == settings.num_steps
     reach = 2 * settings.critic_optimizer.learning_rate * settings.n_critic * settings.num_steps
@@ -183,7 +188,7 @@ def test_two_processes_prepare_mnist_once_and_train_on_it_as_one(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('victim', [0, 1])
 def test_when_one_is_killed_the_other_ends_with_a_message_and_the_run_goes_on(tmp_path, victim):
-    """On another number of processes and devices; without the kill it would end there as well, up to rounding."""
+    """On as many processes and devices to the same bits, and on others."""
     keys = KEYS | {'num_steps': 40_000, 'checkpoint_every': 4}
     with Processes.training(tmp_path / 'run', keys) as started:
         wait_for((tmp_path / 'run' / 'checkpoints' / '4').is_dir)
@@ -194,10 +199,15 @@ def test_when_one_is_killed_the_other_ends_with_a_message_and_the_run_goes_on(tm
     assert any(message in errors[1 - victim] for message in LOST)
     saved = max(int(path.name) for path in (tmp_path / 'run' / 'checkpoints').iterdir() if path.name.isdigit())
     keys |= {'num_steps': saved + 2}
-    output = run(tmp_path / 'run', keys, number=1, environment={'XLA_FLAGS': '--xla_force_host_platform_device_count=8'})[0]
-    assert f'at step {saved}.' in output
-    assert 'on 8 x cpu' in output
-    assert lines(tmp_path / 'run')[-1]['step'] == saved + 2
+    if victim == 0:
+        assert f'at step {saved}.' in run(tmp_path / 'run', keys)[0]
+        run(tmp_path / 'straight', keys)
+        assert_same_run(tmp_path / 'run', tmp_path / 'straight', settings_of(keys))
+    else:
+        output = run(tmp_path / 'run', keys, number=1, environment={'XLA_FLAGS': '--xla_force_host_platform_device_count=8'})[0]
+        assert f'at step {saved}.' in output
+        assert 'on 8 x cpu.' in output
+        assert lines(tmp_path / 'run')[-1]['step'] == saved + 2
 
 
 @pytest.mark.parametrize('launcher', ['Slurm', 'Open MPI'])

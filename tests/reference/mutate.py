@@ -34,7 +34,7 @@ def first_failure(mutation: Mutation) -> str:
         ignored = shutil.ignore_patterns('.*', 'runs', '__pycache__')
         shutil.copytree(PACKAGE.parent, copy, ignore=ignored)
         (copy / 'wgan_jax' / f'{mutation.file}.py').write_text(mutated(mutation))
-        command = [sys.executable, '-m', 'pytest', '-x', '-p', 'no:cacheprovider', *TESTS]
+        command = [sys.executable, '-m', 'pytest', '-x', '-n', '0', '-p', 'no:cacheprovider', *TESTS]
         done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     failed = re.search(r'^(?:FAILED|ERROR) (\S+)', done.stdout, re.MULTILINE)
     if failed is None and done.returncode:
