@@ -61,16 +61,20 @@ def main(argv: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and orbax tells a page at every checkpoint
     import jax  # slow to import, as what follows: a mistyped flag is answered before
 
-    from wgan_jax import calls, memory, processes, trainer
+    from wgan_jax import calls, cluster, memory, processes, trainer
     from wgan_jax.errors import UserError
 
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem))
-    calls.use_compilation_cache()
+    several = False
     try:
+        if not _DRY_RUN.value:
+            cluster.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+            several = jax.process_count() > 1
+        if not several:  # JAX would have several processes share one store, on a disk that all of them see
+            calls.use_compilation_cache()
         if _DRY_RUN.value:
             memory.dry_run(_CONFIG.value)
             return
-        processes.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
         if not processes.is_first():
             sys.stdout = open(os.devnull, 'w')  # noqa: SIM115 - until the end: one process speaks for all
         if not trainer.train(_CONFIG.value, workdir):
@@ -78,10 +82,12 @@ def main(argv: list[str]) -> None:
     except UserError as error:
         sys.exit(f'Error: {error}')
     except Exception as error:
-        if jax.process_count() == 1:
+        if not several:
             raise
-        processes.end(error)
+        cluster.end(error)
     except KeyboardInterrupt:
+        if several:
+            cluster.exit_at_once('Interrupted before training began.', 130)
         print('Interrupted before training began.')
         sys.exit(130)
 

@@ -10,7 +10,7 @@ def get_config() -> ConfigDict:
     config.seed = 0  # of the initialisation, the order of the images, latents, alpha and dropout
     config.num_steps = 10_000  # rounds: n_critic critic updates and one generator update each
     config.batch_size = 64  # images per critic update over all devices; must be a multiple of their number
-    config.grad_accumulation = 1  # parts in which a device goes through its share of a batch, in less memory; same update
+    config.grad_accumulation = 1  # parts of its share of a batch that a device goes through, in less memory; same update
     config.batch_norm_per_part = False  # allow that with batch norm, whose statistics are then those of a part: not the same
     config.n_critic = 5  # critic updates per generator update
     config.boost = ConfigDict()  # rounds with more critic updates, as in the WGAN authors' code

@@ -46,7 +46,7 @@ def test_other_versions_draw_a_warning(tmp_path, monkeypatch, capsys):
     saved(tmp_path)
     restore(tmp_path)
     assert 'Warning' not in capsys.readouterr().out
-    monkeypatch.setattr(checkpoint, '_versions', lambda: {'jax': '0.0.1'})
+    monkeypatch.setattr(checkpoint, 'versions', lambda: {'jax': '0.0.1'})
     assert restore(tmp_path)[0] == 3
     assert "and this is {'jax': '0.0.1'}: the last bits may differ" in capsys.readouterr().out
 

@@ -122,7 +122,7 @@ def test_bfloat16_trains_to_the_same_estimate(tmp_path):
         trainer.train(config, str(tmp_path / dtype))
     estimates = [[line['wasserstein_estimate'] for line in lines(tmp_path / dtype)] for dtype in ('float32', 'bfloat16')]
     assert estimates[0][-1] < 0.5 * estimates[0][0]
-    np.testing.assert_allclose(estimates[1], estimates[0], rtol=0.06)
+    np.testing.assert_allclose(estimates[1], estimates[0], rtol=0.15)
 
 
 def test_same_seed_same_bits_other_seed_other_bits(tmp_path):

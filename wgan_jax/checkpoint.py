@@ -49,7 +49,7 @@ class Checkpoints:
             'step': step,
             'config': config,
             'crc32': {name: _crc32(array) for name, array in arrays.items()},
-            'versions': _versions(),
+            'versions': versions(),
         }
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
         if not self._manager.save(step, args=args):
@@ -86,8 +86,8 @@ class Checkpoints:
                 continue
             for broken, error in failures:
                 self._set_aside(broken, error)
-            if meta['versions'] != _versions():
-                print(f'Warning: the checkpoint is by {meta["versions"]}, and this is {_versions()}: the last bits may differ.')
+            if meta['versions'] != versions():
+                print(f'Warning: the checkpoint is by {meta["versions"]}, and this is {versions()}: the last bits may differ.')
             return step, tree
         if failures:
             reasons = '; '.join(f'step {step}: {_first_line(error)}' for step, error in failures)
@@ -119,7 +119,8 @@ class Checkpoints:
         print(f'Checkpoint {step} cannot be read ({_first_line(error)}): moved to {target}.')
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of the packages that decide the bits."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 

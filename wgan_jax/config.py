@@ -174,7 +174,7 @@ def check_resumable(saved: dict[str, Any], config: ConfigDict | dict[str, Any], 
       UserError: a key that may not change differs, or the images (data_set) do; the message lists each with both values.
     """
     before, now = {**_ADDED, **flatten(saved)}, flatten(config)
-    # Parts of a batch change rounding only, as devices do, unless batch norm is taken over them.
+    # Parts of a batch change rounding and the masks of dropout only, as devices do, unless batch norm is taken over them.
     may_change = MAY_CHANGE if now['batch_norm_per_part'] else (*MAY_CHANGE, 'grad_accumulation')
     differences = [
         f'{name}: {before.get(name)} -> {now.get(name)}'

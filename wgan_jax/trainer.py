@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from wgan_jax import parallel, processes, sampling, steps, writers
 from wgan_jax.calls import Calls
-from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.checkpoint import Checkpoints, versions
 from wgan_jax.config import LOCAL, check_resumable, flatten
 from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
@@ -46,16 +46,25 @@ def train(config: ConfigDict, workdir: str) -> bool:
                 f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images '
                 'to train on. Choose another.'
             )
+    local = {'device': jax.local_devices()[0].device_kind, 'jax_enable_x64': jax.config.jax_enable_x64}
+    processes.check_same('other versions or devices', versions() | local)
     processes.check_same('another config', {name: value for name, value in flatten(config).items() if name not in LOCAL})
     images = processes.first_before_others(source_of(config.data).load)
     processes.check_same('other images', identity(images))
     record = {**config.to_dict(), 'data_set': identity(images)}
+    with processes.all_or_none():  # leaving is given less time than the last checkpoint may take
+        complete = _train(config, run_dir, experiment, images, record)
+    return complete
+
+
+def _train(config: ConfigDict, run_dir: Path, experiment: Experiment, images: np.ndarray, record: dict[str, Any]) -> bool:
+    """Restores, trains, and says what came of it; returns whether the run is complete."""
     with ExitStack() as stack:
         step, carry, checkpoints = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight)), None
         with processes.all_or_none():
             if processes.is_first():
                 checkpoints = stack.enter_context(_open(run_dir, config.checkpoints_to_keep))
-                restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, workdir))
+                restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, str(run_dir)))
                 if restored is not None:
                     step, carry = restored
         step, carry = processes.from_first((np.int32(step), carry))
@@ -76,7 +85,6 @@ def train(config: ConfigDict, workdir: str) -> bool:
         if writer is not None:
             print(f'{"Done" if complete else "Stopped"} at step {calls.step}. Last picture: {writer.last_picture}')
             print('To train on, give a larger --config.num_steps.' if complete else 'The same command continues from here.')
-    processes.greatest(0)  # leaving is given less time than the last checkpoint may take
     return complete
 
 
@@ -94,7 +102,7 @@ class _Run:
         record: dict[str, Any],
         carry: tuple[GANState, steps.Metrics],
     ) -> None:
-        """Places the state on the devices; only the first process has a writer and checkpoints."""
+        """Places the state on the devices; only process 0 has a writer and checkpoints."""
         self._config, self._calls, self._writer = config, calls, writer
         self._checkpoints, self._record = checkpoints, record
         self._state, self._sums = parallel.replicate(carry)
