@@ -273,4 +273,4 @@ def test_what_does_not_come_is_not_waited_for_for_ever():
     with Processes([[sys.executable, '-c', program, free_address()]], ONE) as started:
         codes, _, errors = started.wait()
     assert codes == [75]
-    assert 'Error: after 2 s not all processes of the run are there at 127.0.0.1:' in errors[0]
+    assert 'Error: after 2 s not all processes of the run are there: start each with --coordinator=127.0.0.1:' in errors[0]
