@@ -56,6 +56,11 @@ class TinyCritic(nn.Module):
         return nn.Dense(1)(nn.softplus(x))[:, 0]
 
 
+def in_float64(state):
+    """A state for the tests in double precision."""
+    return jax.tree.map(lambda leaf: leaf.astype('float64') if leaf.dtype == 'float32' else leaf, state)
+
+
 @pytest.fixture
 def players():
     """Makes (generator, critic) of one or two layers, with batch norm or without."""

@@ -1,5 +1,6 @@
-"""Joining and ending, as far as one process can; test_several_processes.py has several."""
+"""Joining and ending; test_several_processes.py has whole runs of several."""
 
+import os
 import re
 import socket
 import sys
@@ -7,6 +8,7 @@ import sys
 import jax
 import pytest
 
+from tests.test_several_processes import ONE, Processes, free_address
 from wgan_jax import cluster
 from wgan_jax.errors import UserError
 
@@ -98,3 +100,45 @@ def test_all_must_have_as_many_devices(monkeypatch):
     monkeypatch.setattr(jax, 'local_devices', lambda index: [None] * (index + 1))
     with pytest.raises(UserError, match=r'The processes of this run have \[1, 2\] devices: all must have as many'):
         cluster.join(None, None, None)
+
+
+@pytest.mark.parametrize('launcher', ['Slurm', 'Open MPI'])
+def test_what_a_launcher_says_is_enough(launcher):
+    """With the variables that it sets, and without any of our flags; JAX makes the port from the number of the job."""
+    job = os.getpid() % 4096
+    variables = {
+        'Slurm': {
+            'SLURM_JOB_ID': str(job),
+            'SLURM_STEP_NODELIST': 'localhost',
+            'SLURM_STEP_NUM_NODES': '1',
+            'SLURM_NTASKS': '2',
+            'SLURM_PROCID': '{index}',
+            'SLURM_LOCALID': '{index}',
+        },
+        'Open MPI': {
+            'OMPI_MCA_orte_hnp_uri': f'{job * 4096}.0;tcp://127.0.0.1:34911',
+            'OMPI_COMM_WORLD_SIZE': '2',
+            'OMPI_COMM_WORLD_RANK': '{index}',
+            'OMPI_COMM_WORLD_LOCAL_RANK': '{index}',
+        },
+    }[launcher]
+    program = """
+from wgan_jax import cluster, processes
+cluster.join(None, None, None)
+import jax
+print('process', jax.process_index(), 'of', jax.process_count(), 'agrees on', processes.greatest(jax.process_index()))
+"""
+    assignments = [[f'{name}={value.format(index=index)}' for name, value in variables.items()] for index in range(2)]
+    with Processes([['env', *each, sys.executable, '-c', program] for each in assignments], ONE) as started:
+        codes, outputs, errors = started.wait()
+    assert codes == [0, 0], errors
+    for index in range(2):
+        assert f'process {index} of 2 agrees on 1' in outputs[index]
+
+
+def test_what_does_not_come_is_not_waited_for_for_ever():
+    program = 'import sys; from wgan_jax import cluster; cluster.JOIN_SECONDS = 2; cluster.join(sys.argv[1], 2, 1)'
+    with Processes([[sys.executable, '-c', program, free_address()]], ONE) as started:
+        codes, _, errors = started.wait()
+    assert codes == [75]
+    assert 'Error: after 2 s not all processes of the run are there: start each with --coordinator=127.0.0.1:' in errors[0]

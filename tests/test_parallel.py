@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.test_steps import GAME, KEY, in_float64, leaves, make_state
+from tests.conftest import in_float64
+from tests.test_steps import GAME, KEY, leaves, make_state
 from wgan_jax import parallel, steps
 from wgan_jax.data import feed
 from wgan_jax.data.plan import index_plan

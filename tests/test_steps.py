@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import SEEDS, TinyCritic, TinyGenerator, examples
+from tests.conftest import SEEDS, TinyCritic, TinyGenerator, examples, in_float64
 from wgan_jax import steps
 from wgan_jax.losses import LOSSES
 from wgan_jax.optimizers import OPTIMIZERS, make_optimizer
@@ -245,7 +245,3 @@ def test_batch_norm_over_parts_of_a_batch_is_another_update(players, double_prec
     whole, _ = steps.critic_step(state, real_images(8), KEY, **GAME)
     parts, _ = steps.critic_step(state, real_images(8), KEY, **game)
     assert max(np.abs(x - y).max() for x, y in zip(leaves(whole.critic), leaves(parts.critic), strict=True)) > 1e-4
-
-
-def in_float64(state):
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf, state)
