@@ -50,8 +50,9 @@ def train(config: ConfigDict, workdir: str) -> bool:
     processes.check_same('other versions or devices', versions() | local)
     processes.check_same('another config', {name: value for name, value in flatten(config).items() if name not in LOCAL})
     images = processes.first_before_others(source_of(config.data).load)
-    processes.check_same('other images', identity(images))
-    record = {**config.to_dict(), 'data_set': identity(images)}
+    data_set = identity(images)
+    processes.check_same('other images', data_set)
+    record = {**config.to_dict(), 'data_set': data_set}
     with processes.all_or_none():  # leaving is given less time than the last checkpoint may take
         complete = _train(config, run_dir, experiment, images, record)
     return complete
