@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
     import jax  # slow to import, as what follows: a mistyped flag is answered before
 
     from wgan_jax import calls, cluster, memory, processes, trainer
-    from wgan_jax.errors import UserError
+    from wgan_jax.errors import LocalError, UserError
 
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem))
     several = False
@@ -77,9 +77,12 @@ def main(argv: list[str]) -> None:
             return
         if not processes.is_first():
             sys.stdout = open(os.devnull, 'w')  # noqa: SIM115 - until the end: one process speaks for all
-        if not trainer.train(_CONFIG.value, workdir):
-            sys.exit(130)  # what a shell expects of a program that was interrupted
+        stopped_by = trainer.train(_CONFIG.value, workdir)
+        if stopped_by is not None:
+            sys.exit(128 + stopped_by)  # what a shell makes of a signal: 130 after Ctrl-C, 143 after SIGTERM
     except UserError as error:
+        if several and isinstance(error, LocalError):
+            cluster.exit_at_once(f'Error: {error}', 1)
         sys.exit(f'Error: {error}')
     except Exception as error:
         if not several:

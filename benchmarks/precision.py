@@ -47,7 +47,7 @@ def quality(config: object, real: np.ndarray) -> tuple[float, float]:
         experiment = make_experiment(config)
         template = jax.eval_shape(experiment.create_state), steps.zero_sums(config.gp_weight)
         checkpoints = Checkpoints(Path(workdir) / 'checkpoints', config.checkpoints_to_keep)
-        _, (state, _) = checkpoints.restore(template, lambda saved: None)
+        state, _ = checkpoints.restore(template, lambda saved: None).tree
         checkpoints.close()
     latents = jax.random.normal(jax.random.key(2**31), (len(real), config.latent_dim))
     fake = np.asarray(sampling.generate(state, latents), np.float64).reshape(len(real), -1)

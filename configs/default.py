@@ -45,6 +45,10 @@ def get_config() -> ConfigDict:
     config.checkpoint_every = 1000  # a checkpoint to resume from
     config.checkpoints_to_keep = 3  # the newest ones
 
+    # When a loss or a parameter is no longer finite.
+    config.on_nan = 'stop'  # stop, or rewind: back to the last checkpoint and on with other noise
+    config.max_rewinds = 3  # times in the whole run; then it stops
+
     return config.lock()
 
 

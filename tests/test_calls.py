@@ -1,6 +1,7 @@
 """How rounds are cut into calls, and what the schedule and the placement do to whole runs."""
 
 import math
+import signal
 import threading
 
 import jax
@@ -67,8 +68,8 @@ def test_where_the_images_live_changes_no_bit(tmp_path, monkeypatch):
     assert_same_run(tmp_path / 'device', tmp_path / 'host', config)
     with monkeypatch.context() as stopping:
         stop_at(7, stopping)
-        assert trainer.train(host, str(tmp_path / 'both')) is False
-    assert trainer.train(config, str(tmp_path / 'both')) is True
+        assert trainer.train(host, str(tmp_path / 'both')) == signal.SIGTERM
+    assert trainer.train(config, str(tmp_path / 'both')) is None
     assert_same_run(tmp_path / 'device', tmp_path / 'both', config)
 
 
@@ -84,9 +85,9 @@ def test_a_boosted_run_does_what_its_schedule_says_and_resumes(tmp_path, monkeyp
     assert int(state.critic.step) == Schedule(2, 5, 6, 4).updates_before(14) == 8 * 5 + 6 * 2  # rounds 0-5, 8 and 12
     with monkeypatch.context() as stopping:
         stop_at(3, stopping)
-        assert trainer.train(config, str(tmp_path / 'stopped')) is False
+        assert trainer.train(config, str(tmp_path / 'stopped')) == signal.SIGTERM
     config.data.placement = 'host'
-    assert trainer.train(config, str(tmp_path / 'stopped')) is True
+    assert trainer.train(config, str(tmp_path / 'stopped')) is None
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', config)
 
 

@@ -1,3 +1,14 @@
+import contextlib
+import errno
+import io
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -6,9 +17,15 @@ from wgan_jax import checkpoint
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.errors import UserError
 
+ROOT = Path(__file__).parent.parent
+# Random numbers do not compress, so that flipped bytes are values and not the codec's.
+VALUES = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+# On a busy machine tensorstore may still answer for a damaged file after orbax has given up on it and closed its event loop.
+pytestmark = pytest.mark.filterwarnings('ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning')
+
 
 def tree(value):
-    return {'weights': jnp.full((64, 64), value, jnp.float32), 'count': jnp.asarray(value, jnp.int32), 'none': None, 'empty': {}}
+    return {'weights': jnp.asarray(VALUES) * value, 'count': jnp.asarray(value, jnp.int32), 'none': None, 'empty': {}}
 
 
 def saved(directory, steps=(1, 2, 3), keep=3):
@@ -18,28 +35,31 @@ def saved(directory, steps=(1, 2, 3), keep=3):
     checkpoints.close()
 
 
-def restore(directory, check=lambda config: None):
+def restore(directory, check=lambda record: None, template=None):
     checkpoints = Checkpoints(directory, 3)
     try:
-        return checkpoints.restore(tree(0), check)
+        return checkpoints.restore(template or tree(0), check)
     finally:
         checkpoints.close()
 
 
-def biggest_file(directory):
-    return max((path for path in directory.rglob('*') if path.is_file()), key=lambda path: path.stat().st_size)
+def contents(directory):
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob('*') if path.is_file()}
+
+
+def assert_restored(restored, step):
+    assert restored.step == restored.tree['count'] == restored.record['seed'] == step
+    np.testing.assert_array_equal(restored.tree['weights'], VALUES * step)
 
 
 def test_the_newest_comes_back_bit_by_bit(tmp_path):
     saved(tmp_path)
-    configs = []
-    step, restored = restore(tmp_path, configs.append)
-    assert step == 3
-    assert configs == [{'seed': 3}]
-    np.testing.assert_array_equal(restored['weights'], np.full((64, 64), 3.0, np.float32))
-    assert restored['count'] == 3
-    assert restored['none'] is None
-    assert restored['empty'] == {}
+    records = []
+    restored = restore(tmp_path, records.append)
+    assert_restored(restored, 3)
+    assert records == [restored.record] == [{'seed': 3}]
+    assert restored.tree['none'] is None
+    assert restored.tree['empty'] == {}
 
 
 def test_other_versions_draw_a_warning(tmp_path, monkeypatch, capsys):
@@ -47,7 +67,7 @@ def test_other_versions_draw_a_warning(tmp_path, monkeypatch, capsys):
     restore(tmp_path)
     assert 'Warning' not in capsys.readouterr().out
     monkeypatch.setattr(checkpoint, 'versions', lambda: {'jax': '0.0.1'})
-    assert restore(tmp_path)[0] == 3
+    assert restore(tmp_path).step == 3
     assert "and this is {'jax': '0.0.1'}: the last bits may differ" in capsys.readouterr().out
 
 
@@ -60,73 +80,176 @@ def test_only_the_newest_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ['3', '4']
 
 
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path):
+    os.truncate(path, 0)
+
+
 def flip(path):
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
-    content[middle : middle + 8] = bytes(byte ^ 0xFF for byte in content[middle : middle + 8])
+    content[middle : middle + 64] = bytes(byte ^ 0xFF for byte in content[middle : middle + 64])
     path.write_bytes(content)
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def make_directory(path):
+    path.unlink()
+    path.mkdir()
 
 
-# On a busy machine tensorstore may still answer for a damaged file after orbax has given up on it and closed its event loop.
-LATE_ANSWER = pytest.mark.filterwarnings('ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning')
+def change_a_digit(path):
+    """What is still JSON, and says something else."""
+    path.write_bytes(path.read_bytes().replace(b'"seed": 2', b'"seed": 7'))
 
 
-@LATE_ANSWER
-@pytest.mark.parametrize('damage', [flip, cut])
-def test_a_broken_newest_step_is_set_aside_and_the_one_before_used(tmp_path, damage, capsys):
-    # Random numbers do not compress, so that the flipped bytes are values and not the codec's.
-    values = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
-    checkpoints = Checkpoints(tmp_path, 3)
-    for step in (1, 2):
-        checkpoints.save(step, tree(step) | {'weights': values * step}, {})
-    checkpoints.close()
-    damage(biggest_file(tmp_path / '2'))
-    step, restored = restore(tmp_path)
-    assert step == 1
-    np.testing.assert_array_equal(restored['weights'], values)
-    assert (tmp_path / 'broken_2').is_dir()
-    assert 'Checkpoint 2 cannot be read' in capsys.readouterr().out
-    saved(tmp_path, steps=(2,))  # and step 2 can be saved again
-    assert restore(tmp_path)[0] == 2
+DAMAGES = [truncate, empty, flip, Path.unlink, make_directory, change_a_digit]
 
 
-@LATE_ANSWER
-def test_all_broken_is_an_error_that_names_them(tmp_path):
+def damaged_one_by_one(directory, damages):
+    """(directory, name of the file, name of the damage): copies with one file of the newest of two checkpoints damaged."""
+    saved(directory / 'whole', steps=(1, 2))
+    names = [path.relative_to(directory / 'whole') for path in (directory / 'whole' / '2').rglob('*') if path.is_file()]
+    for number, name in enumerate(names):
+        for damage in damages:
+            copy = directory / f'{number}_{damage.__name__}'
+            shutil.copytree(directory / 'whole', copy)
+            damage(copy / name)
+            yield copy, name.name, damage.__name__
+
+
+def assert_right_bits(directory, output):
+    """The newest, if it has not suffered, or the one before and a sentence; returns which."""
+    restored = restore(directory)
+    assert_restored(restored, restored.step)
+    if restored.step == 1:
+        assert re.fullmatch(rf'Checkpoint 2 cannot be read \(.+\): moved to {directory}/broken_2\.\n', output())
+        assert (directory / 'broken_2').is_dir()
+    else:
+        assert output() == ''
+    return restored.step
+
+
+def test_whatever_happens_to_a_file_the_bits_are_right(tmp_path, capsys):
+    """Each file of the newest checkpoint in turn, damaged in each way."""
+    newest = {
+        (name, damage): assert_right_bits(directory, lambda: capsys.readouterr().out)
+        for directory, name, damage in damaged_one_by_one(tmp_path, DAMAGES)
+    }
+    assert len(newest) > 40
+    assert {damage for (_, damage), step in newest.items() if step == 1} == {damage.__name__ for damage in DAMAGES}
+    assert newest['metadata', 'change_a_digit'] == 1
+    # orbax writes these, and does not read them.
+    assert {name for (name, _), step in newest.items() if step == 2} >= {'commit_success.txt'}
+
+
+def test_files_that_may_not_be_read_are_broken_too(tmp_path):
+    """In a process of its own: root reads everything, unless it has given up the privilege before it began the program."""
+    # PR_CAPBSET_DROP of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+    give_up = 'import ctypes, os, sys; [ctypes.CDLL(None).prctl(24, n, 0, 0, 0) for n in (1, 2) if os.geteuid() == 0]; '
+    begin = 'os.execv(sys.executable, [sys.executable, *sys.argv[1:]])'
+    program = 'import sys; from tests import test_checkpoint as t; t.without_permissions(t.Path(sys.argv[1]))'
+    command = [sys.executable, '-c', give_up + begin, '-c', program, tmp_path]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('Permission denied') > 3
+
+
+def without_permissions(directory):
+    """Takes the permissions of one file after the other."""
+
+    def take_permissions(path):
+        path.chmod(0)
+
+    outcomes = set()
+    for copy, _, _ in damaged_one_by_one(directory, [take_permissions]):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            outcomes.add(assert_right_bits(copy, output.getvalue))
+        print(output.getvalue())
+    assert outcomes == {1, 2}
+
+
+def test_a_step_that_was_set_aside_can_be_saved_again(tmp_path):
+    saved(tmp_path)
+    for path in (tmp_path / '3').rglob('*'):
+        if path.is_file():
+            empty(path)
+    assert_restored(restore(tmp_path), 2)
+    saved(tmp_path, steps=(3,))
+    assert_restored(restore(tmp_path), 3)
+
+
+def test_all_broken_is_an_error_that_names_them_and_touches_nothing(tmp_path):
     saved(tmp_path, steps=(1, 2))
     for step in ('1', '2'):
-        cut(biggest_file(tmp_path / step / 'meta'))
-        cut(biggest_file(tmp_path / step / 'state'))
-    with pytest.raises(UserError, match=r'step 2: .*step 1: .*give another --workdir'):
+        truncate(tmp_path / step / 'meta' / 'metadata')
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r'step 2: .*step 1: .*left as they are.*give another --workdir'):
         restore(tmp_path)
+    assert contents(tmp_path) == before
 
 
 def test_saving_a_step_twice_is_an_error(tmp_path):
     checkpoints = Checkpoints(tmp_path, 3)
-    checkpoints.save(1, tree(1), {})
+    checkpoints.save(1, tree(1), {'seed': 1})
     with pytest.raises(RuntimeError, match='orbax did not save step 1'):
-        checkpoints.save(1, tree(2), {})
+        checkpoints.save(1, tree(2), {'seed': 2})
     checkpoints.close()
-    assert restore(tmp_path)[1]['count'] == 1
+    assert_restored(restore(tmp_path), 1)
 
 
-def test_a_refused_config_stops_the_search(tmp_path):
+def test_a_refused_record_stops_the_search(tmp_path):
     saved(tmp_path)
 
-    def refuse(config):
+    def refuse(record):
         raise UserError('no')
 
     with pytest.raises(UserError, match='no'):
         restore(tmp_path, refuse)
-    assert restore(tmp_path)[0] == 3
+    assert_restored(restore(tmp_path), 3)
 
 
-def test_another_network_does_not_fit(tmp_path):
+def test_other_networks_are_refused_with_the_difference_and_not_set_aside(tmp_path):
     saved(tmp_path, steps=(1,))
-    checkpoints = Checkpoints(tmp_path, 3)
-    with pytest.raises(UserError, match='can be read'):
-        checkpoints.restore(tree(0) | {'weights': jnp.zeros((2, 2))}, lambda config: None)
-    checkpoints.close()
+    before = contents(tmp_path)
+    template = tree(0) | {'weights': jnp.zeros((2, 2)), 'count': jnp.zeros(()), 'bias': jnp.zeros(3)}
+    with pytest.raises(UserError) as caught:
+        restore(tmp_path, template=template)
+    assert str(caught.value) == (
+        f'Checkpoint 1 in {tmp_path} is of other networks or optimizers (bias: None -> float32 [3]; count: int32 [] -> float32 []; '
+        'weights: float32 [64, 64] -> float32 [2, 2]): continue with the code that wrote it, or give another --workdir.'
+    )
+    assert contents(tmp_path) == before
+
+
+def test_another_format_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, 'FORMAT', 2)
+    saved(tmp_path, steps=(1,))
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 2, and this version reads format 1: continue with'):
+        restore(tmp_path)
+    assert (tmp_path / '1').is_dir()
+
+
+def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before_it(tmp_path):
+    """In a process of its own, whose files may not grow beyond 4 kB after the first checkpoint: as if the disk were full."""
+    program = 'import sys; from tests import test_checkpoint as t; t.on_a_full_disk(t.Path(sys.argv[1]))'
+    result = subprocess.run([sys.executable, '-c', program, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['1']
+    assert_restored(restore(tmp_path), 1)
+
+
+def on_a_full_disk(directory):
+    """Saves a step that fits, and one that does not."""
+    checkpoints = Checkpoints(directory, 3)
+    checkpoints.save(1, tree(1), {'seed': 1})
+    checkpoints.wait()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    with pytest.raises(OSError, match='File too large') as caught:  # noqa: PT012 - the error may come at once, or when it is waited for
+        checkpoints.save(2, tree(2), {'seed': 2})
+        checkpoints.wait()
+    assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(directory)

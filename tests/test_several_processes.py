@@ -148,7 +148,7 @@ def test_one_that_is_to_stop_stops_all_and_the_run_goes_on_in_one_process(tmp_pa
         wait_for(lambda: (tmp_path / 'run' / 'metrics.jsonl').is_file() and (tmp_path / 'run' / 'metrics.jsonl').stat().st_size)
         started.processes[1].send_signal(signal.SIGTERM)
         codes, outputs, errors = started.wait()
-    assert codes == [130, 130], errors
+    assert codes == [143, 143], errors
     assert 'The same command continues from here.' in outputs[0]
     (stopped,) = (int(path.name) for path in (tmp_path / 'run' / 'checkpoints').iterdir() if path.name.isdigit())
     keys |= {'num_steps': stopped + 2}

@@ -1,6 +1,5 @@
 """Whole runs on the digits, with the smallest players."""
 
-import fcntl
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import make_experiment
 from wgan_jax.steps import zero_sums
+from wgan_jax.workdir import held
 
 ROOT = Path(__file__).parent.parent
 TIMING = ('seconds', 'images_per_second')
@@ -44,9 +44,9 @@ def lines(run_dir):
 def final_state(run_dir, config):
     template = jax.eval_shape(make_experiment(config).create_state), zero_sums(config.gp_weight)
     checkpoints = Checkpoints(Path(run_dir) / 'checkpoints', 3)
-    step, tree = checkpoints.restore(template, lambda saved: None)
+    restored = checkpoints.restore(template, lambda saved: None)
     checkpoints.close()
-    return step, jax.tree.leaves(tree)
+    return restored.step, jax.tree.leaves(restored.tree)
 
 
 def assert_same_run(one, other, config):
@@ -81,7 +81,7 @@ def stop_at(step, monkeypatch):
 
 def test_a_run_leaves_everything_it_promises(tmp_path, capsys):
     config = tiny(num_steps=10)
-    assert trainer.train(config, str(tmp_path / 'run')) is True
+    assert trainer.train(config, str(tmp_path / 'run')) is None
     run = tmp_path / 'run'
     assert json.loads((run / 'config.json').read_text()) == config.to_dict()
     assert [line['step'] for line in lines(run)] == [4, 8, 10]
@@ -137,11 +137,11 @@ def test_stopped_in_the_middle_of_everything_and_resumed_is_never_stopped(tmp_pa
     trainer.train(tiny(), str(tmp_path / 'straight'))
 
     stop_at(7, monkeypatch)
-    assert trainer.train(tiny(), str(tmp_path / 'stopped')) is False
+    assert trainer.train(tiny(), str(tmp_path / 'stopped')) == signal.SIGTERM
     assert [line['step'] for line in lines(tmp_path / 'stopped')] == [4]
     monkeypatch.undo()
     monkeypatch.setattr(calls, 'rounds_per_call', lambda seconds: 1)
-    assert trainer.train(tiny(), str(tmp_path / 'stopped')) is True
+    assert trainer.train(tiny(), str(tmp_path / 'stopped')) is None
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
 
 
@@ -186,10 +186,14 @@ def test_a_run_goes_on_when_it_is_given_more_steps(tmp_path, capsys):
 
 def test_other_mathematics_is_refused_and_nothing_touched(tmp_path):
     trainer.train(tiny(num_steps=4), str(tmp_path))
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
+
+    def times():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file() and path.name != '.lock'}
+
+    before = times()
     with pytest.raises(UserError, match=r'n_critic: 2 -> 3'):
         trainer.train(tiny(num_steps=8, n_critic=3), str(tmp_path))
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()} == before
+    assert times() == before
 
 
 @pytest.mark.filterwarnings('ignore:overflow encountered in cast')
@@ -197,7 +201,8 @@ def test_other_mathematics_is_refused_and_nothing_touched(tmp_path):
 def test_a_run_that_diverges_stops_and_is_not_saved(tmp_path, player):
     config = tiny(num_steps=20, log_every=1, checkpoint_every=1, sample_every=1)
     config[f'{player}_optimizer'].learning_rate = 1e39  # infinite in float32
-    with pytest.raises(UserError, match=r'Training diverged: .* is no longer finite after step 1, of which nothing was saved'):
+    message = r'Training diverged between steps 0 and 1: .* no longer finite. Nothing is saved yet. Try --config.on_nan=rewind'
+    with pytest.raises(UserError, match=message):
         trainer.train(config, str(tmp_path))
     assert (tmp_path / 'metrics.jsonl').read_text() == ''
     assert not any(path.name.isdigit() for path in (tmp_path / 'checkpoints').iterdir())
@@ -205,11 +210,9 @@ def test_a_run_that_diverges_stops_and_is_not_saved(tmp_path, player):
 
 
 def test_a_directory_where_another_process_trains_is_refused(tmp_path):
-    with (tmp_path / '.lock').open('w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match='Another process is training in'):
-            trainer.train(tiny(), str(tmp_path))
-    assert not (tmp_path / 'metrics.jsonl').exists()
+    with held(tmp_path), pytest.raises(UserError, match=f'Process {os.getpid()} on .* is training in {tmp_path}; wait for it'):
+        trainer.train(tiny(), str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ['.lock']
 
 
 def test_a_workdir_that_cannot_be_written_is_told(tmp_path):

@@ -19,6 +19,9 @@ MAY_CHANGE = (
     'checkpoint_every',
     'checkpoints_to_keep',
     'deterministic',
+    'on_nan',
+    'max_rewinds',
+    'rewinds',  # no key: how often the run went back so far
     'data.dir',
     'data.folder',
     'data.manual_dir',
@@ -35,6 +38,7 @@ _ADDED = {
     'grad_accumulation': 1,
 }
 DTYPES = ('float32', 'bfloat16')
+ON_NAN = ('stop', 'rewind')
 _POSITIVE = (
     'num_steps',
     'batch_size',
@@ -49,6 +53,7 @@ _POSITIVE = (
     'num_samples',
     'checkpoint_every',
     'checkpoints_to_keep',
+    'max_rewinds',
     'generator_optimizer.learning_rate',
     'critic_optimizer.learning_rate',
     'clip_value',
@@ -132,6 +137,7 @@ def _check_values(flat: dict[str, Any]) -> None:
     choices = {
         'loss': LOSSES,
         'dtype': DTYPES,
+        'on_nan': ON_NAN,
         'data.placement': PLACEMENTS,
         'generator_optimizer.name': OPTIMIZERS,
         'critic_optimizer.name': OPTIMIZERS,

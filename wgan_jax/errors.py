@@ -6,3 +6,7 @@ class UserError(Exception):
 
     Entry points print the message without a traceback; every other exception is a bug and keeps its own.
     """
+
+
+class LocalError(UserError):
+    """Bad luck of one process, at any time, such as a full disk: it does not wait to agree with the others of the run."""

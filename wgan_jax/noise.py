@@ -42,6 +42,12 @@ def draw(key: jax.Array, player: str, update: jax.Array, batch_size: int, latent
     )
 
 
+def after_rewinds(key: jax.Array, rewinds: int) -> jax.Array:
+    """The run's key once the run has gone back to a checkpoint `rewinds` times: each time it goes on with other noise."""
+    # Not the numbers that stand for the players, whose keys would then be known from before.
+    return jax.random.fold_in(key, len(_PLAYERS) + rewinds) if rewinds else key
+
+
 def _local_rows(
     sample: Callable[..., jax.Array], key: jax.Array, rows: int, shape: tuple[int, ...], axis_name: str | None
 ) -> jax.Array:  # [rows, *shape]

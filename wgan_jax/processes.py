@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from wgan_jax.errors import UserError
+from wgan_jax.errors import LocalError, UserError
 
 _Result = TypeVar('_Result')
 _meetings = itertools.count()
@@ -47,11 +47,14 @@ def all_or_none() -> Iterator[None]:
     """What fails in one process with a UserError fails in all; each waits here for the others.
 
     Raises:
+      LocalError: what was raised inside; at once, for the others may be elsewhere.
       UserError: what was raised inside, or that another process could not go on.
     """
     failure = None
     try:
         yield
+    except LocalError:
+        raise
     except UserError as error:
         failure = error
     failed = greatest(jax.process_index() + 1 if failure else 0)

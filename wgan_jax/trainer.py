@@ -1,10 +1,7 @@
 """The training program: restore, run rounds, log, sample, save, stop."""
 
-import fcntl
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from wgan_jax import parallel, processes, sampling, steps, writers
+from wgan_jax import divergence, noise, parallel, processes, sampling, steps, writers
 from wgan_jax.calls import Calls
 from wgan_jax.checkpoint import Checkpoints, versions
 from wgan_jax.config import LOCAL, check_resumable, flatten
@@ -20,9 +17,11 @@ from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment, prepare
 from wgan_jax.state import GANState
+from wgan_jax.stopping import stop_request
+from wgan_jax.workdir import held, written_in
 
 
-def train(config: ConfigDict, workdir: str) -> bool:
+def train(config: ConfigDict, workdir: str) -> signal.Signals | None:
     """Trains until `config.num_steps`, from the last checkpoint in `workdir` if there is one.
 
     Stopped by SIGINT or SIGTERM it saves where it is and returns. However it was stopped, the same call later ends with the
@@ -33,7 +32,7 @@ def train(config: ConfigDict, workdir: str) -> bool:
       workdir: the run's directory, created if need be.
 
     Returns:
-      Whether the run is complete.
+      The signal that stopped it, or None: it is complete.
 
     Raises:
       UserError: the config, the data or the directory does not allow it, or training has diverged.
@@ -54,39 +53,80 @@ def train(config: ConfigDict, workdir: str) -> bool:
     processes.check_same('other images', data_set)
     record = {**config.to_dict(), 'data_set': data_set}
     with processes.all_or_none():  # leaving is given less time than the last checkpoint may take
-        complete = _train(config, run_dir, experiment, images, record)
-    return complete
+        stopped_by = _train(config, run_dir, experiment, images, record)
+    return stopped_by
 
 
-def _train(config: ConfigDict, run_dir: Path, experiment: Experiment, images: np.ndarray, record: dict[str, Any]) -> bool:
-    """Restores, trains, and says what came of it; returns whether the run is complete."""
+def _train(
+    config: ConfigDict, run_dir: Path, experiment: Experiment, images: np.ndarray, record: dict[str, Any]
+) -> signal.Signals | None:
+    """Trains from the last checkpoint; where training diverges, again, with other noise, as often as the config says."""
     with ExitStack() as stack:
-        step, carry, checkpoints = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight)), None
+        checkpoints = None
         with processes.all_or_none():
             if processes.is_first():
-                checkpoints = stack.enter_context(_open(run_dir, config.checkpoints_to_keep))
-                restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, str(run_dir)))
-                if restored is not None:
-                    step, carry = restored
-        step, carry = processes.from_first((np.int32(step), carry))
-        step = int(step)
-        if step >= config.num_steps:
-            print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
-            return True
-        if step:
-            print(f'Continuing {run_dir} at step {step}.')
+                stack.enter_context(held(run_dir))
+                stack.enter_context(written_in(run_dir))
+                checkpoints = stack.enter_context(closing(Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep)))
+        rewinds = 0
+        while True:
+            try:
+                return _go_on(config, run_dir, experiment, images, checkpoints, record, rewinds)
+            except divergence.Diverged as error:
+                if config.on_nan != 'rewind' or error.rewinds >= config.max_rewinds:
+                    raise
+                rewinds = error.rewinds + 1
+                print(f'{error} Going back: {rewinds} of at most {config.max_rewinds} times.', flush=True)
+
+
+def _go_on(
+    config: ConfigDict,
+    run_dir: Path,
+    experiment: Experiment,
+    images: np.ndarray,
+    checkpoints: Checkpoints | None,
+    record: dict[str, Any],
+    rewinds: int,
+) -> signal.Signals | None:
+    """Restores, trains, and says what came of it; only process 0 has checkpoints.
+
+    Args:
+      rewinds: how often the run has gone back, in this process at least. A checkpoint remembers it; one that is killed before it
+        saves meets the same divergence again, and goes back likewise.
+    """
+    step, carry = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight))
+    with processes.all_or_none():
+        if checkpoints is not None:
+            checkpoints.wait()
+            if rewinds:
+                checkpoints.drop_stops(config.checkpoint_every)
+            restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, str(run_dir)))
+            if restored is not None:
+                step, carry = restored.step, restored.tree
+                rewinds = max(rewinds, restored.record['rewinds'])
+    step, rewinds, carry = processes.from_first((np.int32(step), np.int32(rewinds), carry))
+    step, rewinds = int(step), int(rewinds)
+    if step >= config.num_steps:
+        print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
+        return None
+    if step:
+        print(f'Continuing {run_dir} at step {step}.')
+    experiment = experiment._replace(train_key=noise.after_rewinds(experiment.train_key, rewinds))
+    with ExitStack() as stack:
         writer = None
         if checkpoints is not None:
             at_log_point = step % config.log_every == 0
             writer = stack.enter_context(closing(writers.RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)))
         calls = stack.enter_context(closing(Calls(config, experiment, images, step)))
-        run = _Run(config, experiment, images, calls, writer, checkpoints, record, carry)
+        run = _Run(config, experiment, images, calls, writer, checkpoints, {**record, 'rewinds': rewinds}, carry)
         del carry  # on several devices it is a copy that the run does not need
-        complete = run.until_done_or_stopped()
+        stopped_by = run.until_done_or_stopped()
         if writer is not None:
-            print(f'{"Done" if complete else "Stopped"} at step {calls.step}. Last picture: {writer.last_picture}')
-            print('To train on, give a larger --config.num_steps.' if complete else 'The same command continues from here.')
-    return complete
+            how, next_time = 'Done', 'To train on, give a larger --config.num_steps.'
+            if stopped_by is not None:
+                how, next_time = f'Stopped by {stopped_by.name}', 'The same command continues from here.'
+            print(f'{how} at step {calls.step}. Last picture: {writer.last_picture}\n{next_time}')
+    return stopped_by
 
 
 class _Run:
@@ -110,6 +150,8 @@ class _Run:
         self._latents = parallel.replicate(experiment.sample_latents())
         self._generate = parallel.compiled(sampling.generate, deterministic=config.deterministic)
         self._all_finite = parallel.compiled(steps.all_finite)
+        self._watch = divergence.Watch(images.shape[1:], config.clip_value)
+        self._saved_step = self.step or None
         if self.step == 0:
             if writer is not None:
                 writer.picture('real', sampling.grid(images[: config.num_samples]), 0)
@@ -120,37 +162,49 @@ class _Run:
         """Rounds done."""
         return self._calls.step
 
-    def until_done_or_stopped(self) -> bool:
-        """Trains, writes at the intervals of the config, and saves at the end; returns whether it is done."""
+    def until_done_or_stopped(self) -> signal.Signals | None:
+        """Trains, writes at the intervals of the config, and saves at the end; returns the signal that stopped it, if one did."""
         config = self._config
-        saved_step = logged_step = self.step
+        logged_step = self.step
         hidden = self._writer is None
-        with _stop_request() as stop, writers.progress_bar(self.step, config.num_steps, hidden=hidden) as bar:
+        with stop_request() as stop, writers.progress_bar(self.step, config.num_steps, hidden=hidden) as bar:
             if self._writer is not None:
                 self._writer.start_clock()
             # One process that is to stop stops all, after the same call.
-            while self.step < config.num_steps and not processes.greatest(stop.is_set()):
-                rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
-                bar.update(rounds)
+            while self.step < config.num_steps and not (stopped_by := processes.greatest(stop.signal)):
+                bar.update(self._advance())
                 last = self.step == config.num_steps
                 if self.step % config.log_every == 0 or last:
                     estimate = self._log(logged_step)
                     bar.set_postfix_str(f'estimate {estimate:.4g}')
                     logged_step = self.step
+                    if warning := self._watch.warning(self.step, estimate):
+                        bar.write(warning)
                 if self.step % config.sample_every == 0 or last:
                     self._sample()
                 if self.step % config.checkpoint_every == 0:
                     self._save()
-                    saved_step = self.step
-            if saved_step != self.step:
+            if self._saved_step != self.step:
                 self._save()
             if self._checkpoints is not None:
                 self._checkpoints.wait()
-        return self.step == config.num_steps
+        return signal.Signals(stopped_by) if self.step < config.num_steps else None
+
+    def _advance(self) -> int:
+        """Does one call, and returns how many rounds it did.
+
+        Raises:
+          Diverged: the state or the metrics are no longer finite; nothing of it is written.
+        """
+        before = self.step
+        rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
+        # The metrics alone do not tell: the generator's update comes after them. One truth value leaves the device.
+        if not self._all_finite((self._state, self._sums)):
+            raise divergence.Diverged(self._state, self._sums, before, self.step, self._saved_step, self._record['rewinds'])
+        return rounds
 
     def _log(self, logged_step: int) -> float:
         """Writes the means since the last log point and returns the estimate; this process has last logged at `logged_step`."""
-        self._check_finite()
         sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
         count = sums.pop('rounds')
         means = {name: value / count for name, value in sums.items()}
@@ -162,75 +216,12 @@ class _Run:
         return means['wasserstein_estimate']
 
     def _sample(self) -> None:
-        self._check_finite()
         images = self._generate(self._state, self._latents)
         if self._writer is not None:
             self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
 
     def _save(self) -> None:
-        self._check_finite()
         if self._writer is not None and self._checkpoints is not None:
             self._writer.sync()
             self._checkpoints.save(self.step, (self._state, self._sums), self._record)
-
-    def _check_finite(self) -> None:
-        """Stops a run that has diverged before anything of it is written.
-
-        The metrics alone do not tell: the generator's update comes after them.
-        """
-        carry = self._state, self._sums
-        if self._all_finite(carry):  # one truth value leaves the device, not the state
-            return
-        leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(carry))
-        name = next(
-            jax.tree_util.keystr(path[1:], simple=True, separator='.') for path, leaf in leaves if not np.isfinite(leaf).all()
-        )
-        raise UserError(
-            f'Training diverged: {name} is no longer finite after step {self.step}, of which nothing was saved; try a '
-            'smaller learning rate or another config.seed, with another --workdir.'
-        )
-
-
-@contextmanager
-def _open(run_dir: Path, keep: int) -> Iterator[Checkpoints]:
-    """The checkpoints of a run, whose directory is this process's alone."""
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        checkpoints = Checkpoints(run_dir / 'checkpoints', keep)
-    except OSError as error:
-        raise UserError(f'--workdir={run_dir} cannot be a directory of this run ({error.strerror}); choose another.') from error
-    with _only_run(run_dir), closing(checkpoints):
-        yield checkpoints
-
-
-@contextmanager
-def _only_run(run_dir: Path) -> Iterator[None]:
-    """Holds the directory for this process; the system lets go of it however the process ends."""
-    with (run_dir / '.lock').open('a') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f'Another process is training in {run_dir}; wait for it, or give another --workdir.') from None
-        yield
-
-
-@contextmanager
-def _stop_request() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def request(number: int, frame: Any) -> None:
-        del frame
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in before:
-            signal.signal(number, request)
-    try:
-        yield stop
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._saved_step = self.step

@@ -1,14 +1,18 @@
 """What a run leaves behind: config.json, metrics.jsonl, pictures, TensorBoard events; and the progress bar."""
 
+import io
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
+
+_VISIBLE_SECONDS = 10  # until TensorBoard can see a point
 
 
 class RunWriter:
@@ -24,8 +28,6 @@ class RunWriter:
           keep_last: whether a line of `step` itself stays; not when a run that ended between log points goes on, for the next
             line holds those rounds too.
         """
-        from tensorboardX import SummaryWriter  # slow to import, and only training needs it
-
         self._run_dir = run_dir
         _replace(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
         lines = _lines_until(run_dir / 'metrics.jsonl', step if keep_last else step - 1)
@@ -34,7 +36,7 @@ class RunWriter:
             if int(path.stem.removeprefix('step_')) > step:
                 path.unlink()
         self._metrics_file = (run_dir / 'metrics.jsonl').open('a')
-        self._tensorboard = SummaryWriter(str(run_dir / 'tensorboard'), purge_step=step + 1 if step else 0)
+        self._events = _Events(run_dir / 'tensorboard', step)
         self._seconds_before = json.loads(lines[-1])['seconds'] if lines else 0.0
         self._began = self._last_time = time.perf_counter()
         self.last_picture = max((run_dir / 'samples').glob('step_*.png'), default=None)
@@ -59,33 +61,78 @@ class RunWriter:
         self._last_time = now
         self._metrics_file.write(json.dumps({'step': step, **means, **timing}) + '\n')
         self._metrics_file.flush()
-        for name, value in {**means, 'images_per_second': timing['images_per_second']}.items():
-            self._tensorboard.add_scalar(name, value, step)
+        self._events.scalars({**means, 'images_per_second': timing['images_per_second']}, step)
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Writes samples/<name>.png from uint8 [H, W, C] with C 1 or 3."""
         path = self._run_dir / 'samples' / f'{name}.png'
-        save_png(picture, path)
-        self._tensorboard.add_image('real' if name == 'real' else 'samples', picture, step, dataformats='HWC')
+        png = save_png(picture, path)
+        self._events.picture('real' if name == 'real' else 'samples', png, picture.shape, step)
         self.last_picture = path
 
     def sync(self) -> None:
         """Puts every line on the disk: a checkpoint must never be newer than the lines that lead to it."""
         os.fsync(self._metrics_file.fileno())
-        self._tensorboard.flush()
+        self._events.sync()
 
     def close(self) -> None:
         """Closes the files."""
-        self._metrics_file.close()
-        self._tensorboard.close()
+        try:
+            self._metrics_file.close()
+        finally:
+            self._events.close()
 
 
-def save_png(picture: np.ndarray, path: Path) -> None:
-    """Writes uint8 [H, W, C], C 1 or 3, as a PNG: whole or not at all."""
+class _Events:
+    """A file of events for TensorBoard, each written when it is given.
+
+    tensorboardX's own SummaryWriter hands them to a thread, which a full disk ends: then training would wait for it forever.
+    """
+
+    def __init__(self, directory: Path, step: int) -> None:
+        from tensorboardX import event_file_writer  # slow to import, and only training needs it
+        from tensorboardX.proto import event_pb2, summary_pb2
+
+        self._event, self._summary = event_pb2.Event, summary_pb2.Summary
+        directory.mkdir(exist_ok=True)
+        # The name holds the second in which it is made, and this process; two that begin in one second must not share a file.
+        self._file = event_file_writer.EventsWriter(str(directory / 'events'), f'.{os.getpid()}')
+        # Has TensorBoard drop what an earlier process wrote of later steps.
+        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._file.write_event(event_pb2.Event(wall_time=time.time(), step=step + 1 if step else 0, session_log=start))
+        self.sync()
+
+    def scalars(self, values: dict[str, float], step: int) -> None:
+        """Writes the curves' next points; they can be seen within _VISIBLE_SECONDS."""
+        self._write((self._summary.Value(tag=name, simple_value=value) for name, value in values.items()), step)
+        if time.monotonic() - self._synced > _VISIBLE_SECONDS:
+            self.sync()
+
+    def picture(self, tag: str, png: bytes, shape: tuple[int, ...], step: int) -> None:
+        """Writes a picture [H, W, C] that is a PNG already."""
+        image = self._summary.Image(height=shape[0], width=shape[1], colorspace=shape[2], encoded_image_string=png)
+        self._write([self._summary.Value(tag=tag, image=image)], step)
+
+    def sync(self) -> None:
+        """Puts all on the disk."""
+        self._file.flush()
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _write(self, values: Iterable[Any], step: int) -> None:
+        self._file.write_event(self._event(wall_time=time.time(), step=step, summary=self._summary(value=values)))
+
+
+def save_png(picture: np.ndarray, path: Path) -> bytes:
+    """Writes uint8 [H, W, C], C 1 or 3, as a PNG, whole or not at all; returns the PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(buffer, format='PNG')
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix('.tmp')
-    Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(unfinished, format='PNG')
-    os.replace(unfinished, path)
+    _replace(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
@@ -95,17 +142,29 @@ def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
 
 def _lines_until(path: Path, step: int) -> list[str]:
     """The lines of a metrics file up to `step`; a last line that was cut short does not count."""
-    lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    lines, damaged = [], []
+    all_lines = path.read_text(encoding='utf-8', errors='replace').splitlines() if path.exists() else []
+    for number, line in enumerate(all_lines, start=1):
         try:
-            if json.loads(line)['step'] <= step:
+            record = json.loads(line)
+            if record['step'] <= step and record['seconds'] >= 0:
                 lines.append(line)
-        except json.JSONDecodeError:
-            break
+        except (ValueError, TypeError, KeyError):
+            damaged.append(number)
+    if damaged and damaged != [len(all_lines)]:
+        print(f'Warning: {path} is damaged; left out: {", ".join(f"line {number}" for number in damaged[:10])}.')
     return lines
 
 
 def _replace(path: Path, content: bytes) -> None:
+    """Puts a file in the place of another: whole, or not at all."""
     unfinished = path.with_suffix('.tmp')
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    try:
+        with unfinished.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,128 @@
+"""Losses and parameters that are no longer finite, or will soon not be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import digits_wgan
+from tests.test_trainer import assert_same_run, lines, stop_at, tiny
+from wgan_jax import calls, noise, trainer
+from wgan_jax.divergence import Diverged, Watch
+from wgan_jax.errors import UserError
+from wgan_jax.experiment import make_experiment
+
+
+def test_the_error_names_metrics_first_and_counts_the_rest():
+    nan, one = jnp.full(3, jnp.nan), jnp.ones(2)
+    state = {'critic': {'bias': nan, 'kernel': one}, 'generator': {'bias': nan, 'kernel': -jnp.inf * one}}
+    error = Diverged(state, {'critic_loss': jnp.inf, 'rounds': one}, 5, 9, 4, 0)
+    assert str(error).startswith(
+        'Training diverged between steps 5 and 9: critic_loss, critic.bias, generator.bias and 1 more are no longer finite. '
+        'The last checkpoint is that of step 4. Try --config.on_nan=rewind,'
+    )
+    alone = Diverged({'critic': {'bias': nan}}, {'critic_loss': one}, 0, 1, None, 0)
+    assert 'between steps 0 and 1: critic.bias is no longer finite. Nothing is saved yet.' in str(alone)
+
+
+def test_an_estimate_that_explodes_is_told_once_per_factor_of_ten():
+    watch = Watch((8, 8, 1), None)  # the diagonal of [-1, 1]^64 is 16
+    assert watch.warning(1, 160.0) is None
+    assert watch.warning(1, -160.0) is None
+    assert watch.warning(2, -161.0) == (
+        'Warning: at step 2 the estimate is -161, and images of this size are at most 16 apart: the critic has slopes far above '
+        '1, and training is about to diverge. Try a smaller learning rate, or a greater config.gp_weight.'
+    )
+    assert watch.warning(3, 1600.0) is None
+    assert 'at step 4 the estimate is 1.7e+03' in watch.warning(4, 1700.0)
+    assert Watch((8, 8, 1), 0.01).warning(1, 1e30) is None  # what clipping bounds
+
+
+def test_a_run_without_a_bound_is_warned_of(tmp_path, capsys):
+    config = tiny(digits_wgan, num_steps=200, log_every=20, clip_value=None)
+    config.critic_optimizer.learning_rate = 0.05
+    assert trainer.train(config, str(tmp_path)) is None
+    estimates = [abs(line['wasserstein_estimate']) for line in lines(tmp_path)]
+    assert max(estimates) > 160
+    first = next(line['step'] for line in lines(tmp_path) if abs(line['wasserstein_estimate']) > 160)
+    assert f'Warning: at step {first} the estimate is' in capsys.readouterr().out
+
+
+def diverging(monkeypatch, at, times=1):
+    """From `at` on the generator is not a number, unless the run has gone back so often that it has other noise."""
+    base = make_experiment(tiny()).train_key
+    bad = [np.asarray(jax.random.key_data(noise.after_rewinds(base, rewinds))) for rewinds in range(times)]
+    advance = calls.Calls.advance
+
+    def advance_and_diverge(self, *carry):
+        rounds, state, sums = advance(self, *carry)
+        if self.step >= at and any((np.asarray(jax.random.key_data(self._key)) == key).all() for key in bad):
+            generator = state.generator.replace(params=jax.tree.map(lambda leaf: leaf * jnp.nan, state.generator.params))
+            state = state.replace(generator=generator)
+        return rounds, state, sums
+
+    monkeypatch.setattr(calls.Calls, 'advance', advance_and_diverge)
+
+
+def rewinding(**changes):
+    config = tiny(**changes)
+    config.on_nan = 'rewind'
+    return config
+
+
+def test_rewinding_goes_on_with_other_noise_from_the_last_checkpoint(tmp_path, monkeypatch, capsys):
+    trainer.train(tiny(), str(tmp_path / 'smooth'))
+    diverging(monkeypatch, at=7)
+    assert trainer.train(rewinding(), str(tmp_path / 'rewound')) is None
+    output = capsys.readouterr().out
+    assert 'Training diverged between steps 6 and 8: generator.params' in output
+    assert 'The last checkpoint is that of step 5.' in output
+    assert 'Going back: 1 of at most 3 times.' in output
+    assert f'Continuing {tmp_path}/rewound at step 5.' in output
+    smooth, rewound = lines(tmp_path / 'smooth'), lines(tmp_path / 'rewound')
+    assert [line['step'] for line in rewound] == [4, 8, 12]
+    assert rewound[0] == smooth[0]
+    assert all(one != other for one, other in zip(smooth[1:], rewound[1:], strict=True))
+    pictures = [[path.name for path in sorted((tmp_path / name / 'samples').iterdir())] for name in ('smooth', 'rewound')]
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize('stop', [2, 6, 9])
+def test_a_rewound_run_that_was_stopped_is_one_that_was_not(tmp_path, monkeypatch, stop):
+    """Stopped before there is a checkpoint, between the checkpoint and the divergence, and after going back."""
+    with monkeypatch.context() as patch:
+        diverging(patch, at=7)
+        trainer.train(rewinding(), str(tmp_path / 'straight'))
+    with monkeypatch.context() as patch:
+        stop_at(stop, patch)
+        diverging(patch, at=7)
+        assert trainer.train(rewinding(), str(tmp_path / 'stopped')) is not None
+    diverging(monkeypatch, at=7)
+    assert trainer.train(rewinding(), str(tmp_path / 'stopped')) is None
+    assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_begins_anew(tmp_path, monkeypatch, capsys):
+    diverging(monkeypatch, at=3)
+    assert trainer.train(rewinding(), str(tmp_path)) is None
+    output = capsys.readouterr().out
+    assert 'Nothing is saved yet.' in output
+    assert 'Continuing' not in output
+    assert [line['step'] for line in lines(tmp_path)] == [4, 8, 12]
+
+
+def test_it_rewinds_at_most_so_often(tmp_path, monkeypatch, capsys):
+    diverging(monkeypatch, at=7, times=3)
+    with pytest.raises(UserError, match='Training diverged between'):
+        trainer.train(rewinding(max_rewinds=2), str(tmp_path))
+    assert capsys.readouterr().out.count('Going back') == 2
+    # The number counts for the whole run: with one more it goes on from where it gave up.
+    assert trainer.train(rewinding(max_rewinds=3), str(tmp_path)) is None
+
+
+def test_the_noise_differs_from_rewind_to_rewind():
+    key = jax.random.key(0)
+    keys = [jax.random.key_data(noise.after_rewinds(key, rewinds)).tolist() for rewinds in range(4)]
+    players = [jax.random.key_data(jax.random.fold_in(key, player)).tolist() for player in (0, 1)]
+    assert keys[0] == jax.random.key_data(key).tolist()
+    assert len({tuple(key) for key in keys + players}) == 6
