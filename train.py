@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> None:
     """Runs what the flags say."""
     del argv
     if not flags.FLAGS['verbosity'].present:
-        logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and orbax tells a page at every checkpoint
+        _keep_orbax_quiet()
     import jax  # slow to import, as what follows: a mistyped flag is answered before
 
     from wgan_jax import calls, cluster, memory, processes, trainer
@@ -93,6 +94,20 @@ def main(argv: list[str]) -> None:
             cluster.exit_at_once('Interrupted before training began.', 130)
         print('Interrupted before training began.')
         sys.exit(130)
+
+
+def _keep_orbax_quiet() -> None:
+    """Has it tell in no pages what it also raises, and of which a sentence comes."""
+    logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and each checkpoint is a page
+    logging.get_absl_handler().addFilter(lambda record: 'orbax' not in record.pathname)
+    hook = sys.unraisablehook
+
+    def ignore_late_answers(unraisable: Any) -> None:
+        # Where a file cannot be written or read, threads of tensorstore still answer when orbax has given up on all of them.
+        if str(unraisable.exc_value) != 'Event loop is closed':
+            hook(unraisable)
+
+    sys.unraisablehook = ignore_late_answers
 
 
 def _unset(config: ConfigDict, name: str) -> None:

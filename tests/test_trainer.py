@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import jax
@@ -143,35 +140,6 @@ def test_stopped_in_the_middle_of_everything_and_resumed_is_never_stopped(tmp_pa
     monkeypatch.setattr(calls, 'rounds_per_call', lambda seconds: 1)
     assert trainer.train(tiny(), str(tmp_path / 'stopped')) is None
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
-
-
-def test_killed_and_resumed_is_never_stopped(tmp_path):
-    """kill -9 of a real process, after its first checkpoint and before its end."""
-    config = tiny(num_steps=1500, sample_every=500, log_every=50, checkpoint_every=50)
-    flags = ['batch_size=8', 'n_critic=2', 'latent_dim=3', 'num_steps=1500', 'num_samples=4', 'ema_decay=0.9', 'log_every=50']
-    flags += ['sample_every=500', 'checkpoint_every=50']
-    flags += [f'{player}.{name}' for player in ('generator', 'critic') for name in ('num_features=4', 'num_layers=1')]
-    command = [sys.executable, 'train.py', '--config=configs/digits_wgan_gp.py', *(f'--config.{flag}' for flag in flags)]
-    one_device = {**os.environ, 'XLA_FLAGS': ''}
-
-    def start(name):
-        arguments = [*command, f'--workdir={tmp_path / name}']
-        return subprocess.Popen(arguments, cwd=ROOT, env=one_device, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    killed = start('killed')
-    while not any((tmp_path / 'killed' / 'checkpoints' / str(step)).is_dir() for step in range(50, 1500, 50)):
-        assert killed.poll() is None, killed.stdout.read()
-        time.sleep(0.01)
-    killed.kill()
-    killed.communicate()
-    steps_before = [line['step'] for line in lines(tmp_path / 'killed')]
-    assert steps_before[-1] < 1500, 'the run was over before it could be killed'
-    for name in ('killed', 'straight'):
-        process = start(name)
-        output = process.communicate()[0]
-        assert process.returncode == 0, output
-        assert ('Continuing' in output) == (name == 'killed')
-    assert_same_run(tmp_path / 'straight', tmp_path / 'killed', config)
 
 
 def test_a_run_goes_on_when_it_is_given_more_steps(tmp_path, capsys):

@@ -1,7 +1,11 @@
+import errno
 import json
+import os
 
 import numpy as np
+import pytest
 from PIL import Image
+from tensorboardX.proto import event_pb2
 
 from wgan_jax.writers import RunWriter, save_png
 
@@ -44,11 +48,70 @@ def test_pictures_of_later_steps_are_dropped_on_resume(tmp_path):
     assert sorted(path.name for path in (tmp_path / 'samples').iterdir()) == ['real.png', 'step_000001.png', 'step_000002.png']
 
 
-def test_config_and_events_are_written(tmp_path):
+def test_the_config_is_written(tmp_path):
     write(tmp_path, 0, [1])
     assert json.loads((tmp_path / 'config.json').read_text()) == {'seed': 1}
-    (events,) = (tmp_path / 'tensorboard').iterdir()
-    assert b'critic_loss' in events.read_bytes()
+
+
+def events(path):
+    """The records of a TFRecord file: length (8 bytes), its checksum (4), data, its checksum (4)."""
+    content, found = path.read_bytes(), []
+    while content:
+        length = int.from_bytes(content[:8], 'little')
+        found.append(event_pb2.Event.FromString(content[12 : 12 + length]))
+        content = content[16 + length :]
+    return found
+
+
+def test_events_are_what_tensorboard_reads(tmp_path):
+    write(tmp_path, 0, [1, 2])
+    (path,) = (tmp_path / 'tensorboard').iterdir()
+    version, start, *others = events(path)
+    assert version.file_version == 'brain.Event:2'
+    assert (start.session_log.status, start.step) == (event_pb2.SessionLog.START, 0)
+    values = [(event.step, value) for event in others for value in event.summary.value]
+    curves = {(step, value.tag): value.simple_value for step, value in values if not value.HasField('image')}
+    assert curves.keys() == {(step, name) for step in (1, 2) for name in ('critic_loss', 'images_per_second')}
+    assert [curves[step, 'critic_loss'] for step in (1, 2)] == [1.0, 2.0]
+    pictures = {step: value.image for step, value in values if value.HasField('image')}
+    assert pictures[2].encoded_image_string == (tmp_path / 'samples' / 'step_000002.png').read_bytes()
+    assert (pictures[2].height, pictures[2].width, pictures[2].colorspace) == (4, 4, 1)
+
+
+def test_a_resumed_run_has_tensorboard_drop_what_comes_again(tmp_path):
+    write(tmp_path, 0, [1, 2, 3])
+    before = set((tmp_path / 'tensorboard').iterdir())
+    writer = RunWriter(tmp_path, {}, 2)
+    (path,) = set((tmp_path / 'tensorboard').iterdir()) - before or before
+    start = events(path)[1]
+    assert (start.session_log.status, start.step) == (event_pb2.SessionLog.START, 3)
+    writer.close()
+
+
+def test_lines_that_are_damaged_are_left_out_and_told(tmp_path, capsys):
+    write(tmp_path, 0, [1, 2, 3, 4])
+    path = tmp_path / 'metrics.jsonl'
+    lines_before = path.read_bytes().splitlines()
+    capsys.readouterr()
+    path.write_bytes(b'\n'.join([lines_before[0], b'\xff\xfe', b'[1, 2]', *lines_before[3:], b'{"step": 5, "cri']))
+    RunWriter(tmp_path, {}, 10).close()
+    assert [line['step'] for line in lines(tmp_path)] == [1, 4]
+    assert capsys.readouterr().out == f'Warning: {path} is damaged; left out: line 2, line 3, line 5.\n'
+    RunWriter(tmp_path, {}, 10).close()
+    assert capsys.readouterr().out == ''
+
+
+def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
+    save_png(np.zeros((2, 2, 3), np.uint8), tmp_path / 'p.png')
+    before = (tmp_path / 'p.png').read_bytes()
+
+    def fsync(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    with pytest.raises(OSError, match='No space left'):
+        save_png(np.ones((2, 2, 3), np.uint8), tmp_path / 'p.png')
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {'p.png': before}
 
 
 def test_png_keeps_pixels_of_one_and_three_channels(tmp_path):
