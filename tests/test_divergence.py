@@ -17,12 +17,12 @@ def test_the_error_names_metrics_first_and_counts_the_rest():
     nan, one = jnp.full(3, jnp.nan), jnp.ones(2)
     state = {'critic': {'bias': nan, 'kernel': one}, 'generator': {'bias': nan, 'kernel': -jnp.inf * one}}
     error = Diverged(state, {'critic_loss': jnp.inf, 'rounds': one}, 5, 9, 4, 0)
-    assert str(error).startswith(
+    assert str(error) == (
         'Training diverged between steps 5 and 9: critic_loss, critic.bias, generator.bias and 1 more are no longer finite. '
-        'The last checkpoint is that of step 4. Try --config.on_nan=rewind,'
+        'The last checkpoint is that of step 4.'
     )
     alone = Diverged({'critic': {'bias': nan}}, {'critic_loss': one}, 0, 1, None, 0)
-    assert 'between steps 0 and 1: critic.bias is no longer finite. Nothing is saved yet.' in str(alone)
+    assert str(alone) == 'Training diverged between steps 0 and 1: critic.bias is no longer finite. Nothing is saved yet.'
 
 
 def test_an_estimate_that_explodes_is_told_once_per_factor_of_ten():
@@ -77,7 +77,7 @@ def test_rewinding_goes_on_with_other_noise_from_the_last_checkpoint(tmp_path, m
     output = capsys.readouterr().out
     assert 'Training diverged between steps 6 and 8: generator.params' in output
     assert 'The last checkpoint is that of step 5.' in output
-    assert 'Going back: 1 of at most 3 times.' in output
+    assert 'Going back, with other noise: 1 of at most 3 times.' in output
     assert f'Continuing {tmp_path}/rewound at step 5.' in output
     smooth, rewound = lines(tmp_path / 'smooth'), lines(tmp_path / 'rewound')
     assert [line['step'] for line in rewound] == [4, 8, 12]
@@ -113,7 +113,7 @@ def test_a_run_that_diverges_before_its_first_checkpoint_begins_anew(tmp_path, m
 
 def test_it_rewinds_at_most_so_often(tmp_path, monkeypatch, capsys):
     diverging(monkeypatch, at=7, times=3)
-    with pytest.raises(UserError, match='Training diverged between'):
+    with pytest.raises(UserError, match=r'Training diverged .* It has gone back 2 times \(config.max_rewinds\): try a smaller'):
         trainer.train(rewinding(max_rewinds=2), str(tmp_path))
     assert capsys.readouterr().out.count('Going back') == 2
     # The number counts for the whole run: with one more it goes on from where it gave up.

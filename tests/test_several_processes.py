@@ -159,7 +159,7 @@ def test_all_go_back_together_when_training_diverges(tmp_path):
     with Processes.training(tmp_path / 'run', keys) as started:
         codes, outputs, errors = started.wait()
     assert codes == [1, 1], errors
-    assert outputs[0].count('Going back: 1 of at most 1 times.') == 1
+    assert outputs[0].count('Going back, with other noise: 1 of at most 1 times.') == 1
     assert all('Error: Training diverged between steps 0 and' in error for error in errors)
 
 

@@ -156,9 +156,12 @@ class Checkpoints:
             raise
 
     def _read_meta(self, step: int) -> dict[str, Any]:
-        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))['meta']
-        crc32 = meta.pop('crc32')
-        if crc32 != _crc32_of_json(meta):
+        try:
+            meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))['meta']
+            whole = meta.pop('crc32') == _crc32_of_json(meta)
+        except (ValueError, KeyError, AttributeError, TypeError):  # no JSON, or not what we wrote
+            whole = False
+        if not whole:
             raise ValueError('its metadata are damaged')
         return meta
 

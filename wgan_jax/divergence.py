@@ -17,7 +17,7 @@ class Diverged(UserError):
     def __init__(
         self, state: Any, sums: dict[str, jax.Array], before: int, after: int, saved_step: int | None, rewinds: int
     ) -> None:
-        """Says what is no longer finite, and what to try.
+        """Says what is no longer finite.
 
         Args:
           state: both players.
@@ -35,9 +35,16 @@ class Diverged(UserError):
         saved = 'Nothing is saved yet.' if saved_step is None else f'The last checkpoint is that of step {saved_step}.'
         super().__init__(
             f'Training diverged between steps {before} and {after}: {", ".join(names[:_NAMED])}{more} '
-            f'{"are" if len(names) > 1 else "is"} no longer finite. {saved} Try --config.on_nan=rewind, which goes back to it and '
-            'on with other noise, or, with another --workdir, a smaller learning rate or another config.seed.'
+            f'{"are" if len(names) > 1 else "is"} no longer finite. {saved}'
         )
+
+
+def advice(on_nan: str, rewinds: int) -> str:
+    """What to try after a run that diverged has ended."""
+    others = 'a smaller learning rate or another config.seed, with another --workdir'
+    if on_nan == 'rewind':
+        return f'It has gone back {rewinds} times (config.max_rewinds): try {others}.'
+    return f'Try --config.on_nan=rewind, which goes back to the last checkpoint and on with other noise, or {others}.'
 
 
 class Watch:

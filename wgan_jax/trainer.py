@@ -74,9 +74,9 @@ def _train(
                 return _go_on(config, run_dir, experiment, images, checkpoints, record, rewinds)
             except divergence.Diverged as error:
                 if config.on_nan != 'rewind' or error.rewinds >= config.max_rewinds:
-                    raise
+                    raise UserError(f'{error} {divergence.advice(config.on_nan, error.rewinds)}') from error
                 rewinds = error.rewinds + 1
-                print(f'{error} Going back: {rewinds} of at most {config.max_rewinds} times.', flush=True)
+                print(f'{error} Going back, with other noise: {rewinds} of at most {config.max_rewinds} times.', flush=True)
 
 
 def _go_on(
