@@ -1,17 +1,14 @@
 """Image files that are damaged, odd or hostile, made anew by every run: no such file lies in the repository."""
 
-import io
 import struct
-import zlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
-GOOD, BAD, ANY = 'good', 'bad', 'good or bad, as the decoder sees it'
-SIZE = 32
-PNG = b'\x89PNG\r\n\x1a\n'
+from tests.data import damaged_png
+from tests.data.encoding import ANY, BAD, GOOD, SIZE, Content, encoded, flipped, noise, png
+
 FORMATS = {
     'jpeg': ('JPEG', {'quality': 90}),
     'png': ('PNG', {}),
@@ -19,7 +16,6 @@ FORMATS = {
     'bmp': ('BMP', {}),
     'gif': ('GIF', {}),
 }
-Content = Iterator[tuple[str, bytes, str]]  # name, bytes, and what should come of it
 
 
 class Case(NamedTuple):
@@ -32,37 +28,8 @@ class Case(NamedTuple):
 
 def corpus() -> list[Case]:
     """All of it: the same bytes each time."""
-    parts = (_of_every_format(), _no_images(), _huge(), _png(), _png_bombs(), _jpeg(), _gif(), _bmp(), _good())
+    parts = (_of_every_format(), _no_images(), _huge(), damaged_png.odd(), damaged_png.bombs(), _jpeg(), _gif(), _bmp(), _good())
     return [Case(*case) for part in parts for case in part]
-
-
-def noise(mode: str = 'RGB', size: tuple[int, int] = (SIZE, SIZE)) -> Image.Image:
-    """Pixels that do not compress, so that a cut or a flip hits them."""
-    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
-    return Image.fromarray(values[..., :3]).convert(mode)
-
-
-def encoded(image: Image.Image, form: str = 'PNG', **options: object) -> bytes:
-    """The bytes of an image file."""
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def chunk(kind: bytes, data: bytes, crc: int | None = None) -> bytes:
-    """A chunk of a PNG file."""
-    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data) if crc is None else crc)
-
-
-def png(width: int, height: int, depth: int, colour: int, data: bytes, *before: bytes, interlace: int = 0) -> bytes:
-    """A PNG file; `data` is not compressed yet, and `before` are chunks that stand before it."""
-    header = chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, depth, colour, 0, 0, interlace))
-    return PNG + header + b''.join(before) + chunk(b'IDAT', zlib.compress(data, 9)) + chunk(b'IEND', b'')
-
-
-def flipped(content: bytes, begin: int, length: int = 4) -> bytes:
-    """The same with some bytes inverted."""
-    return content[:begin] + bytes(byte ^ 0xFF for byte in content[begin : begin + length]) + content[begin + length :]
 
 
 def _of_every_format() -> Content:
@@ -112,68 +79,6 @@ def _huge() -> Content:
     lossless = bytearray(encoded(noise(), 'WEBP', lossless=True))
     lossless[21:25] = struct.pack('<I', 16382 | 16382 << 14)  # 14 bits each of width and height, less one
     yield 'webp-claims-16383', bytes(lossless), BAD
-
-
-def _png() -> Content:
-    rows = b''.join(b'\0' + bytes(range(SIZE)) for _ in range(SIZE))
-    palette = bytes(range(256)) * 3
-    yield 'png-short-palette', png(SIZE, SIZE, 8, 3, rows, chunk(b'PLTE', palette[:9])), ANY
-    yield 'png-long-palette', png(SIZE, SIZE, 8, 3, rows, chunk(b'PLTE', palette + b'abc')), ANY
-    yield 'png-broken-palette', png(SIZE, SIZE, 8, 3, rows, chunk(b'PLTE', palette[:10])), ANY
-    yield 'png-no-palette', png(SIZE, SIZE, 8, 3, rows), ANY
-    yield 'png-empty-palette', png(SIZE, SIZE, 8, 3, rows, chunk(b'PLTE', b'')), ANY
-    whole = chunk(b'PLTE', palette[: 3 * 32])
-    yield 'png-more-transparency-than-palette', png(SIZE, SIZE, 8, 3, rows, whole, chunk(b'tRNS', bytes(300))), ANY
-    yield 'png-empty-transparency', png(SIZE, SIZE, 8, 3, rows, whole, chunk(b'tRNS', b'')), ANY
-    yield 'png-short-transparency', png(SIZE, SIZE, 8, 0, rows, chunk(b'tRNS', b'\0')), ANY
-    for bits in (1, 2, 4):
-        packed = b''.join(b'\0' + b'\x5a' * (SIZE * bits // 8) for _ in range(SIZE))
-        yield f'png-grey-{bits}-bit', png(SIZE, SIZE, bits, 0, packed), GOOD
-        yield f'png-palette-{bits}-bit', png(SIZE, SIZE, bits, 3, packed, chunk(b'PLTE', palette[: 3 * 2**bits])), GOOD
-        yield (
-            f'png-palette-{bits}-bit-transparent',
-            png(SIZE, SIZE, bits, 3, packed, chunk(b'PLTE', palette[: 3 * 2**bits]), chunk(b'tRNS', b'\0\x80')),
-            GOOD,
-        )
-    yield 'png-3-bit', png(SIZE, SIZE, 3, 0, rows), BAD
-    yield 'png-colour-type-5', png(SIZE, SIZE, 8, 5, rows), BAD
-    yield 'png-no-width', png(0, SIZE, 8, 0, rows), BAD
-    yield 'png-interlaced', png(SIZE, SIZE, 8, 0, rows, interlace=1), ANY
-    yield 'png-unknown-interlace', png(SIZE, SIZE, 8, 0, rows, interlace=7), ANY
-    yield 'png-unknown-filter', png(SIZE, SIZE, 8, 0, rows.replace(b'\0\0', b'\x09\0')), BAD
-    yield 'png-rows-missing', png(SIZE, SIZE, 8, 0, rows[: 33 * 5]), ANY
-    yield 'png-rows-too-many', png(SIZE, SIZE, 8, 0, rows * 3), GOOD
-    whole = encoded(noise())
-    for kind in (b'IHDR', b'IDAT', b'IEND'):
-        begin = whole.index(kind)
-        end = begin + 4 + struct.unpack('>I', whole[begin - 4 : begin])[0]
-        yield f'png-wrong-checksum-{kind.decode()}', flipped(whole, end), ANY
-        yield f'png-without-{kind.decode()}', whole[: begin - 4] + whole[end + 4 :], ANY
-        yield f'png-huge-{kind.decode()}', whole[: begin - 4] + b'\x7f\xff\xff\xff' + whole[begin:], ANY
-    yield 'png-unknown-critical-chunk', png(SIZE, SIZE, 8, 0, rows, chunk(b'ABCD', b'x')), ANY
-    yield 'png-wrong-checksum-of-a-text', png(SIZE, SIZE, 8, 0, rows, chunk(b'tEXt', b'a\0b', 0)), ANY
-    yield 'png-exif-garbage', png(SIZE, SIZE, 8, 0, rows, chunk(b'eXIf', b'garbage' * 10)), ANY
-    yield 'apng-without-frames', png(SIZE, SIZE, 8, 0, rows, chunk(b'acTL', struct.pack('>II', 9, 0))), ANY
-    yield 'apng-with-2**31-frames', png(SIZE, SIZE, 8, 0, rows, chunk(b'acTL', struct.pack('>II', 2**31, 0))), ANY
-
-
-def _png_bombs() -> Content:
-    """What unpacks to 64 MiB and more, of pixels that nobody asked for, and of text."""
-    rows = b''.join(b'\0' + bytes(range(SIZE)) for _ in range(SIZE))
-    bomb = zlib.compress(bytes(2**26), 9)
-    yield 'png-pixels-bomb', png(SIZE, SIZE, 8, 0, bytes(2**26)), GOOD
-    yield 'png-text-bomb', png(SIZE, SIZE, 8, 0, rows, chunk(b'zTXt', b'a\0\0' + bomb)), ANY
-    yield 'png-text-bomb-behind', encoded(noise())[:-12] + chunk(b'zTXt', b'a\0\0' + bomb) + chunk(b'IEND', b''), ANY
-    yield (
-        'png-many-text-bombs',
-        png(SIZE, SIZE, 8, 0, rows, *[chunk(b'zTXt', b'a\0\0' + zlib.compress(bytes(2**20 - 9)))] * 100),
-        ANY,
-    )
-    yield 'png-international-text-bomb', png(SIZE, SIZE, 8, 0, rows, chunk(b'iTXt', b'a\0\1\0\0\0' + bomb)), ANY
-    yield 'png-profile-bomb', png(SIZE, SIZE, 8, 0, rows, chunk(b'iCCP', b'a\0\0' + bomb)), ANY
-    info = PngImagePlugin.PngInfo()
-    info.add_text('Raw profile type exif', '\nexif\n  4\nnohex')
-    yield 'png-profile-that-is-no-hex', encoded(noise(), pnginfo=info), ANY
 
 
 def _jpeg() -> Content:

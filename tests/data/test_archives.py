@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import examples
-from tests.data.damaged import encoded, noise
+from tests.data.encoding import encoded, noise
 from tests.data.test_files import archive
 from wgan_jax.data import files, folder
 from wgan_jax.data.files import open_files

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.data import damaged
-from tests.data.damaged import ANY, BAD, GOOD, SIZE, encoded, noise
+from tests.data.encoding import ANY, BAD, GOOD, SIZE, encoded, noise
 from wgan_jax.data import folder, images
 from wgan_jax.data.images import UnusableImage, decode
 from wgan_jax.errors import UserError
@@ -225,7 +225,7 @@ def test_which_images_are_large(monkeypatch):
 def test_the_largest_image_takes_a_dozen_bytes_per_pixel(colour, channels, depth):
     program = (
         'import json, resource, sys; sys.path.insert(0, sys.argv[1])\n'
-        'from tests.data.damaged import png\n'
+        'from tests.data.encoding import png\n'
         'from wgan_jax.data.images import decode\n'
         'import warnings; warnings.simplefilter("ignore")\n'
         'peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)\n'
