@@ -116,6 +116,7 @@ def test_an_lmdb_that_fails_while_it_is_read(tmp_path, monkeypatch):
     transaction = unittest.mock.MagicMock()
     transaction.__enter__.return_value.cursor.return_value.iternext.return_value = [b'key']
     environment = unittest.mock.MagicMock()
+    environment.info.return_value, environment.stat.return_value = {'last_pgno': 0}, {'psize': 0}
     environment.begin.side_effect = [transaction, lmdb.Error('the disk is gone')]
     monkeypatch.setattr(lmdb, 'open', lambda *args, **options: environment)
     found = open_files(tmp_path, 'manual_dir')
@@ -127,6 +128,20 @@ def test_a_broken_lmdb_is_told(tmp_path):
     write(tmp_path / 'data.mdb', b'nonsense' * 1000)
     with pytest.raises(UserError, match='cannot be read as an LMDB'):
         open_files(tmp_path, 'manual_dir')
+
+
+@pytest.mark.parametrize('left', [0.01, 0.3, 0.7])
+def test_an_lmdb_that_is_cut_short_is_told(tmp_path, left):
+    """Of such a copy LMDB knows nothing until the system ends the process."""
+    path = tmp_path / 'set' / 'data.mdb'
+    with lmdb.open(str(path.parent), map_size=2**23) as environment, environment.begin(write=True) as transaction:
+        for number in range(1000):
+            transaction.put(f'{number}'.encode(), bytes(5000))
+    whole = path.read_bytes()
+    needed = len(whole)
+    path.write_bytes(whole[: int(left * needed)])
+    with pytest.raises(UserError, match=rf'set is cut short: data\.mdb has {int(left * needed):,} bytes of {needed:,}; fetch or'):
+        open_files(path.parent, 'manual_dir')
 
 
 def test_what_is_neither_is_told(tmp_path):

@@ -12,6 +12,7 @@ from wgan_jax.data.images import Item, UnusableImage
 from wgan_jax.errors import UserError
 
 MAX_BYTES = 2**28  # of one file, 256 MiB: larger ones are no images
+_LMDB_UNWRITTEN = 2**20  # bytes that may be missing at the end of an LMDB: pages there that are free need not have been written
 _IGNORED = ('__MACOSX', 'Thumbs.db', 'desktop.ini')  # besides names that begin with a dot
 
 
@@ -161,6 +162,10 @@ def _lmdb(path: Path) -> Files:
         raise UserError(f'{path} is an LMDB: to read it, pip install lmdb.') from error
     try:
         environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False, max_readers=64)
+        needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+        size = (path / 'data.mdb').stat().st_size
+        if size + _LMDB_UNWRITTEN < needed:  # to read beyond the end of a file that is mapped ends the process
+            raise UserError(f'{path} is cut short: data.mdb has {size:,} bytes of {needed:,}; fetch or unpack it again.')
         with environment.begin() as transaction:
             names = [key.decode('ascii', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]
     except lmdb.Error as error:
