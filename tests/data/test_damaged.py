@@ -174,15 +174,16 @@ def test_files_that_may_not_be_read_are_left_out(tmp_path):
 def test_large_images_are_decoded_one_at_a_time(monkeypatch):
     """Each may need a gigabyte; small ones do not wait for them."""
     monkeypatch.setattr(images, 'LARGE_PIXELS', SIZE * SIZE)
-    square, inside, most, lock = images._square, [], {}, threading.Lock()
+    square, inside, most, small = images._square, [], [], threading.Barrier(3)
 
     def watched(image, *options):
-        with lock:
-            inside.append(image.width)
-            most[image.width] = max(most.get(image.width, 0), inside.count(image.width))
-        time.sleep(0.1)
-        with lock:
-            inside.remove(image.width)
+        if image.width == 20:
+            small.wait(60)  # for the two others, who come although a large one is being decoded
+        else:
+            inside.append(image)
+            most.append(len(inside))
+            time.sleep(0.1)
+            inside.pop()
         return square(image, *options)
 
     monkeypatch.setattr(images, '_square', watched)
@@ -192,7 +193,8 @@ def test_large_images_are_decoded_one_at_a_time(monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == {20: 3, 40: 1}
+    assert most == [1, 1, 1]
+    assert not small.broken
 
 
 def test_which_images_are_large(monkeypatch):
