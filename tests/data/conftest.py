@@ -1,14 +1,18 @@
-"""A small CelebA: 13 images in an archive that the builder takes for the original."""
+"""A small CelebA and a small MNIST, in files that the builders take for the originals."""
 
+import gzip
 import hashlib
 import io
+import struct
 import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from wgan_jax.data import celeba, celeba_builder
+from wgan_jax.data import celeba, celeba_builder, mnist, mnist_builder
 
+COUNTS = {'train': 12, 't10k': 5}
 SPLITS = {'train': range(1, 9), 'validation': range(9, 11), 'test': range(11, 14)}
 
 
@@ -32,4 +36,28 @@ def manual(tmp_path, monkeypatch):
             archive.writestr(f'img_align_celeba/{number:06d}.jpg', face(number))
     content = path.read_bytes()
     monkeypatch.setattr(celeba_builder, 'FILES', {celeba.ARCHIVE: (len(content), hashlib.sha256(content).hexdigest())})
+    return directory
+
+
+def images_of(prefix):
+    return np.random.default_rng(len(prefix)).integers(0, 256, (COUNTS[prefix], 28, 28), dtype=np.uint8)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A directory with four IDX files, which the builder takes for the originals; the package's 60,000 become 12."""
+    directory = tmp_path / 'files'
+    directory.mkdir()
+    for prefix, count in COUNTS.items():
+        images, labels = images_of(prefix), np.arange(count, dtype=np.uint8) % 10
+        header = struct.pack('>IIII', 2051, count, 28, 28)
+        (directory / f'{prefix}-images-idx3-ubyte.gz').write_bytes(gzip.compress(header + images.tobytes()))
+        (directory / f'{prefix}-labels-idx1-ubyte.gz').write_bytes(
+            gzip.compress(struct.pack('>II', 2049, count) + labels.tobytes())
+        )
+    infos = {p.name: (p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest()) for p in directory.iterdir()}
+    assert infos.keys() == mnist_builder.FILES.keys()
+    monkeypatch.setattr(mnist_builder, 'FILES', infos)
+    monkeypatch.setattr(mnist_builder, 'SPLITS', {'train': ('train', COUNTS['train']), 'test': ('t10k', COUNTS['t10k'])})
+    monkeypatch.setattr(mnist, 'SPLITS', {'train': COUNTS['train'], 'test': COUNTS['t10k']})
     return directory

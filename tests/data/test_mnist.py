@@ -2,7 +2,6 @@
 
 import functools
 import gzip
-import hashlib
 import http.server
 import json
 import os
@@ -16,35 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.data.conftest import images_of
 from wgan_jax.data import mnist, mnist_builder, prepared
 from wgan_jax.errors import UserError
 
-COUNTS = {'train': 12, 't10k': 5}
 REAL = os.environ.get('WGAN_JAX_TEST_DATA')
-
-
-def images_of(prefix):
-    return np.random.default_rng(len(prefix)).integers(0, 256, (COUNTS[prefix], 28, 28), dtype=np.uint8)
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """A directory with four IDX files, which the builder takes for the originals; the package's 60,000 become 12."""
-    directory = tmp_path / 'files'
-    directory.mkdir()
-    for prefix, count in COUNTS.items():
-        images, labels = images_of(prefix), np.arange(count, dtype=np.uint8) % 10
-        header = struct.pack('>IIII', 2051, count, 28, 28)
-        (directory / f'{prefix}-images-idx3-ubyte.gz').write_bytes(gzip.compress(header + images.tobytes()))
-        (directory / f'{prefix}-labels-idx1-ubyte.gz').write_bytes(
-            gzip.compress(struct.pack('>II', 2049, count) + labels.tobytes())
-        )
-    infos = {p.name: (p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest()) for p in directory.iterdir()}
-    assert infos.keys() == mnist_builder.FILES.keys()
-    monkeypatch.setattr(mnist_builder, 'FILES', infos)
-    monkeypatch.setattr(mnist_builder, 'SPLITS', {'train': ('train', COUNTS['train']), 'test': ('t10k', COUNTS['t10k'])})
-    monkeypatch.setattr(mnist, 'SPLITS', {'train': COUNTS['train'], 'test': COUNTS['t10k']})
-    return directory
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -199,7 +174,7 @@ def test_a_prepared_set_that_is_cut_short_is_an_error(files, tmp_path):
     path = tmp_path / 'mnist' / '3.0.1' / 'mnist-train.tfrecord-00000-of-00001'
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r'mnist/3\.0\.1 is damaged \(mnist-train.* is cut short\): delete that directory'):
-        list(prepared.encoded_images(prepared.find(tmp_path, 'mnist'), 'train'))
+        list(prepared.encoded_images(prepared.find(tmp_path, 'mnist'), 'train', 12))
 
 
 def test_nothing_prepared_is_none(tmp_path):

@@ -69,7 +69,7 @@ def source(
 
         def blocks() -> Iterator[np.ndarray]:
             builder = prepared.find(root, 'celeb_a') or prepared.find(root, 'celeba_aligned') or _prepare(root)
-            items = (item for part in builders for item in prepared.encoded_images(builder, part))
+            items = (item for part in builders for item in prepared.encoded_images(builder, part, len(SPLITS[part])))
             return decode_all(items, total, decode_one, shape, builder.data_path, strict=strict)
 
         return cached(root, key, shape, total, blocks, complete=strict)

@@ -12,6 +12,7 @@ from wgan_jax.data.images import Item, UnusableImage
 from wgan_jax.errors import UserError
 
 MAX_BYTES = 2**28  # of one file, 256 MiB: larger ones are no images
+_LMDB_UNWRITTEN = 2**20  # bytes that may be missing at the end of an LMDB: pages there that are free need not have been written
 _IGNORED = ('__MACOSX', 'Thumbs.db', 'desktop.ini')  # besides names that begin with a dot
 
 
@@ -53,7 +54,7 @@ def open_files(path: Path, option: str) -> Files:
     try:
         if path.is_dir():
             files = _lmdb(path) if (path / 'data.mdb').is_file() else _directory(path)
-        elif zipfile.is_zipfile(path):
+        elif path.is_file() and zipfile.is_zipfile(path):
             files = _zip(path)
         else:
             raise UserError(f'config.data.{option}={path} is neither a directory nor a zip archive: give one that holds images.')
@@ -125,7 +126,12 @@ def _directory(top: Path) -> Files:
 
 
 def _zip(path: Path) -> Files:
-    archive = zipfile.ZipFile(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile):
+        raise
+    except Exception as error:  # of numbers, dates and names that make no sense
+        raise zipfile.BadZipFile(str(error) or type(error).__name__) from error
     infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
     infos = {
         name: info for name, info in infos.items() if not any(_ignored(part) for part in name.split('/') if part not in ('.', '..'))
@@ -134,11 +140,15 @@ def _zip(path: Path) -> Files:
 
     def read(name: str) -> bytes:
         parts = PurePosixPath(name.replace('\\', '/'))
-        if parts.is_absolute() or '..' in parts.parts or ':' in parts.parts[0]:
+        if parts.is_absolute() or '..' in parts.parts or any(':' in part for part in parts.parts[:1]):
             raise UnusableImage('is refused: its name leads out of the archive')
-        _check_size(infos[name].file_size)
+        info = infos[name]
+        _check_size(info.file_size)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a limit to their memory
+            raise UnusableImage(f'is compressed by method {info.compress_type}: only deflate is supported')
         try:
-            return archive.read(name)
+            with archive.open(info) as file:
+                return file.read(info.file_size)  # read() without a size would unpack more where the size is a lie
         except Exception as error:  # of the archive's format, of its compression, an encrypted file
             raise UnusableImage(f'cannot be unpacked ({error})') from error
 
@@ -152,6 +162,10 @@ def _lmdb(path: Path) -> Files:
         raise UserError(f'{path} is an LMDB: to read it, pip install lmdb.') from error
     try:
         environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False, max_readers=64)
+        needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+        size = (path / 'data.mdb').stat().st_size
+        if size + _LMDB_UNWRITTEN < needed:  # to read beyond the end of a file that is mapped ends the process
+            raise UserError(f'{path} is cut short: data.mdb has {size:,} bytes of {needed:,}; fetch or unpack it again.')
         with environment.begin() as transaction:
             names = [key.decode('ascii', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]
     except lmdb.Error as error:

@@ -3,11 +3,13 @@
 import io
 import os
 import sys
+import threading
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import islice
 
 import numpy as np
@@ -18,8 +20,11 @@ from wgan_jax.errors import UserError
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF')
 MAX_PIXELS = 100_000_000  # of one image: beyond it is a decompression bomb, or a scan that should be made smaller first
+LARGE_PIXELS = 2**24  # images with more of them are decoded one at a time: each may take 12 bytes per pixel meanwhile
+MAX_SCANS = 100  # of a progressive JPEG: encoders write about ten, and each takes the time of the whole picture
 _BLOCK, _BLOCK_BYTES = 64, 2**20  # the most images, and the most bytes of pixels, per task
 _NAMED = 10  # unusable files whose names are printed
+_ALONE = threading.Lock()  # held by the one that decodes a large image
 
 Item = tuple[str, Callable[[], bytes]]  # a name for messages, and what reads the file
 
@@ -57,34 +62,55 @@ def decode(
                 raise UnusableImage(f'is {image.width}x{image.height} and not {expected[0]}x{expected[1]}')
             if 2 * min(image.size) < size:
                 raise UnusableImage(f'is {image.width}x{image.height}, less than half of the {size} pixels asked for')
+            pixels = image.width * image.height
+            if image.info.get('progressive') and (scans := content.count(b'\xff\xda')) > MAX_SCANS:
+                raise UnusableImage(f'has {scans:,} scans, more than {MAX_SCANS}')
             if crop is None:
                 image.draft(None, (3 * size, 3 * size))  # large photos: libjpeg decodes at a fraction of the size
-            image = ImageOps.exif_transpose(image)
-            image = _plain(image).convert('RGB' if channels == 3 else 'L')
-            side = crop or min(image.size)
-            left, top = (image.width - side) // 2, (image.height - side) // 2
-            # Not resize(box=...), whose filter would look at pixels outside of the box.
-            image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
-            return np.asarray(image).reshape(size, size, channels)
+                if not image.info.get('progressive'):  # of which libjpeg keeps all coefficients
+                    pixels = image.width * image.height
+            with _ALONE if pixels > LARGE_PIXELS else nullcontext():
+                return _square(image, size, channels, crop)
     except UnusableImage:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImage(f'claims more than {MAX_PIXELS:,} pixels') from error
     except UnidentifiedImageError as error:
         raise UnusableImage(f'is no image in a known format ({", ".join(FORMATS)})') from error
+    except MemoryError as error:
+        raise UnusableImage('needs more memory to decode than there is') from error
     except Exception as error:  # decoders meet damaged files with errors of every kind
         raise UnusableImage(f'is damaged ({str(error).rstrip(".") or type(error).__name__})') from error
+
+
+def _square(image: Image.Image, size: int, channels: int, crop: int | None) -> np.ndarray:
+    """The centre square of an image that is open, as `decode` returns it."""
+    ImageOps.exif_transpose(image, in_place=True)
+    side = crop or min(image.size)
+    if image.size != (side, side):
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        # Not resize(box=...), whose filter would look at pixels outside of the box.
+        image = image.crop((left, top, left + side, top + side))
+    image = _as(_plain(image), 'RGB' if channels == 3 else 'L')
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC)).reshape(size, size, channels)
 
 
 def _plain(image: Image.Image) -> Image.Image:
     """The same picture without 16-bit values and without transparency."""
     if image.mode.startswith('I'):
-        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        values = np.asarray(image).astype(np.int32)
+        np.clip(values, 0, 65535, out=values)  # in place: of a large image each copy counts
+        values += 128
+        values //= 257
+        return Image.fromarray(values.astype(np.uint8))
     if image.has_transparency_data:
-        image = image.convert('RGBA')
+        image = _as(image, 'RGBA')
         return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
     return image
+
+
+def _as(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which would copy it
 
 
 def decode_all(
@@ -164,8 +190,8 @@ def decode_all(
 
 
 def printable(text: object) -> str:
-    """A text that any terminal takes: the bytes of a file name that are not UTF-8 become escapes."""
-    return str(text).encode('utf-8', 'backslashreplace').decode()
+    """A text of one line that any terminal takes: control characters, and bytes that are not UTF-8, become escapes."""
+    return ''.join(char if char.isprintable() else char.encode('unicode_escape').decode() for char in str(text))
 
 
 def _first(unusable: list[str], separator: str) -> str:

@@ -53,7 +53,7 @@ def source(
                     f'http://dl.yf.io/lsun/scenes/{_LMDB["train"]}.zip (43 GB), unzip it, and pass the directory that holds '
                     f'{_LMDB["train"]} as --config.data.manual_dir=DIR.'
                 )
-            items = prepared.encoded_images(builder, split)
+            items = prepared.encoded_images(builder, split, SPLITS[split])
             return decode_all(items, SPLITS[split], decode_one, shape, builder.data_path, strict=strict)
 
         return cached(root, key, shape, SPLITS[split], blocks, complete=strict)

@@ -37,11 +37,12 @@ def source(dir: str | None = None, manual_dir: str | None = None, split: str = '
 
         def blocks() -> Iterator[np.ndarray]:
             builder = prepared.find(root, 'mnist') or prepared.find(root, 'mnist_idx') or _prepare(root, manual_dir)
-            items = prepared.encoded_images(builder, split)
-            decode_one = functools.partial(decode, size=28, channels=1)
-            yield _canonical(
-                np.concatenate(list(decode_all(items, SPLITS[split], decode_one, IMAGE_SHAPE, builder.data_path, strict=True)))
-            )
+            items = prepared.encoded_images(builder, split, SPLITS[split])
+            decode_one = functools.partial(decode, size=28, channels=1, expected=(28, 28))
+            images = np.concatenate(list(decode_all(items, SPLITS[split], decode_one, IMAGE_SHAPE, builder.data_path)))
+            if len(images) != SPLITS[split]:
+                raise UserError(prepared.damaged(builder.data_path, f'{SPLITS[split] - len(images)} images cannot be used'))
+            yield _canonical(images)
 
         return cached(root, f'mnist-{split}-28x28x1-v1', IMAGE_SHAPE, SPLITS[split], blocks)
 

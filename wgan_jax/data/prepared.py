@@ -1,7 +1,10 @@
 """Prepares data sets with TFDS, and reads those that it has prepared, in either of its file formats, without TensorFlow."""
 
 import contextlib
+import errno
 import io
+import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -9,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wgan_jax.data.cache import only_one
-from wgan_jax.data.images import Item
+from wgan_jax.data.files import MAX_BYTES
+from wgan_jax.data.images import Item, printable
 from wgan_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def find(data_dir: Path, name: str) -> 'tfds.core.DatasetBuilder | None':
-    """The newest version of the data set `name` prepared in `data_dir`, or None."""
+    """The newest version of the data set `name` prepared in `data_dir`, or None.
+
+    Raises:
+      UserError: it is damaged.
+    """
     import tensorflow_datasets as tfds  # slow to import, and a cached data set does without it
 
     versions = [
@@ -25,15 +33,49 @@ def find(data_dir: Path, name: str) -> 'tfds.core.DatasetBuilder | None':
     ]
     if not versions:
         return None
-    return tfds.builder_from_directory(max(versions, key=lambda path: tfds.core.Version(path.name)))
+    directory = max(versions, key=lambda path: tfds.core.Version(path.name))
+    with _damage_told(directory):
+        for class_name in _class_names(json.loads((directory / 'features.json').read_bytes())):
+            if not class_name.startswith('tensorflow_datasets.'):  # TFDS would import it, whatever it is
+                raise ValueError(f'features.json names the class {class_name!r}')
+        return tfds.builder_from_directory(directory)
 
 
-def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[Item]:
+def _class_names(value: object) -> Iterator[str]:
+    """What the features of a data set are to be made of, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _class_names(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in ('pythonClassName', 'python_class_name', 'type') and isinstance(item, str):
+                yield item
+            else:
+                yield from _class_names(item)
+
+
+def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str, expected: int) -> Iterator[Item]:
     """Every image file of a split, still encoded, in the order of the prepared files; see images.decode_all.
 
+    Args:
+      builder: a prepared data set.
+      split: its name there.
+      expected: images that the split has.
+
     Raises:
-      UserError: the files are not all that the data set says it has.
+      UserError: the files are damaged, or are not all.
     """
+    with _damage_told(builder.data_path):
+        count = 0
+        for count, content in enumerate(_contents(builder, split), start=1):
+            if not content:  # what array_record makes of a file that is cut short
+                raise ValueError(f'image {count} of {split} is empty')
+            yield f'image {count} of {split}', lambda content=content: content
+        if count != expected:
+            raise ValueError(f'holds {count} of {expected} images')
+
+
+def _contents(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes]:
     import tensorflow_datasets as tfds
 
     skip = {'image': tfds.decode.SkipDecoding()}
@@ -42,11 +84,8 @@ def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[
     else:
         features = builder.info.features
         examples = (features.deserialize_example_np(record, decoders=skip) for record in _records(builder, split))
-    expected, count = builder.info.splits[split].num_examples, 0
-    for count, example in enumerate(examples, start=1):
-        yield f'image {count} of {split}', lambda content=example['image']: content
-    if count != expected:
-        raise UserError(_damaged(builder.data_path, f'holds {count} of {expected} images'))
+    for example in examples:
+        yield example['image']
 
 
 def _records(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes]:
@@ -64,13 +103,25 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
         while header := file.read(12):
             length = int.from_bytes(header[:8], 'little')
             left -= 12 + length + 4
-            if left < 0:
-                raise UserError(_damaged(path.parent, f'{path.name} is cut short'))
+            if left < 0 or length > MAX_BYTES:
+                raise ValueError(f'{path.name} is cut short')
             yield file.read(length)
             file.read(4)
 
 
-def _damaged(directory: object, what: str) -> str:
+@contextlib.contextmanager
+def _damage_told(directory: object) -> Iterator[None]:
+    """Makes what TFDS and the readers of its formats raise for damaged files, which may be anything, a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(damaged(directory, printable(error).split('\\n')[0][:200] or type(error).__name__)) from error
+
+
+def damaged(directory: object, what: str) -> str:
+    """The message about a prepared data set that cannot be used."""
     return (
         f'The data set prepared in {directory} is damaged ({what}): delete that directory, or choose another --config.data.dir=DIR.'
     )
@@ -134,10 +185,21 @@ def prepare(
         raise UserError(f'{title} could not be prepared: {where} is not the original file (wrong checksum). {remedy}') from error
     except (requests.RequestException, tfds.download.DownloadError) as error:
         raise UserError(f'{title} could not be prepared: the download from {host} failed ({_reason(error)}). {remedy}') from error
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        reason = _writing_failed(error)
+        if reason is None:
+            raise
         raise UserError(
-            f'{title} could not be prepared in {root} ({error.strerror or error}); choose another place with --config.data.dir=DIR.'
+            f'{title} could not be prepared in {root} ({reason}); choose another place with --config.data.dir=DIR.'
         ) from error
+
+
+def _writing_failed(error: Exception) -> str | None:
+    """The system's reason, also where array_record, which is no Python, has put it into words; None for another error."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    reasons = map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+    return next((reason for reason in reasons if reason in str(error)), None)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,242 @@
+"""Damaged, odd and hostile image files: each is decoded, or is unusable in one clause, in little time and memory."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data import damaged
+from tests.data.encoding import ANY, BAD, GOOD, SIZE, encoded, noise
+from wgan_jax.data import folder, images
+from wgan_jax.data.images import UnusableImage, decode
+from wgan_jax.errors import UserError
+
+ROOT = Path(__file__).parent.parent.parent
+CORPUS = damaged.corpus()
+pytestmark = pytest.mark.filterwarnings('ignore')  # of PIL, about damaged files, as in decode_all
+
+
+def outcome(content, channels=3):
+    """'good' or 'bad'; anything but an array or an UnusableImage of one line is raised."""
+    try:
+        array = decode(content, 16, channels)
+    except UnusableImage as error:
+        reason = str(error)
+    else:
+        assert array.shape == (16, 16, channels)
+        assert array.dtype == np.uint8
+        return GOOD
+    assert reason.isprintable()
+    assert 0 < len(reason) < 200
+    return BAD
+
+
+@functools.cache
+def usable():
+    """The names of those that can be decoded."""
+    return {case.name for case in CORPUS if outcome(case.content) == GOOD}
+
+
+def test_there_are_many_and_no_two_alike():
+    assert len(CORPUS) >= 200
+    assert len({case.name for case in CORPUS}) == len(CORPUS)
+    assert sum(len(case.content) for case in CORPUS) < 3e6
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('case', CORPUS, ids=lambda case: case.name)
+def test_each_is_decoded_or_says_why_not(case, channels):
+    result = outcome(case.content, channels)
+    assert case.outcome in (result, ANY)
+    assert outcome(case.content, channels) == result
+
+
+def test_faces_that_are_damaged():
+    """Whatever is wrong with a file, nothing of another size than expected is taken."""
+    for case in CORPUS:
+        with pytest.raises(UnusableImage):
+            decode(case.content, 16, expected=(178, 218))
+
+
+def test_none_takes_much_memory_or_time():
+    """All in one process: headers that claim a hundred megapixels have memory reserved, and none used."""
+    program = (
+        'import resource, sys, time, warnings; sys.path.insert(0, sys.argv[1]); warnings.simplefilter("ignore")\n'
+        'from tests.data.damaged import corpus\n'
+        'from wgan_jax.data.images import UnusableImage, decode\n'
+        'peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 2**20)\n'
+        'cases = corpus()\n'
+        'before, slowest = peak(), 0\n'
+        'for case in cases:\n'
+        '    began = time.process_time()\n'
+        '    try: decode(case.content, 16)\n'
+        '    except UnusableImage: continue\n'
+        '    finally: slowest = max(slowest, time.process_time() - began)\n'
+        'print(peak() - before, slowest)\n'
+    )
+    output = subprocess.run([sys.executable, '-c', program, str(ROOT)], capture_output=True, text=True, check=True).stdout
+    megabytes, seconds = map(float, output.split())
+    assert megabytes < 300
+    assert seconds < 10
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The whole corpus in a directory, and a few more entries that are no images."""
+    top = tmp_path / 'images'
+    for number, case in enumerate(CORPUS):
+        path = top / f'{number % 7}' / f'{case.name}.jpg'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(case.content)
+    (top / 'directory.jpg').mkdir()
+    (top / 'dead link.jpg').symlink_to(top / 'gone.jpg')
+    (top / 'itself.jpg').symlink_to(top / 'itself.jpg')
+    (top / 'circle').symlink_to(top)
+    os.mkfifo(top / 'pipe.jpg')
+    (top / 'two\nlines\x1b[31m.jpg').write_text('no image')
+    return top
+
+
+NOT_FILES = 4  # the dead link, the link to itself, the pipe and the name of two lines
+
+
+def load(place, **options):
+    return folder.source(dir=str(place.parent / 'sets'), folder=str(place), image_size=16, split='all', **options).load()
+
+
+def test_a_folder_of_them_gives_exactly_the_good_ones(place, capsys):
+    loaded = load(place)
+    expected = {decode(case.content, 16).tobytes() for case in CORPUS if case.name in usable()}
+    assert len(loaded) == len(usable())
+    assert {image.tobytes() for image in loaded} == expected
+    output = capsys.readouterr().out
+    assert 'cannot be used and are left out' in output
+    bad = len(CORPUS) - len(usable()) + NOT_FILES
+    assert f'{bad} of {len(CORPUS) + NOT_FILES} files in {place} cannot be used and are left out:' in output
+    assert len(output.splitlines()) == 14  # two of the beginning, ten names, how many more there are, and the end
+    assert output.replace('\n', '').isprintable()
+    with pytest.raises(UserError) as caught:
+        load(place, strict=True)
+    message = str(caught.value)
+    assert f'{bad} cannot be used, and config.data.strict=True allows no unusable file: ' in message
+    assert message.isprintable()
+    assert message.count('; ') == 10
+    assert len(list((place.parent / 'sets' / 'wgan_jax').iterdir())) == 1
+
+
+def test_an_archive_of_them_gives_exactly_the_good_ones(place, capsys):
+    path = place.parent / 'set.zip'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for case in CORPUS:
+            archive.writestr(f'a/{case.name}', case.content)
+    assert len(load(path)) == len(usable())
+    assert f'{len(CORPUS) - len(usable())} of {len(CORPUS)} files in {path} cannot be used' in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='the system has no permissions to take away')
+def test_files_that_may_not_be_read_are_left_out(tmp_path):
+    """As root in a process without root's right to read everything."""
+    top = tmp_path / 'images'
+    (top / 'locked').mkdir(parents=True)
+    for name in ('good.png', 'secret.png', 'locked/a.png'):
+        (top / name).write_bytes(encoded(noise()))
+    (top / 'secret.png').chmod(0)
+    (top / 'locked').chmod(0)
+    program = (
+        'import sys; from wgan_jax.data import folder;'
+        'print(folder.source(dir=sys.argv[1], folder=sys.argv[2], image_size=16, split="all").load().shape)'
+    )
+    command = [sys.executable, '-c', program, str(tmp_path / 'sets'), str(top)]
+    if os.geteuid() == 0:
+        drop = '-dac_override,-dac_read_search'
+        command = ['setpriv', f'--bounding-set={drop}', f'--inh-caps={drop}', *command]
+        try:
+            subprocess.run([*command[:3], 'true'], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f'this is root, whom permissions do not stop, and setpriv cannot change that: {error}')
+    output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    (top / 'locked').chmod(0o700)
+    assert '2 of 3 files' in output
+    assert 'secret.png cannot be read (Permission denied)' in output
+    assert 'locked cannot be read (Permission denied)' in output
+    assert output.splitlines()[-1] == '(1, 16, 16, 3)'
+
+
+def test_large_images_are_decoded_one_at_a_time(monkeypatch):
+    """Each may need a gigabyte; small ones do not wait for them."""
+    monkeypatch.setattr(images, 'LARGE_PIXELS', SIZE * SIZE)
+    square, inside, most, small = images._square, [], [], threading.Barrier(3)
+
+    def watched(image, *options):
+        if image.width == 20:
+            small.wait(60)  # for the two others, who come although a large one is being decoded
+        else:
+            inside.append(image)
+            most.append(len(inside))
+            time.sleep(0.1)
+            inside.pop()
+        return square(image, *options)
+
+    monkeypatch.setattr(images, '_square', watched)
+    contents = [encoded(Image.new('RGB', (width, 40))) for width in (20, 40)] * 3
+    threads = [threading.Thread(target=decode, args=(content, 16)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
+    assert not small.broken
+
+
+def test_which_images_are_large(monkeypatch):
+    """Photos are large as they are decoded, at a fraction of their size; but of a progressive one libjpeg keeps all."""
+    alone = []
+
+    class Lock:
+        def __enter__(self):
+            alone.append(True)
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(images, '_ALONE', Lock())
+    monkeypatch.setattr(images, 'LARGE_PIXELS', 400 * 400)
+    image = Image.new('RGB', (800, 800))
+    for content, large in (
+        (encoded(image), True),
+        (encoded(image, 'JPEG'), False),
+        (encoded(image, 'JPEG', progressive=True), True),
+        (encoded(image.reduce(2)), False),
+    ):
+        alone.clear()
+        decode(content, 16)
+        assert bool(alone) == large
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('colour', 'channels', 'depth'), [(6, 4, 8), (0, 1, 16)], ids=['transparent', '16 bit'])
+def test_the_largest_image_takes_a_dozen_bytes_per_pixel(colour, channels, depth):
+    program = (
+        'import json, resource, sys; sys.path.insert(0, sys.argv[1])\n'
+        'from tests.data.encoding import png\n'
+        'from wgan_jax.data.images import decode\n'
+        'import warnings; warnings.simplefilter("ignore")\n'
+        'peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)\n'
+        'colour, channels, depth = json.loads(sys.argv[2])\n'
+        'bits = channels * depth\n'
+        'content = png(5000, 5000, depth, colour, bytes((bits * 5000 // 8 + 1) * 5000))\n'
+        'decode(content, 64); small = peak()\n'
+        'content = png(9999, 9999, depth, colour, bytes((bits * 9999 // 8 + 1) * 9999))\n'
+        'decode(content, 64); print((peak() - small) / (9999**2 - 5000**2))\n'
+    )
+    command = [sys.executable, '-c', program, str(ROOT), json.dumps([colour, channels, depth])]
+    assert float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 13
