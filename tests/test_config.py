@@ -35,7 +35,7 @@ def test_the_default_is_valid_and_draws_no_warning():
         ({'clip_value': 0.0, 'gp_weight': 0.0}, 'config.clip_value=0.0 must be greater than 0.'),
         (
             {'generator_optimizer__learning_rate': float('nan')},
-            'config.generator_optimizer.learning_rate=nan must be greater than 0.',
+            'config.generator_optimizer.learning_rate=nan must be a number that float32 holds: 0, or from 1.2e-38 to',
         ),
         ({'generator__num_features': 0}, 'config.generator.num_features=0 must be greater than 0.'),
         ({'gp_weight': -1.0}, 'config.gp_weight=-1.0 must be 0 (no penalty) or greater; the paper uses 10.'),

@@ -39,6 +39,9 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
     for option in given.keys() - known.keys() - {'dir'}:
         has = f'takes only {", ".join(known)}' if known else 'takes no options'
         raise UserError(f'config.data.{option}={given[option]!r} does not apply: the data set {name} {has}; leave it at None.')
+    for option in ('dir', 'folder', 'manual_dir'):
+        if option in given:
+            expanded(option, given[option])
     source = builders[name](**{option: value for option, value in given.items() if option in known})
 
     def part(count: int) -> int:
@@ -73,6 +76,18 @@ def positive(option: str, value: int) -> int:
     return value
 
 
+def expanded(option: str, value: str) -> Path:
+    """The path a person gave, without ~.
+
+    Raises:
+      UserError: it is the home of somebody whom this machine does not know.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise UserError(f'config.data.{option}={value} begins with a home directory that there is not: check the path.') from error
+
+
 def existing(option: str, value: str) -> Path:
     """The path a person gave, if something is there.
 
@@ -81,7 +96,7 @@ def existing(option: str, value: str) -> Path:
     """
     if not value:
         raise UserError(f'config.data.{option} is empty: give a path.')
-    path = Path(value).expanduser()
+    path = expanded(option, value)
     try:
         path.stat()
     except OSError as error:
