@@ -54,7 +54,8 @@ def parse_flags(argv: list[str]) -> list[str]:
     except flags.IllegalFlagValueError as error:
         sys.exit(f'Error: {_wrong_value(error)}')
     except flags.Error as error:
-        sys.exit(f'Error: {_last_line(error)}')
+        message = _last_line(error)
+        sys.exit(f'Error: {message}{"" if message.endswith((".", "?")) else "."}')
     except (SyntaxError, NameError, TypeError, ValueError, ImportError) as error:  # in the code of a config file
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = '' if isinstance(error, SyntaxError) else f' at {place.filename}, line {place.lineno}'
@@ -109,6 +110,7 @@ def _check_key(name: str) -> None:
         if not isinstance(config, ConfigDict):
             sys.exit(f'Error: there is no key {name!r} in the config; configs/default.py lists every key.')
         if part not in config:
+            part = part or name
             close = difflib.get_close_matches(part, config.keys(), n=1)
             hint = f'did you mean {close[0]!r}?' if close else 'configs/default.py lists every key.'
             sys.exit(f'Error: there is no key {part!r} in the config; {hint}')

@@ -104,8 +104,8 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
     boost = config.boost
     if (boost.n_critic is None) != (boost.until is None and boost.every is None):
         raise UserError(
-            f'config.boost.n_critic={boost.n_critic} with until={boost.until} and every={boost.every} boosts no round: set '
-            'n_critic and at least one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
+            f'config.boost.n_critic={boost.n_critic} with config.boost.until={boost.until} and config.boost.every={boost.every} '
+            'boosts no round: set n_critic and one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
         )
     updates = make_schedule(config).updates_before(config.num_steps)
     if updates >= 2**31:
@@ -185,10 +185,10 @@ def _check_values(flat: dict[str, Any]) -> None:
 
 def _check_numbers(flat: dict[str, Any]) -> None:
     """Refuses numbers that float32 or int32 do not hold, in which all is computed and counted."""
-    limits = np.finfo(np.float32)
+    tiny, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
     for name, value in flat.items():
-        if isinstance(value, float) and value and not limits.tiny <= abs(value) <= limits.max:
-            held = f'0, or from {limits.tiny:.1e} to {limits.max:.1e} in size'
+        if isinstance(value, float) and value and not tiny <= abs(value) <= largest:
+            held = f'0, or from {tiny:.1e} to {largest:.1e} in size'
             raise UserError(f'config.{name}={value} must be a number that float32 holds: {held}.')
         if isinstance(value, int) and name != 'seed' and abs(value) >= 2**31:
             raise UserError(f'config.{name}={reprlib.repr(value)} must be less than 2^31.')

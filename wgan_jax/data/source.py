@@ -36,9 +36,11 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
         raise UserError(f'config.data.fraction={fraction} must be greater than 0 and at most 1.')
     given = {option: value for option, value in options.items() if value is not None}
     known = inspect.signature(builders[name]).parameters
-    for option in given.keys() - known.keys() - {'dir'}:
+    for option in sorted(given.keys() - known.keys() - {'dir'}):
         has = f'takes only {", ".join(known)}' if known else 'takes no options'
-        raise UserError(f'config.data.{option}={given[option]!r} does not apply: the data set {name} {has}; leave it at None.')
+        raise UserError(
+            f'config.data.{option}={given[option]!r} does not apply to config.data.name={name}, which {has}: set it to None.'
+        )
     for option in ('dir', 'folder', 'manual_dir'):
         if option in given:
             expanded(option, given[option])
@@ -85,7 +87,7 @@ def expanded(option: str, value: str) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError as error:
-        raise UserError(f'config.data.{option}={value} begins with a home directory that there is not: check the path.') from error
+        raise UserError(f'config.data.{option}={value!r} begins with the home of nobody here: check the path.') from error
 
 
 def existing(option: str, value: str) -> Path:
