@@ -50,8 +50,8 @@ MISSPELT |= {'critic.nom': "'nom'", 'data': 'config.data is a section', 'critic'
 ANYTHING = ['abc', '', '1.5', 'True', 'None', '[1]', '{}', '-1', '0', '1', 'nan', '1e39', 'a\nb', '"', '~nobody/x', 'x' * 300]
 INTEGERS = ['-1', '0', '1', '2', '7', '16', '64', '1000', *(str(number) for number in (10**6, 10**9, 2**31, 2**32, 2**63, 10**30))]
 FLOATS = ['-1', '-0.0', '0', '0.5', '0.99999999', '1', '1e-320', '1e-30', '1e30', '1e39', 'nan', 'inf', '-inf', '9' * 400]
-NAMES = ['adam', 'amsgrad', 'rmsprop', 'mlp', 'dcgan', 'resnet', 'keras_cnn', 'upsample_cnn', 'batch', 'layer', 'none', 'minimax', 'wasserstein', 'bfloat16', 'float16']
-NAMES += ['host', 'device', 'mnist', 'digits', 'celeba', 'folder', 'lsun_bedroom', 'train', 'test', 'all']
+NAMES = ['adam', 'amsgrad', 'rmsprop', 'mlp', 'dcgan', 'resnet', 'keras_cnn', 'upsample_cnn', 'batch', 'layer', 'none', 'minimax']
+NAMES += ['bfloat16', 'float16', 'host', 'device', 'mnist', 'digits', 'celeba', 'folder', 'lsun_bedroom', 'train', 'test', 'all']
 CONTRADICTIONS = [
     {'clip_value': '0.01', 'gp_weight': '10'},
     {'gp_weight': '0', 'gp_one_sided': 'True'},

@@ -89,8 +89,10 @@ def test_what_compiles_and_does_not_fit_is_refused(monkeypatch):
 def test_a_call_has_fewer_rounds_where_a_round_has_many_indices(monkeypatch):
     config = tiny(digits_wgan_gp, num_steps=100, log_every=100, sample_every=100, checkpoint_every=100)
     experiment = make_experiment(config)
+    monkeypatch.setattr(parallel, 'compile_ahead', lambda run, arguments, deterministic: arguments)
     capacities = []
     for size in (2**24, 4 * 3 * 2 * 8 + 1, 1):  # for all 100 rounds, for three of 2 * 8 indices of 4 bytes, for none
         monkeypatch.setattr(calls, 'PLAN_BYTES', size)
-        capacities.append(calls.compile_rounds(config, experiment, (100, 8, 8, 1), 2, on_host=False).capacity)
-    assert capacities == [100, 3, 1]
+        program = calls.compile_rounds(config, experiment, (100, 8, 8, 1), 2, on_host=False)
+        capacities.append((program.capacity, program.run[3].shape))
+    assert capacities == [(rounds, (8, rounds, 2, 1)) for rounds in (100, 3, 1)]
