@@ -5,8 +5,10 @@
 This file only reads the flags. Everything else is in wgan_jax, where it can be imported and tested.
 """
 
+import difflib
 import os
 import re
+import reprlib
 import sys
 import traceback
 from pathlib import Path
@@ -19,7 +21,9 @@ from configs.default import get_config as get_default_config
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/; any key can be set: --config.num_steps=100.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run is kept and continued; runs/<config name> if not given.')
-_NONE_FLAG = re.compile(r'--config\.([\w.]+)=None')
+_KEY_FLAG = re.compile(r'--?(?:no)?config\.([^=]*)(?:=.*)?', re.DOTALL)
+_NONE_FLAG = re.compile(r'--?config\.([\w.]+)=None')
+_KINDS = {'int': 'a whole number', 'float': 'a number', 'bool': 'True or False'}
 _COORDINATOR = flags.DEFINE_string(
     'coordinator', None, 'Of a run of several processes: HOST:PORT of the first one; see docs/scaling.md.'
 )
@@ -30,22 +34,29 @@ _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print the resolved config, param
 
 def parse_flags(argv: list[str]) -> list[str]:
     """Parses the command line and loads the config; what is wrong with either is told in one sentence."""
+    for argument in argv[1:]:
+        if match := _KEY_FLAG.fullmatch(argument):
+            _check_key(match[1])
     # ml_collections cannot read None for a key that holds a number: such flags are taken out and set afterwards.
     unset = [match[1] for argument in argv if (match := _NONE_FLAG.fullmatch(argument))]
     try:
         rest = flags.FLAGS([argument for argument in argv if not _NONE_FLAG.fullmatch(argument)])
-        if _CONFIG.value is None:
+        if _CONFIG.value is None and not flags.FLAGS['config'].present:
             sys.exit('Error: --config is missing; try --config=configs/digits_wgan_gp.py.')
-        _CONFIG.value.keys()  # a file that could not be loaded says so at the first touch
+        _check_complete(_CONFIG.value, get_default_config())  # a file that could not be loaded says so at the first touch
         for name in unset:
             _unset(_CONFIG.value, name)
     except OSError as error:
         sys.exit(f'Error: the config file cannot be loaded ({_last_line(error)}).')
     except (AttributeError, KeyError) as error:
+        if "has no attribute 'get_config'" in str(error):
+            sys.exit('Error: the config file has no function get_config(); configs/digits_wgan_gp.py shows what it must be.')
         sys.exit(f'Error: {_unknown_key(str(error))}')
-    except (flags.Error, IndexError) as error:
-        section = re.match(r'flag --config\.(\w+)=.* as a ConfigDict', str(error))
-        sys.exit(f'Error: config.{section[1]} is a section; set a key in it.' if section else f'Error: {_last_line(error)}')
+    except flags.IllegalFlagValueError as error:
+        sys.exit(f'Error: {_wrong_value(error)}')
+    except flags.Error as error:
+        message = _last_line(error)
+        sys.exit(f'Error: {message}{"" if message.endswith((".", "?")) else "."}')
     except (SyntaxError, NameError, TypeError, ValueError, ImportError) as error:  # in the code of a config file
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = '' if isinstance(error, SyntaxError) else f' at {place.filename}, line {place.lineno}'
@@ -108,6 +119,42 @@ def _keep_orbax_quiet() -> None:
             hook(unraisable)
 
     sys.unraisablehook = ignore_late_answers
+
+
+def _check_key(name: str) -> None:
+    """Ends the program if there is no such key: what ml_collections says of most wrong names no one can read."""
+    config = get_default_config()
+    for part in name.split('.'):
+        if not isinstance(config, ConfigDict):
+            sys.exit(f'Error: there is no key {name!r} in the config; configs/default.py lists every key.')
+        if part not in config:
+            part = part or name
+            close = difflib.get_close_matches(part, config.keys(), n=1)
+            hint = f'did you mean {close[0]!r}?' if close else 'configs/default.py lists every key.'
+            sys.exit(f'Error: there is no key {part!r} in the config; {hint}')
+        config = config[part]
+    if isinstance(config, ConfigDict):
+        sys.exit(f'Error: config.{name} is a section; set a key in it.')
+
+
+def _check_complete(config: object, default: ConfigDict, section: str = 'config') -> None:
+    """Ends the program if what a config file gave lacks a key, as it may where it does not begin with the default."""
+    keys = config.keys() if hasattr(config, 'keys') else ()
+    for name, value in default.items():
+        if name not in keys:
+            sys.exit(f'Error: the config file gives no {section}.{name}: let it begin with config = default.get_config().')
+        if isinstance(value, ConfigDict):
+            _check_complete(config[name], value, f'{section}.{name}')
+
+
+def _wrong_value(error: flags.IllegalFlagValueError) -> str:
+    """Absl's message about a value that its flag cannot read, as one sentence."""
+    match = re.match(r'flag --([\w.]+)=', str(error))
+    kind = match and _KINDS.get(flags.FLAGS[match[1]].flag_type())
+    if not kind:
+        return _last_line(error)
+    value = str(error).removeprefix(match[0]).removesuffix(f': {error.__context__}')
+    return f'--{match[1]}={reprlib.repr(value)} must be {kind}.'
 
 
 def _unset(config: ConfigDict, name: str) -> None:

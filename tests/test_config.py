@@ -29,18 +29,40 @@ def test_the_default_is_valid_and_draws_no_warning():
         ({'boost__n_critic': 0}, 'config.boost.n_critic=0 must be greater than 0.'),
         ({'boost__until': 0}, 'config.boost.until=0 must be greater than 0.'),
         ({'boost__every': -500}, 'config.boost.every=-500 must be greater than 0.'),
-        ({'boost__n_critic': 100}, 'config.boost.n_critic=100 with until=None and every=None boosts no round: set n_critic and'),
-        ({'boost__until': 25, 'boost__every': 500}, 'config.boost.n_critic=None with until=25 and every=500 boosts no round'),
+        (
+            {'boost__n_critic': 100},
+            'config.boost.n_critic=100 with config.boost.until=None and config.boost.every=None boosts no round: set',
+        ),
+        (
+            {'boost__until': 25, 'boost__every': 500},
+            'config.boost.n_critic=None with config.boost.until=25 and config.boost.every=500 boosts no round',
+        ),
         ({'data__placement': 'gpu'}, "config.data.placement='gpu' is unknown; known: auto, device, host."),
         ({'clip_value': 0.0, 'gp_weight': 0.0}, 'config.clip_value=0.0 must be greater than 0.'),
         (
             {'generator_optimizer__learning_rate': float('nan')},
-            'config.generator_optimizer.learning_rate=nan must be greater than 0.',
+            'config.generator_optimizer.learning_rate=nan must be a number that float32 holds: 0, or from 1.2e-38 to',
         ),
         ({'generator__num_features': 0}, 'config.generator.num_features=0 must be greater than 0.'),
         ({'gp_weight': -1.0}, 'config.gp_weight=-1.0 must be 0 (no penalty) or greater; the paper uses 10.'),
         ({'critic_optimizer__b1': 1.0}, 'config.critic_optimizer.b1=1.0 must be at least 0 and less than 1.'),
         ({'ema_decay': 1.5}, 'config.ema_decay=1.5 must be at least 0 and less than 1.'),
+        ({'critic_optimizer__b2': 0.99999999}, 'must be at least 0 and less than 1 in float32, where it is 1.0.'),
+        (
+            {'gp_weight': float('inf')},
+            'config.gp_weight=inf must be a number that float32 holds: 0, or from 1.2e-38 to 3.4e+38 in size.',
+        ),
+        ({'log_every': 2**31}, 'config.log_every=2147483648 must be less than 2^31.'),
+        ({'critic__num_layers': 201}, 'config.critic.num_layers=201 must be at most 200: each is compiled by itself.'),
+        (
+            {'n_critic': 10**6},
+            'config.num_steps=10000 rounds of config.n_critic=1000000 critic updates are 10000000000 updates, and must be fewer '
+            'than 2^31.',
+        ),
+        (
+            {'boost__n_critic': 10**6, 'boost__every': 1},
+            'rounds of config.n_critic=5, or config.boost.n_critic=1000000, critic updates are 10000000000 updates',
+        ),
         ({'seed': -1}, 'config.seed=-1 must be at least 0 and less than 2^32.'),
         ({'clip_value': 0.01}, 'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'),
         ({'gp_weight': 0.0, 'gp_one_sided': True}, 'set config.gp_weight=10, or gp_one_sided=False.'),

@@ -5,7 +5,8 @@ import pytest
 from configs import digits_wgan_gp
 from tests.test_trainer import tiny
 from wgan_jax import memory
-from wgan_jax.experiment import make_experiment, num_bytes
+from wgan_jax.experiment import make_experiment
+from wgan_jax.limits import num_bytes
 
 
 def test_own_memory_of_the_process_is_what_was_allocated():

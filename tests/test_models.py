@@ -236,7 +236,9 @@ def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
 def test_unknown_networks_and_options_are_named():
     with pytest.raises(UserError, match=r"config\.critic\.network='vgg' is unknown; known networks: dcgan, keras_cnn, mlp"):
         make_network('critic', (8, 8, 1), 'vgg')
-    with pytest.raises(UserError, match=r"config\.critic\.norm='batch' does not apply: the keras_cnn critic has only num_features"):
+    with pytest.raises(
+        UserError, match=r"norm='batch' does not apply to config\.critic\.network=keras_cnn, which has only num_features:"
+    ):
         make_network('critic', (8, 8, 1), 'keras_cnn', norm='batch', num_features=None)
 
 

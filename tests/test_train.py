@@ -24,7 +24,7 @@ def run(*arguments, **environment):
         ([CONFIG, '--config.n_critc=1'], "Error: there is no key 'n_critc' in the config; did you mean 'n_critic'?"),
         ([CONFIG, '--config.critic.nom=layer'], "Error: there is no key 'nom' in the config; did you mean 'norm'?"),
         ([CONFIG, '--config.xyz=1'], "Error: there is no key 'xyz' in the config; configs/default.py lists every key."),
-        ([CONFIG, '--config.num_steps=1e3'], 'Error: flag --config.num_steps=1e3: invalid literal for int()'),
+        ([CONFIG, '--config.num_steps=1e3'], "Error: --config.num_steps='1e3' must be a whole number."),
         ([CONFIG, '--wrokdir=x'], "Error: Unknown command line flag 'wrokdir'. Did you mean: workdir ?"),
         ([CONFIG, 'hello'], "Error: 'hello' is not a flag; keys are set with --config.KEY=VALUE."),
         (

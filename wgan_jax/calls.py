@@ -14,13 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from wgan_jax import parallel, processes, steps
+from wgan_jax import limits, parallel, processes, steps
+from wgan_jax.config import make_schedule
 from wgan_jax.data import feed
-from wgan_jax.data.plan import Schedule, index_plan
+from wgan_jax.data.plan import index_plan
 from wgan_jax.experiment import Experiment
 from wgan_jax.state import GANState
 
 MAX_ROUNDS_PER_CALL = 100
+PLAN_BYTES = 16 * 2**20  # of a call's indices at most, if it has more than one round
 CALL_SECONDS = 0.5  # what a call aims at, so that the bar moves and Ctrl-C is heard
 
 
@@ -30,6 +32,12 @@ class Program(NamedTuple):
     run: Any  # (state, sums, images, indices, rounds, key) -> (state, sums)
     capacity: int  # rounds that its indices, and its chunk of images, have room for
     image_bytes: int  # of images on a device: the data set, or the chunk that is read and the next one
+
+    @property
+    def working_bytes(self) -> int:
+        """Memory that it takes on a device besides what it is given, as far as the compiler tells."""
+        analysis = self.run.memory_analysis()
+        return analysis.temp_size_in_bytes if analysis else 0
 
 
 class Calls:
@@ -47,6 +55,7 @@ class Calls:
             n_critic: compile_rounds(config, experiment, images.shape, n_critic, on_host=self._on_host)
             for n_critic in sorted(self._schedule.kinds(step, config.num_steps))
         }
+        self._check_memory(limits.num_bytes(jax.eval_shape(experiment.create_state)))
         seconds, device = time.perf_counter() - began, jax.devices()[0].device_kind
         print(f'Compiled in {seconds:.0f} s; training to step {config.num_steps} on {jax.device_count()} x {device}', end='')
         print(f' in {jax.process_count()} processes' if jax.process_count() > 1 else '', end='')
@@ -79,6 +88,12 @@ class Calls:
     def close(self) -> None:
         """Ends the thread."""
         self._ahead.close()
+
+    def _check_memory(self, state: int) -> None:
+        """Refuses, in all processes, what a device of one has no room for."""
+        with processes.all_or_none():
+            for program in self._programs.values():
+                limits.check_round(state, program.image_bytes, program.working_bytes)
 
     def _ask(self, step: int) -> int:
         """Has the call after `step` rounds prepared, and returns how many it will do."""
@@ -126,11 +141,6 @@ def use_compilation_cache() -> None:
     jax.config.update('jax_compilation_cache_dir', str(directory / processor))
 
 
-def make_schedule(config: ConfigDict) -> Schedule:
-    """The critic updates of each round."""
-    return Schedule(config.n_critic, config.boost.n_critic, config.boost.until or 0, config.boost.every or 0)
-
-
 def stays_on_host(config: ConfigDict, num_bytes: int) -> bool:
     """Whether so many bytes of images stay in host memory."""
     return feed.stays_on_host(config.data.placement, num_bytes, parallel.bytes_per_device())
@@ -157,6 +167,7 @@ def compile_rounds(
     """
     pixels = math.prod(shape[1:])
     capacity = min(MAX_ROUNDS_PER_CALL, config.log_every, config.sample_every, config.checkpoint_every)
+    capacity = min(capacity, max(1, PLAN_BYTES // (4 * n_critic * config.batch_size)))
     if on_host:
         capacity = min(capacity, feed.rounds_per_chunk(n_critic * config.batch_size * pixels))
     num_devices = len(devices or parallel.all_devices())

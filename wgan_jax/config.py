@@ -1,10 +1,13 @@
 """What a config may say: its checks, and what may change when a run is resumed."""
 
+import reprlib
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from wgan_jax.data.feed import PLACEMENTS
+from wgan_jax.data.plan import Schedule
 from wgan_jax.errors import UserError
 from wgan_jax.losses import LOSSES
 from wgan_jax.models.layers import NORMS
@@ -39,6 +42,7 @@ _ADDED = {
 }
 DTYPES = ('float32', 'bfloat16')
 ON_NAN = ('stop', 'rewind')
+_MAX_LAYERS = 200  # each is traced and compiled by itself: some minutes at this number
 _POSITIVE = (
     'num_steps',
     'batch_size',
@@ -75,6 +79,11 @@ def flatten(config: ConfigDict | dict) -> dict[str, Any]:
     return flat
 
 
+def make_schedule(config: ConfigDict) -> Schedule:
+    """The critic updates of each round."""
+    return Schedule(config.n_critic, config.boost.n_critic, config.boost.until or 0, config.boost.every or 0)
+
+
 def validate(config: ConfigDict, num_devices: int) -> list[str]:
     """Refuses a config that makes no sense, before anything is built.
 
@@ -100,8 +109,15 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
     boost = config.boost
     if (boost.n_critic is None) != (boost.until is None and boost.every is None):
         raise UserError(
-            f'config.boost.n_critic={boost.n_critic} with until={boost.until} and every={boost.every} boosts no round: set '
-            'n_critic and at least one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
+            f'config.boost.n_critic={boost.n_critic} with config.boost.until={boost.until} and config.boost.every={boost.every} '
+            'boosts no round: set n_critic and one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
+        )
+    updates = make_schedule(config).updates_before(config.num_steps)
+    if updates >= 2**31:
+        boosted = f', or config.boost.n_critic={boost.n_critic},' if boost.n_critic else ''
+        raise UserError(
+            f'config.num_steps={config.num_steps} rounds of config.n_critic={config.n_critic}{boosted} critic updates are '
+            f'{updates} updates, and must be fewer than 2^31.'
         )
     shares = num_devices * config.grad_accumulation
     if config.batch_size % shares:
@@ -152,20 +168,36 @@ def _check_values(flat: dict[str, Any]) -> None:
     for name, known in choices.items():
         if flat[name] not in known:
             raise UserError(f'config.{name}={flat[name]!r} is unknown; known: {", ".join(str(k) for k in known)}.')
+    _check_numbers(flat)
     for name in _POSITIVE:
         if flat[name] is not None and not flat[name] > 0:
             raise UserError(f'config.{name}={flat[name]} must be greater than 0.')
     for name in ('generator.num_extra_layers', 'critic.num_extra_layers'):
         if flat[name] is not None and not flat[name] >= 0:
             raise UserError(f'config.{name}={flat[name]} must be 0 or greater.')
+    for name in [f'{player}.{key}' for player in ('generator', 'critic') for key in ('num_layers', 'num_extra_layers')]:
+        if flat[name] is not None and flat[name] > _MAX_LAYERS:
+            raise UserError(f'config.{name}={flat[name]} must be at most {_MAX_LAYERS}: each is compiled by itself.')
     if not flat['gp_weight'] >= 0:
         raise UserError(f'config.gp_weight={flat["gp_weight"]} must be 0 (no penalty) or greater; the paper uses 10.')
     decays = ('generator_optimizer.b1', 'generator_optimizer.b2', 'critic_optimizer.b1', 'critic_optimizer.b2', 'ema_decay')
     for name in decays:
-        if flat[name] is not None and not 0 <= flat[name] < 1:
-            raise UserError(f'config.{name}={flat[name]} must be at least 0 and less than 1.')
+        if flat[name] is not None and not 0 <= np.float32(flat[name]) < 1:
+            rounded = ' in float32, where it is 1.0' if flat[name] < 1 else ''
+            raise UserError(f'config.{name}={flat[name]} must be at least 0 and less than 1{rounded}.')
     if not 0 <= flat['seed'] < 2**32:
-        raise UserError(f'config.seed={flat["seed"]} must be at least 0 and less than 2^32.')
+        raise UserError(f'config.seed={reprlib.repr(flat["seed"])} must be at least 0 and less than 2^32.')
+
+
+def _check_numbers(flat: dict[str, Any]) -> None:
+    """Refuses numbers that float32 or int32 do not hold, in which all is computed and counted."""
+    tiny, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+    for name, value in flat.items():
+        if isinstance(value, float) and value and not tiny <= abs(value) <= largest:
+            held = f'0, or from {tiny:.1e} to {largest:.1e} in size'
+            raise UserError(f'config.{name}={value} must be a number that float32 holds: {held}.')
+        if isinstance(value, int) and name != 'seed' and abs(value) >= 2**31:
+            raise UserError(f'config.{name}={reprlib.repr(value)} must be less than 2^31.')
 
 
 def check_resumable(saved: dict[str, Any], config: ConfigDict | dict[str, Any], workdir: str) -> None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from wgan_jax import losses
+from wgan_jax import limits, losses
 from wgan_jax.config import validate
 from wgan_jax.data import source_of
 from wgan_jax.errors import UserError
@@ -30,11 +30,15 @@ def prepare(config: ConfigDict) -> Experiment:
     """Checks a config for the devices there are, prints a warning for what is questionable, and builds.
 
     Raises:
-      UserError: the config makes no sense.
+      UserError: the config makes no sense, or needs more memory than there is.
     """
     for warning in validate(config, jax.device_count()):
         print(f'Warning: {warning}')
-    return make_experiment(config)
+    source = source_of(config.data)
+    limits.check(config, source)  # before the players: even to find their shapes takes memory that grows with the images'
+    experiment = make_experiment(config)
+    limits.check(config, source, jax.eval_shape(experiment.create_state))
+    return experiment
 
 
 def make_experiment(config: ConfigDict) -> Experiment:
@@ -53,6 +57,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
         **config.critic_optimizer, clip_value=config.clip_value, clip_batch_norm=config.clip_batch_norm
     )
 
+    @jax.jit  # one program, which is kept on disk, instead of a hundred small ones
     def create() -> GANState:
         return create_state(
             init_key,
@@ -67,7 +72,11 @@ def make_experiment(config: ConfigDict) -> Experiment:
     try:
         state = jax.eval_shape(create)
     except ValueError as error:
-        raise UserError(f'The networks do not fit images of shape {image_shape}: {error}.') from error
+        size = '' if config.data.image_size is None else f', of config.data.image_size={config.data.image_size},'
+        raise UserError(
+            f'config.generator.network={config.generator.network} and config.critic.network={config.critic.network} do not fit '
+            f'images of shape {image_shape}{size} together: {error}.'
+        ) from error
     if config.gp_weight and state.critic.batch_stats:
         raise UserError(
             'A gradient penalty is per example, and batch norm in the critic mixes examples: use config.critic.norm=layer or none, '
@@ -81,7 +90,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
             'players, or more devices, or accept it with config.batch_norm_per_part=True.'
         )
     return Experiment(
-        create_state=jax.jit(create),  # one program, which is kept on disk, instead of a hundred small ones
+        create_state=create,
         round_settings={
             'loss': losses.LOSSES[config.loss],
             'latent_dim': config.latent_dim,
@@ -98,8 +107,3 @@ def make_experiment(config: ConfigDict) -> Experiment:
 def num_parameters(tree: Any) -> int:
     """Numbers in a tree of arrays or shapes."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
-
-
-def num_bytes(tree: Any) -> int:
-    """Bytes of a tree of arrays or shapes."""
-    return sum(math.prod(leaf.shape) * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree))

@@ -12,7 +12,8 @@ from ml_collections import ConfigDict
 
 from wgan_jax.calls import compile_rounds, make_schedule, stays_on_host
 from wgan_jax.data import source_of
-from wgan_jax.experiment import Experiment, num_bytes, num_parameters, prepare
+from wgan_jax.experiment import Experiment, num_parameters, prepare
+from wgan_jax.limits import num_bytes
 
 # The state and what is made of it while a checkpoint is written: the copy that goes to the disk, and the disk's own form of it.
 _STATES = 3
@@ -45,7 +46,7 @@ def of_run(config: ConfigDict, experiment: Experiment, shape: tuple[int, ...]) -
     programs = [compile_rounds(config, experiment, shape, n_critic, on_host=on_host) for n_critic in kinds]
     state = num_bytes(jax.eval_shape(experiment.create_state))
     images = max(program.image_bytes for program in programs)
-    working = max(program.run.memory_analysis().temp_size_in_bytes for program in programs)
+    working = max(program.working_bytes for program in programs)
     process = of_process() + (_STATES - 1) * state
     if jax.default_backend() == 'cpu':
         process += jax.local_device_count() * (state + images + working)

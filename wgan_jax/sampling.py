@@ -37,7 +37,7 @@ def grid(images: np.ndarray) -> np.ndarray:
     """
     if images.shape[3] not in (1, 3):
         images = images.swapaxes(2, 3).reshape(*images.shape[:2], -1, 1)
-    factor = max(1, _CELL // min(images.shape[1:3]))
+    factor = _enlargement(images.shape[1:])
     images = images.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = images.shape
     columns = math.ceil(math.sqrt(count))
@@ -47,3 +47,12 @@ def grid(images: np.ndarray) -> np.ndarray:
     cells[:count, :-_LINE, :-_LINE] = images
     picture = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     return picture.reshape(rows * height, columns * width, channels)[:-_LINE, :-_LINE]
+
+
+def grid_bytes(count: int, image_shape: tuple[int, ...]) -> int:
+    """Bytes of the images in a grid of `count`, without the lines between them."""
+    return count * math.prod(image_shape) * _enlargement(image_shape) ** 2
+
+
+def _enlargement(image_shape: tuple[int, ...]) -> int:
+    return max(1, _CELL // min(image_shape[:2]))

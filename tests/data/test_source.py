@@ -24,7 +24,10 @@ def test_a_fraction_is_the_first_part():
     [
         ({'fraction': 0.0}, r'config\.data\.fraction=0\.0 must be greater than 0 and at most 1'),
         ({'fraction': 1.5}, r'config\.data\.fraction=1\.5 must be'),
-        ({'crop': 140}, r'config\.data\.crop=140 does not apply: the data set digits takes no options; leave it at None'),
+        (
+            {'crop': 140},
+            r'config\.data\.crop=140 does not apply to config\.data\.name=digits, which takes no options: set it to None',
+        ),
     ],
 )
 def test_options_that_make_no_sense(changes, message):
@@ -43,7 +46,7 @@ def test_options_that_make_no_sense(changes, message):
         (
             'mnist',
             {'image_size': 32},
-            r'config\.data\.image_size=32 does not apply: the data set mnist takes only dir, manual_dir, split',
+            r'config\.data\.image_size=32 does not apply to config\.data\.name=mnist, which takes only dir, manual_dir, split',
         ),
     ],
 )

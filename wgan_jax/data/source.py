@@ -36,9 +36,14 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
         raise UserError(f'config.data.fraction={fraction} must be greater than 0 and at most 1.')
     given = {option: value for option, value in options.items() if value is not None}
     known = inspect.signature(builders[name]).parameters
-    for option in given.keys() - known.keys() - {'dir'}:
+    for option in sorted(given.keys() - known.keys() - {'dir'}):
         has = f'takes only {", ".join(known)}' if known else 'takes no options'
-        raise UserError(f'config.data.{option}={given[option]!r} does not apply: the data set {name} {has}; leave it at None.')
+        raise UserError(
+            f'config.data.{option}={given[option]!r} does not apply to config.data.name={name}, which {has}: set it to None.'
+        )
+    for option in ('dir', 'folder', 'manual_dir'):
+        if option in given:
+            expanded(option, given[option])
     source = builders[name](**{option: value for option, value in given.items() if option in known})
 
     def part(count: int) -> int:
@@ -73,6 +78,18 @@ def positive(option: str, value: int) -> int:
     return value
 
 
+def expanded(option: str, value: str) -> Path:
+    """The path a person gave, without ~.
+
+    Raises:
+      UserError: it is the home of somebody whom this machine does not know.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise UserError(f'config.data.{option}={value!r} begins with the home of nobody here: check the path.') from error
+
+
 def existing(option: str, value: str) -> Path:
     """The path a person gave, if something is there.
 
@@ -81,7 +98,7 @@ def existing(option: str, value: str) -> Path:
     """
     if not value:
         raise UserError(f'config.data.{option} is empty: give a path.')
-    path = Path(value).expanduser()
+    path = expanded(option, value)
     try:
         path.stat()
     except OSError as error:

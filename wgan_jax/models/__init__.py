@@ -47,9 +47,9 @@ def make_network(
     cls = NETWORKS[network][('generator', 'critic').index(player)]
     given = {name: value for name, value in options.items() if value is not None}
     known = {field.name for field in dataclasses.fields(cls)} - {'image_shape', 'dtype', 'parent', 'name'}
-    for name in given.keys() - known:
+    for name in sorted(given.keys() - known):
         raise UserError(
-            f'config.{player}.{name}={given[name]!r} does not apply: the {network} {player} has only '
-            f'{", ".join(sorted(known))}; leave it at None.'
+            f'config.{player}.{name}={given[name]!r} does not apply to config.{player}.network={network}, which has only '
+            f'{", ".join(sorted(known))}: set it to None.'
         )
     return cls(image_shape=tuple(image_shape), dtype=dtype, **given)

@@ -15,7 +15,7 @@ class UpsampleCNNCritic(nn.Module):
     """Scores images; 26,545 parameters at 28x28x1.
 
     Attributes:
-      image_shape: (height, width, channels); height and width must be multiples of 4.
+      image_shape: (height, width, channels); height and width must be 4 or more.
       num_features: filters of the first convolution; the second and third have 2 and 4 times as many.
       norm: 'batch', 'layer' or 'none'.
       dtype: of the computation, the last layer aside; None: that of inputs and parameters.
@@ -28,6 +28,9 @@ class UpsampleCNNCritic(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
+        height, width, _ = self.image_shape
+        if min(height, width) < 4:
+            raise ValueError(f'upsample_cnn scores images whose sides are 4 or more, not {height}x{width}')
         x = (images + 1.0) / 2.0  # [B, H, W, C] in [0, 1]
         for i in range(3):
             filters = self.num_features * 2**i
