@@ -13,6 +13,7 @@ from tests.test_trainer import assert_same_run, final_state, lines, stop_at, tin
 from wgan_jax import calls, parallel, steps, trainer, writers
 from wgan_jax.data import feed
 from wgan_jax.data.plan import Schedule
+from wgan_jax.errors import LocalError
 from wgan_jax.experiment import make_experiment
 
 
@@ -126,7 +127,7 @@ def test_nothing_is_compiled_in_the_middle_of_a_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('placement', ['device', 'host'])
-def test_an_error_on_the_thread_is_raised_as_itself_and_the_thread_ends(tmp_path, monkeypatch, placement):
+def test_an_error_on_the_thread_is_told_and_the_thread_ends(tmp_path, monkeypatch, placement):
     original = calls.index_plan
 
     def fail_late(seed, updates, *others):
@@ -137,7 +138,7 @@ def test_an_error_on_the_thread_is_raised_as_itself_and_the_thread_ends(tmp_path
     monkeypatch.setattr(calls, 'index_plan', fail_late)
     config = tiny(digits_wgan, num_steps=12)
     config.data.placement = placement
-    with pytest.raises(OSError, match='the disk is gone'):
+    with pytest.raises(LocalError, match=r'The images cannot be read \(the disk is gone\). Put them back, and give the same'):
         trainer.train(config, str(tmp_path))
     assert not any(thread.name.startswith('feed') for thread in threading.enumerate())
     assert [line['step'] for line in lines(tmp_path)] == [4]  # what came before it is written

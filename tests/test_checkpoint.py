@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent
 # Random numbers do not compress, so that flipped bytes are values and not the codec's.
 VALUES = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
 # On a busy machine tensorstore may still answer for a damaged file after orbax has given up on it and closed its event loop.
-pytestmark = pytest.mark.filterwarnings('ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning')
+LATE_ANSWER = pytest.mark.filterwarnings('ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning')
+pytestmark = LATE_ANSWER
 
 
 def tree(value):

@@ -155,10 +155,8 @@ def test_where_process_0_cannot_write_it_says_so_and_the_other_ends_too(tmp_path
 
 @pytest.mark.slow
 def test_all_go_back_together_when_training_diverges(tmp_path):
-    infinite = {
-        'generator_optimizer.name': 'rmsprop',
-        'generator_optimizer.learning_rate': 1e38,
-    }  # its first update is ten times that
+    # Its first update is ten times that.
+    infinite = {'generator_optimizer.name': 'rmsprop', 'generator_optimizer.learning_rate': 1e38}
     keys = KEYS | {'num_steps': 6, 'on_nan': 'rewind', 'max_rewinds': 1} | infinite
     with Processes.training(tmp_path / 'run', keys) as started:
         codes, outputs, errors = started.wait()

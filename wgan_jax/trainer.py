@@ -14,7 +14,7 @@ from wgan_jax.calls import Calls
 from wgan_jax.checkpoint import Checkpoints, versions
 from wgan_jax.config import LOCAL, check_resumable, flatten
 from wgan_jax.data import identity, source_of
-from wgan_jax.errors import UserError
+from wgan_jax.errors import LocalError, UserError
 from wgan_jax.experiment import Experiment, prepare
 from wgan_jax.state import GANState
 from wgan_jax.stopping import stop_request
@@ -195,9 +195,14 @@ class _Run:
 
         Raises:
           Diverged: the state or the metrics are no longer finite; nothing of it is written.
+          LocalError: the images cannot be read.
         """
         before = self.step
-        rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
+        try:
+            rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
+        except OSError as error:
+            reason = error.strerror or error
+            raise LocalError(f'The images cannot be read ({reason}). Put them back, and give the same command again.') from error
         # The metrics alone do not tell: the generator's update comes after them. One truth value leaves the device.
         if not self._all_finite((self._state, self._sums)):
             raise divergence.Diverged(self._state, self._sums, before, self.step, self._saved_step, self._record['rewinds'])
