@@ -12,12 +12,12 @@ import reprlib
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from configs.default import get_config as get_default_config
+from wgan_jax import output
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/; any key can be set: --config.num_steps=100.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run is kept and continued; runs/<config name> if not given.')
@@ -69,8 +69,9 @@ def parse_flags(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> None:
     """Runs what the flags say."""
     del argv
+    output.outlast_the_terminal()
     if not flags.FLAGS['verbosity'].present:
-        _keep_orbax_quiet()
+        output.keep_orbax_quiet()
     import jax  # slow to import, as what follows: a mistyped flag is answered before
 
     from wgan_jax import calls, cluster, memory, processes, trainer
@@ -102,23 +103,9 @@ def main(argv: list[str]) -> None:
         cluster.end(error)
     except KeyboardInterrupt:
         if several:
-            cluster.exit_at_once('Interrupted before training began.', 130)
-        print('Interrupted before training began.')
+            cluster.exit_at_once('Interrupted; what was saved before is whole.', 130)
+        print('Interrupted; what was saved before is whole.')
         sys.exit(130)
-
-
-def _keep_orbax_quiet() -> None:
-    """Has it tell in no pages what it also raises, and of which a sentence comes."""
-    logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and each checkpoint is a page
-    logging.get_absl_handler().addFilter(lambda record: 'orbax' not in record.pathname)
-    hook = sys.unraisablehook
-
-    def ignore_late_answers(unraisable: Any) -> None:
-        # Where a file cannot be written or read, threads of tensorstore still answer when orbax has given up on all of them.
-        if str(unraisable.exc_value) != 'Event loop is closed':
-            hook(unraisable)
-
-    sys.unraisablehook = ignore_late_answers
 
 
 def _check_key(name: str) -> None:

@@ -86,7 +86,7 @@ HELD = 'must be a number that float32 holds: 0, or from 1.2e-38 to 3.4e+38 in si
     ],
 )
 def test_what_is_said_of_a_bad_value(monkeypatch, name, override, message):
-    monkeypatch.setattr(parallel, 'bytes_per_device', lambda: 2**32)
+    monkeypatch.setattr(parallel, 'known_bytes_per_device', lambda: 2**32)
     assert answer(name, override) == (f'Error: {message}', None)
 
 

@@ -7,13 +7,14 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wgan_jax import checkpoint
+from wgan_jax import metadata
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.errors import UserError
 
@@ -67,7 +68,7 @@ def test_other_versions_draw_a_warning(tmp_path, monkeypatch, capsys):
     saved(tmp_path)
     restore(tmp_path)
     assert 'Warning' not in capsys.readouterr().out
-    monkeypatch.setattr(checkpoint, 'versions', lambda: {'jax': '0.0.1'})
+    monkeypatch.setattr(metadata, 'versions', lambda: {'jax': '0.0.1'})
     assert restore(tmp_path).step == 3
     assert "and this is {'jax': '0.0.1'}: the last bits may differ" in capsys.readouterr().out
 
@@ -226,12 +227,49 @@ def test_other_networks_are_refused_with_the_difference_and_not_set_aside(tmp_pa
 
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, 'FORMAT', 2)
+    monkeypatch.setattr(metadata, 'FORMAT', 2)
     saved(tmp_path, steps=(1,))
     monkeypatch.undo()
     with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 2, and this version reads format 1: continue with'):
         restore(tmp_path)
     assert (tmp_path / '1').is_dir()
+
+
+def test_a_checkpoint_from_before_there_were_formats_is_refused_and_not_called_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr(metadata, 'of', lambda arrays, more: {'step': 1, 'config': {}, 'crc32': {'weights': 1}, 'versions': {}})
+    saved(tmp_path, steps=(1,))
+    with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 0, and this version reads format 1: continue with'):
+        restore(tmp_path)
+    assert (tmp_path / '1').is_dir()
+
+
+def steps_in(directory):
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit())
+
+
+def test_of_stops_only_one_that_is_the_newest_is_kept(tmp_path):
+    kept = []
+    for step in range(1, 8):
+        with Checkpoints(tmp_path, 2) as checkpoints:  # opened anew each time, as by a run that is stopped each time
+            checkpoints.save(step, tree(step), {'seed': step}, stop=step not in (2, 4, 6))
+        kept.append(steps_in(tmp_path))
+    assert kept == [[1], [2], [2, 3], [2, 4], [2, 4, 5], [4, 6], [4, 6, 7]]
+    with Checkpoints(tmp_path, 2) as checkpoints:
+        assert_restored(checkpoints.restore(tree(0), lambda record: None), 7)
+        assert_restored(checkpoints.restore(tree(0), lambda record: None, before_stops=True), 6)
+    assert steps_in(tmp_path) == [4, 6]
+
+
+def test_the_first_of_two_failures_is_told(tmp_path, monkeypatch, capsys):
+    def close(self):
+        raise OSError(errno.ENOSPC, 'No space left on device', 'there')
+
+    monkeypatch.setattr(Checkpoints, 'close', close)
+    with pytest.raises(ZeroDivisionError), Checkpoints(tmp_path, 3):
+        1 / 0  # noqa: B018
+    assert capsys.readouterr().out == 'Besides, there cannot be written (No space left on device).\n'
+    with pytest.raises(OSError, match='No space left'), Checkpoints(tmp_path, 3):
+        pass
 
 
 def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before_it(tmp_path):
@@ -249,8 +287,13 @@ def on_a_full_disk(directory):
     checkpoints.save(1, tree(1), {'seed': 1})
     checkpoints.wait()
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-    with pytest.raises(OSError, match='File too large') as caught:  # noqa: PT012 - the error may come at once, or when it is waited for
-        checkpoints.save(2, tree(2), {'seed': 2})
-        checkpoints.wait()
-    assert caught.value.errno == errno.EFBIG
-    assert caught.value.filename == str(directory)
+    checkpoints.save(2, tree(2), {'seed': 2})
+    deadline, caught = time.time() + 60, None
+    while caught is None and time.time() < deadline:  # it is told when it is asked for, and not only by the next one that is saved
+        time.sleep(0.01)
+        try:
+            checkpoints.check()
+        except OSError as error:
+            caught = error
+    assert caught.errno == errno.EFBIG
+    assert caught.filename == str(directory)

@@ -1,5 +1,7 @@
 """Losses and parameters that are no longer finite, or will soon not be."""
 
+import gc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,11 +20,20 @@ def test_the_error_names_metrics_first_and_counts_the_rest():
     state = {'critic': {'bias': nan, 'kernel': one}, 'generator': {'bias': nan, 'kernel': -jnp.inf * one}}
     error = Diverged(state, {'critic_loss': jnp.inf, 'rounds': one}, 5, 9, 4, 0)
     assert str(error) == (
-        'Training diverged between steps 5 and 9: critic_loss, critic.bias, generator.bias and 1 more are no longer finite. '
-        'The last checkpoint is that of step 4.'
+        'Training diverged between steps 5 and 9: critic_loss, critic.bias, generator.bias and 1 more are no longer finite.'
+    )
+    others = 'a smaller learning rate or another config.seed, with another --workdir'
+    assert error.advice('stop') == (
+        'The last checkpoint is that of step 4. Try --config.on_nan=rewind, which goes back to it and on with other noise, or '
+        f'{others}.'
+    )
+    assert error.advice('rewind') == (
+        f'The last checkpoint is that of step 4. It has gone back 0 times already: try {others}, or a larger config.max_rewinds.'
     )
     alone = Diverged({'critic': {'bias': nan}}, {'critic_loss': one}, 0, 1, None, 0)
-    assert str(alone) == 'Training diverged between steps 0 and 1: critic.bias is no longer finite. Nothing is saved yet.'
+    assert str(alone) == 'Training diverged between steps 0 and 1: critic.bias is no longer finite.'
+    begins = 'Nothing is saved yet. Try --config.on_nan=rewind, which begins anew, with other noise, or'
+    assert alone.advice('stop') == f'{begins} {others}.'
 
 
 def test_an_estimate_that_explodes_is_told_once_per_factor_of_ten():
@@ -76,7 +87,6 @@ def test_rewinding_goes_on_with_other_noise_from_the_last_checkpoint(tmp_path, m
     assert trainer.train(rewinding(), str(tmp_path / 'rewound')) is None
     output = capsys.readouterr().out
     assert 'Training diverged between steps 6 and 8: generator.params' in output
-    assert 'The last checkpoint is that of step 5.' in output
     assert 'Going back, with other noise: 1 of at most 3 times.' in output
     assert f'Continuing {tmp_path}/rewound at step 5.' in output
     smooth, rewound = lines(tmp_path / 'smooth'), lines(tmp_path / 'rewound')
@@ -102,18 +112,69 @@ def test_a_rewound_run_that_was_stopped_is_one_that_was_not(tmp_path, monkeypatc
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
 
 
+@pytest.mark.parametrize(('stops', 'keep'), [([6], 1), ([6, 7, 8], 3)])
+def test_stops_do_not_push_out_the_checkpoint_to_go_back_to(tmp_path, monkeypatch, stops, keep):
+    with monkeypatch.context() as patch:
+        diverging(patch, at=9)
+        trainer.train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'straight'))
+    for stop in stops:
+        with monkeypatch.context() as patch:
+            stop_at(stop, patch)
+            assert trainer.train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'stopped')) is not None
+    diverging(monkeypatch, at=9)
+    assert trainer.train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'stopped')) is None
+    assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
+
+
+def test_another_interval_does_not_make_a_stop_of_a_checkpoint(tmp_path, monkeypatch, capsys):
+    trainer.train(tiny(num_steps=10), str(tmp_path))  # with checkpoints at 5 and 10
+    diverging(monkeypatch, at=11)
+    assert trainer.train(rewinding(checkpoint_every=50), str(tmp_path)) is None
+    assert capsys.readouterr().out.count(f'Continuing {tmp_path} at step 10.') == 2
+
+
+def test_where_there_are_stops_alone_it_goes_back_to_the_newest(tmp_path, monkeypatch, capsys):
+    trainer.train(tiny(num_steps=4), str(tmp_path))  # is complete before its first checkpoint at an interval
+    diverging(monkeypatch, at=5)
+    assert trainer.train(rewinding(checkpoint_every=50), str(tmp_path)) is None
+    assert capsys.readouterr().out.count(f'Continuing {tmp_path} at step 4.') == 2
+
+
+def test_nothing_is_deleted_before_what_it_goes_back_to_is_read(tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_at(6, patch)
+        trainer.train(tiny(), str(tmp_path))
+    (tmp_path / 'checkpoints' / '5' / 'meta' / 'metadata').write_text('')
+    diverging(monkeypatch, at=7)
+    assert trainer.train(rewinding(), str(tmp_path)) is None
+    output = capsys.readouterr().out
+    assert 'Checkpoint 5 cannot be read (its metadata are damaged): moved to' in output
+    assert output.count(f'Continuing {tmp_path} at step 6.') == 2
+
+
+def test_going_back_lets_go_of_the_images_on_the_device(tmp_path, monkeypatch):
+    diverging(monkeypatch, at=7, times=3)
+    gc.disable()  # what only a search for cycles finds may stay for long
+    try:
+        trainer.train(rewinding(), str(tmp_path))
+        copies = [array for array in jax.live_arrays() if array.shape == (1797, 64)]
+    finally:
+        gc.enable()
+    assert copies == []
+
+
 def test_a_run_that_diverges_before_its_first_checkpoint_begins_anew(tmp_path, monkeypatch, capsys):
     diverging(monkeypatch, at=3)
     assert trainer.train(rewinding(), str(tmp_path)) is None
     output = capsys.readouterr().out
-    assert 'Nothing is saved yet.' in output
+    assert 'Going back' in output
     assert 'Continuing' not in output
     assert [line['step'] for line in lines(tmp_path)] == [4, 8, 12]
 
 
 def test_it_rewinds_at_most_so_often(tmp_path, monkeypatch, capsys):
     diverging(monkeypatch, at=7, times=3)
-    with pytest.raises(UserError, match=r'Training diverged .* It has gone back 2 times \(config.max_rewinds\): try a smaller'):
+    with pytest.raises(UserError, match=r'Training diverged .* It has gone back 2 times already: try a smaller'):
         trainer.train(rewinding(max_rewinds=2), str(tmp_path))
     assert capsys.readouterr().out.count('Going back') == 2
     # The number counts for the whole run: with one more it goes on from where it gave up.

@@ -182,6 +182,11 @@ def test_a_directory_where_another_process_trains_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['.lock']
 
 
+def test_a_workdir_in_nobodys_home_is_told(tmp_path):
+    with pytest.raises(UserError, match=r'--workdir=~nobodyhere/x begins with the home of nobody here: check the path\.'):
+        trainer.train(tiny(), '~nobodyhere/x')
+
+
 def test_a_workdir_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match=r'--workdir=.*file/run cannot be a directory of this run \(Not a directory\)'):

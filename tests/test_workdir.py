@@ -54,6 +54,14 @@ def test_where_there_are_no_locks_it_says_so_and_goes_on(tmp_path, monkeypatch, 
     assert capsys.readouterr().out == warning
 
 
+def test_on_a_full_disk_it_is_held_without_a_word(tmp_path):
+    program = 'from pathlib import Path; from wgan_jax.workdir import held; import sys\n'
+    program += 'with held(Path(sys.argv[1])): print(Path(sys.argv[1], ".lock").stat().st_size)'
+    limited = ['bash', '-c', 'ulimit -f 0; exec "$@"', 'bash', sys.executable, '-c', program, tmp_path]
+    result = subprocess.run(limited, capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ('0\n', '')
+
+
 def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
     (tmp_path / 'precious').write_text('mine')
     (tmp_path / '.lock').symlink_to('precious')

@@ -15,7 +15,7 @@ def write(run_dir, start, steps, value=0.0):
     writer.start_clock()
     for step in steps:
         writer.metrics(step, {'critic_loss': value + step}, images_seen=64)
-        writer.picture(f'step_{step:06d}', np.full((4, 4, 1), step, np.uint8), step)
+        writer.picture(f'step_{step:06d}', np.full((4, 4, 1), step % 256, np.uint8), step)
     writer.sync()
     writer.close()
 
@@ -46,6 +46,25 @@ def test_pictures_of_later_steps_are_dropped_on_resume(tmp_path):
     save_png(np.zeros((2, 2, 3), np.uint8), tmp_path / 'samples' / 'real.png')
     RunWriter(tmp_path, {}, 2).close()
     assert sorted(path.name for path in (tmp_path / 'samples').iterdir()) == ['real.png', 'step_000001.png', 'step_000002.png']
+
+
+def test_files_of_other_names_stay_and_numbers_are_no_words(tmp_path):
+    write(tmp_path, 0, [999_000, 1_000_000])
+    (tmp_path / 'samples' / 'step_best.png').write_text('mine')
+    writer = RunWriter(tmp_path, {}, 1_000_000)
+    assert writer.last_picture.name == 'step_1000000.png'
+    writer.close()
+    RunWriter(tmp_path, {}, 0).close()
+    assert [path.name for path in (tmp_path / 'samples').iterdir()] == ['step_best.png']
+
+
+def test_a_link_in_the_place_of_an_unfinished_file_is_not_followed(tmp_path):
+    (tmp_path / 'precious').write_text('mine')
+    (tmp_path / 'config.tmp').symlink_to('precious')
+    RunWriter(tmp_path, {'seed': 1}, 0).close()
+    assert (tmp_path / 'precious').read_text() == 'mine'
+    assert json.loads((tmp_path / 'config.json').read_text()) == {'seed': 1}
+    assert not (tmp_path / 'config.tmp').is_symlink()
 
 
 def test_the_config_is_written(tmp_path):

@@ -86,8 +86,9 @@ class Calls:
         return self._schedule.updates_before(step) * self._config.batch_size
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the thread, and lets go of the images: a run that goes back has them once more."""
         self._ahead.close()
+        del self._ahead, self._images, self._programs
 
     def _check_memory(self, state: int) -> None:
         """Refuses, in all processes, what a device of one has no room for."""

@@ -24,27 +24,28 @@ class Diverged(UserError):
           sums: metrics, summed.
           before: rounds done when all were still finite.
           after: rounds done now.
-          saved_step: the last checkpoint; None if there is none.
+          saved_step: the last checkpoint, None if there is none; for the advice.
           rewinds: how often the run has gone back so far.
         """
-        self.rewinds = rewinds
+        self.saved_step, self.rewinds = saved_step, rewinds
         leaves = jax.tree_util.tree_leaves_with_path(jax.device_get((sums, state)))
         # The metrics come first: they say more than the arrays.
         names = [jax.tree_util.keystr(path[1:], simple=True, separator='.') for path, leaf in leaves if not np.isfinite(leaf).all()]
         more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
-        saved = 'Nothing is saved yet.' if saved_step is None else f'The last checkpoint is that of step {saved_step}.'
         super().__init__(
             f'Training diverged between steps {before} and {after}: {", ".join(names[:_NAMED])}{more} '
-            f'{"are" if len(names) > 1 else "is"} no longer finite. {saved}'
+            f'{"are" if len(names) > 1 else "is"} no longer finite.'
         )
 
-
-def advice(on_nan: str, rewinds: int) -> str:
-    """What to try after a run that diverged has ended."""
-    others = 'a smaller learning rate or another config.seed, with another --workdir'
-    if on_nan == 'rewind':
-        return f'It has gone back {rewinds} times (config.max_rewinds): try {others}.'
-    return f'Try --config.on_nan=rewind, which goes back to the last checkpoint and on with other noise, or {others}.'
+    def advice(self, on_nan: str) -> str:
+        """What is left, and what to try, when the run ends here."""
+        there = self.saved_step is not None
+        saved = f'The last checkpoint is that of step {self.saved_step}.' if there else 'Nothing is saved yet.'
+        others = 'a smaller learning rate or another config.seed, with another --workdir'
+        if on_nan == 'rewind':
+            return f'{saved} It has gone back {self.rewinds} times already: try {others}, or a larger config.max_rewinds.'
+        back = 'goes back to it and on with other noise' if there else 'begins anew, with other noise'
+        return f'{saved} Try --config.on_nan=rewind, which {back}, or {others}.'
 
 
 class Watch:

@@ -54,8 +54,8 @@ def check(config: ConfigDict, source: Source, state: GANState | None = None) -> 
         generator, critic = ([f'{player}.{name}' for name in sizes] for player in ('generator', 'critic'))
         parts.append(Part('the generator', num_bytes((state.generator, state.ema)), [*generator, 'latent_dim', 'data.image_size']))
         parts.append(Part('the critic', num_bytes(state.critic), [*critic, 'data.image_size']))
-    total, available = sum(part.num_bytes for part in parts), parallel.bytes_per_device()
-    if total > available:
+    total, available = sum(part.num_bytes for part in parts), parallel.known_bytes_per_device()
+    if available is not None and total > available:
         raise UserError(_too_much(config, parts, total, available))
     picture = grid_bytes(config.num_samples, source.image_shape)
     if picture > PICTURE_BYTES:
@@ -76,11 +76,11 @@ def check_round(state: int, images: int, working: int) -> None:
     Raises:
       UserError: together they are more than a device has.
     """
-    available = parallel.bytes_per_device()
-    if state + images + working > available:
+    available = parallel.known_bytes_per_device()
+    if available is not None and state + images + working > available:
         remedy = 'make config.batch_size smaller, or config.grad_accumulation larger.'
-        if images > max(state, working):
-            remedy = 'set config.data.placement=host, or use fewer or smaller images.'
+        if state + working <= available:
+            remedy = f'set config.data.placement=host, use fewer or smaller images, or {remedy}'
         raise UserError(
             f'A round takes {gib(working)} of working memory per device, besides {gib(state)} of state and {gib(images)} of '
             f'images, more than the {gib(available)} that there are: {remedy}'

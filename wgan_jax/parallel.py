@@ -54,9 +54,15 @@ def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [devi
 
 
 def bytes_per_device() -> int:
-    """Memory of a device; where a device does not tell, as a CPU, its share of the machine's."""
-    stats = jax.local_devices()[0].memory_stats() or {}
-    return stats.get('bytes_limit') or _host_bytes() // jax.local_device_count()
+    """Memory of a device, or of what is like it: where it does not tell, its share of the machine's."""
+    return known_bytes_per_device() or _host_bytes() // jax.local_device_count()
+
+
+def known_bytes_per_device() -> int | None:
+    """Memory of a device; None where it does not tell, as a GPU with some allocators. A CPU has its share of the machine's."""
+    if jax.default_backend() == 'cpu':
+        return _host_bytes() // jax.local_device_count()
+    return (jax.local_devices()[0].memory_stats() or {}).get('bytes_limit')
 
 
 def map_rounds(

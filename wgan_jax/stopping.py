@@ -1,36 +1,67 @@
-"""Hears that a run is to stop: Ctrl-C, and the SIGTERM with which clusters announce that they take a machine back."""
+"""Hears that a run is to stop: Ctrl-C, a terminal that is closed, and the SIGTERM with which clusters take a machine back."""
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_ONE_STOP_SECONDS = 1.0  # launchers such as mpirun may pass on a Ctrl-C that the terminal has sent as well
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
     """What has been heard."""
 
-    signal = 0  # the number of the signal; 0: none
+    def __init__(self) -> None:
+        self.signal = 0  # the number of the first signal; 0: none
+        self._heard = 0.0
+
+    def note(self, number: int) -> bool:
+        """Notes the first signal; returns whether this one comes later than it could have by chance."""
+        if not self.signal:
+            self.signal, self._heard = number, time.monotonic()
+        return time.monotonic() - self._heard > _ONE_STOP_SECONDS
 
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Hears the first SIGINT or SIGTERM; a second one ends the process at once."""
+    """Hears the first signal that asks to stop; a second one ends the process at once.
+
+    A thread hears them: the main thread is deaf during a call of a compiled program, and a single round may take minutes.
+    """
     stop = StopRequest()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    ear, mouth = os.pipe()
+    os.set_blocking(mouth, False)
 
-    def request(number: int, frame: Any) -> None:
+    def listen() -> None:
+        while heard := os.read(ear, 1):
+            if heard[0] in _SIGNALS and stop.note(heard[0]):
+                os.write(2, b'\nEnded at once; the last checkpoint is whole.\n')
+                os._exit(128 + heard[0])
+
+    def note(number: int, frame: Any) -> None:
         del frame
-        stop.signal = number
-        for either in before:
-            signal.signal(either, signal.SIG_DFL)
+        stop.note(number)  # the thread may not have had its turn yet
 
-    if threading.current_thread() is threading.main_thread():
-        for number in before:
-            signal.signal(number, request)
+    thread = threading.Thread(target=listen, daemon=True, name='signals')
+    thread.start()
+    mouth_before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN or number == signal.SIGINT:  # nohup has SIGHUP ignored
+            signal.signal(number, note)
     try:
         yield stop
     finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(mouth_before)
+        os.close(mouth)
+        thread.join()
+        os.close(ear)

@@ -1,5 +1,6 @@
 """The training program: restore, run rounds, log, sample, save, stop."""
 
+import functools
 import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -11,11 +12,12 @@ from ml_collections import ConfigDict
 
 from wgan_jax import divergence, noise, parallel, processes, sampling, steps, writers
 from wgan_jax.calls import Calls
-from wgan_jax.checkpoint import Checkpoints, versions
+from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.config import LOCAL, check_resumable, flatten
 from wgan_jax.data import identity, source_of
 from wgan_jax.errors import LocalError, UserError
 from wgan_jax.experiment import Experiment, prepare
+from wgan_jax.metadata import versions
 from wgan_jax.state import GANState
 from wgan_jax.stopping import stop_request
 from wgan_jax.workdir import held, written_in
@@ -37,7 +39,10 @@ def train(config: ConfigDict, workdir: str) -> signal.Signals | None:
     Raises:
       UserError: the config, the data or the directory does not allow it, or training has diverged.
     """
-    run_dir = Path(workdir).expanduser()
+    try:
+        run_dir = Path(workdir).expanduser()
+    except RuntimeError as error:
+        raise UserError(f'--workdir={workdir} begins with the home of nobody here: check the path.') from error
     with processes.all_or_none():
         experiment = prepare(config)
         if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
@@ -67,14 +72,14 @@ def _train(
             if processes.is_first():
                 stack.enter_context(held(run_dir))
                 stack.enter_context(written_in(run_dir))
-                checkpoints = stack.enter_context(closing(Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep)))
+                checkpoints = stack.enter_context(Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep))
         rewinds = 0
         while True:
             try:
                 return _go_on(config, run_dir, experiment, images, checkpoints, record, rewinds)
             except divergence.Diverged as error:
                 if config.on_nan != 'rewind' or error.rewinds >= config.max_rewinds:
-                    raise UserError(f'{error} {divergence.advice(config.on_nan, error.rewinds)}') from error
+                    raise UserError(f'{error} {error.advice(config.on_nan)}') from error
                 rewinds = error.rewinds + 1
                 print(f'{error} Going back, with other noise: {rewinds} of at most {config.max_rewinds} times.', flush=True)
 
@@ -98,9 +103,8 @@ def _go_on(
     with processes.all_or_none():
         if checkpoints is not None:
             checkpoints.wait()
-            if rewinds:
-                checkpoints.drop_stops(config.checkpoint_every)
-            restored = checkpoints.restore(carry, lambda saved: check_resumable(saved, record, str(run_dir)))
+            check = functools.partial(check_resumable, config=record, workdir=str(run_dir))
+            restored = checkpoints.restore(carry, check, before_stops=rewinds > 0)
             if restored is not None:
                 step, carry = restored.step, restored.tree
                 rewinds = max(rewinds, restored.record['rewinds'])
@@ -185,7 +189,7 @@ class _Run:
                 if self.step % config.checkpoint_every == 0:
                     self._save()
             if self._saved_step != self.step:
-                self._save()
+                self._save(stop=True)
             if self._checkpoints is not None:
                 self._checkpoints.wait()
         return signal.Signals(stopped_by) if self.step < config.num_steps else None
@@ -216,6 +220,8 @@ class _Run:
         if self._writer is not None:
             images_seen = self._calls.images_before(self.step) - self._calls.images_before(logged_step)
             self._writer.metrics(self.step, means, images_seen)
+        if self._checkpoints is not None:
+            self._checkpoints.check()
         if self.step % self._config.log_every == 0:  # a last line between log points must not change the next one
             self._sums = parallel.replicate(steps.zero_sums(self._config.gp_weight))
         return means['wasserstein_estimate']
@@ -225,8 +231,8 @@ class _Run:
         if self._writer is not None:
             self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
 
-    def _save(self) -> None:
+    def _save(self, *, stop: bool = False) -> None:
         if self._writer is not None and self._checkpoints is not None:
             self._writer.sync()
-            self._checkpoints.save(self.step, (self._state, self._sums), self._record)
+            self._checkpoints.save(self.step, (self._state, self._sums), self._record, stop=stop)
         self._saved_step = self.step

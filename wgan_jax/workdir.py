@@ -7,9 +7,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 from wgan_jax.errors import LocalError, UserError
 
@@ -52,24 +51,25 @@ def held(run_dir: Path) -> Iterator[None]:
         descriptor = os.open(run_dir / '.lock', os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise UserError(f'--workdir={run_dir} cannot be a directory of this run ({error.strerror}); choose another.') from error
-    with open(descriptor, 'a+') as file:
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f'{_holder(file)} is training in {run_dir}; wait for it, or give another --workdir.') from None
+            raise UserError(f'{_holder(descriptor)} is training in {run_dir}; wait for it, or give another --workdir.') from None
         except OSError as error:  # a file system without locks
             print(f'Warning: {run_dir} cannot be locked ({error.strerror}): see to it that no other process trains there.')
-        file.truncate(0)
         holder = {'process': os.getpid(), 'host': socket.gethostname(), 'since': time.strftime('%Y-%m-%d %H:%M:%S')}
-        file.write(json.dumps(holder) + '\n')
-        file.flush()
+        with suppress(OSError):  # on a full disk the one who comes second is told less
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, (json.dumps(holder) + '\n').encode())
         yield
+    finally:
+        os.close(descriptor)
 
 
-def _holder(file: TextIO) -> str:
-    file.seek(0)
+def _holder(descriptor: int) -> str:
     try:
-        holder = json.loads(file.read(4096))
+        holder = json.loads(os.pread(descriptor, 4096, 0))
         return f'Process {holder["process"]} on {holder["host"]}, begun at {holder["since"]},'
     except (ValueError, TypeError, KeyError):  # it has this moment begun, and not yet written who it is
         return 'Another process'

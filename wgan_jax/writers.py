@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 _VISIBLE_SECONDS = 10  # until TensorBoard can see a point
+_PICTURE = re.compile(r'step_(\d+)\.png')
 
 
 class RunWriter:
@@ -32,14 +34,14 @@ class RunWriter:
         _replace(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
         lines = _lines_until(run_dir / 'metrics.jsonl', step if keep_last else step - 1)
         _replace(run_dir / 'metrics.jsonl', ''.join(line + '\n' for line in lines).encode())
-        for path in (run_dir / 'samples').glob('step_*.png'):
-            if int(path.stem.removeprefix('step_')) > step:
-                path.unlink()
+        pictures = {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
+        for later in [number for number in pictures if number > step]:
+            pictures.pop(later).unlink()
         self._metrics_file = (run_dir / 'metrics.jsonl').open('a')
         self._events = _Events(run_dir / 'tensorboard', step)
         self._seconds_before = json.loads(lines[-1])['seconds'] if lines else 0.0
         self._began = self._last_time = time.perf_counter()
-        self.last_picture = max((run_dir / 'samples').glob('step_*.png'), default=None)
+        self.last_picture = pictures[max(pictures)] if pictures else None
 
     def start_clock(self) -> None:
         """Begins to count the seconds of training: call it when everything is compiled."""
@@ -160,7 +162,8 @@ def _replace(path: Path, content: bytes) -> None:
     """Puts a file in the place of another: whole, or not at all."""
     unfinished = path.with_suffix('.tmp')
     try:
-        with unfinished.open('wb') as file:
+        unfinished.unlink(missing_ok=True)  # of a process that was killed, or a link that leads elsewhere
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), 'wb') as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
