@@ -39,7 +39,7 @@ def test_ten_kills_change_nothing(tmp_path):
     assert len(moments) > 4
 
 
-@pytest.mark.parametrize(('number', 'name', 'status'), [(signal.SIGINT, 'SIGINT', 130), (signal.SIGHUP, 'SIGHUP', 129)])
+@pytest.mark.parametrize(('number', 'name', 'status'), [(signal.SIGINT, 'SIGINT', 130), (signal.SIGTERM, 'SIGTERM', 143)])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, name, status):
     run = start_of(tmp_path, 'run', 'num_steps=100000 checkpoint_every=50000 sample_every=50000')
     process = run.start()

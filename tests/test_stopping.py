@@ -14,6 +14,15 @@ from wgan_jax.stopping import stop_request
 HANDLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+@pytest.fixture
+def hangup():
+    """SIGHUP as it is in a terminal: the tests may have been begun where it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures('hangup')
 @pytest.mark.parametrize('number', HANDLERS)
 def test_the_first_signal_is_noted_and_nothing_ends(number):
     before = [signal.getsignal(one) for one in HANDLERS]
