@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
     config.sample_every = 1000  # a grid of images
     config.num_samples = 64  # images in a grid
     config.checkpoint_every = 1000  # a checkpoint to resume from
-    config.checkpoints_to_keep = 3  # the newest ones
+    config.checkpoints_to_keep = 3  # the newest ones; one more of where the run stopped does not count
 
     # When a loss or a parameter is no longer finite.
     config.on_nan = 'stop'  # stop, or rewind: back to the last checkpoint and on with other noise

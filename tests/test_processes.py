@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wgan_jax import cluster, processes
-from wgan_jax.errors import UserError
+from wgan_jax.errors import LocalError, UserError
 
 
 def test_a_process_that_is_alone_is_not_held_up(monkeypatch):
@@ -32,3 +32,9 @@ def test_what_process_0_has_reaches_the_others_to_the_bit(monkeypatch):
     for name, leaf in tree.items():
         assert received[name].dtype == leaf.dtype
         assert received[name].tobytes() == leaf.tobytes()
+
+
+def test_bad_luck_of_one_process_does_not_wait_for_the_others(monkeypatch):
+    monkeypatch.setattr(processes, 'greatest', lambda value: pytest.fail('it waits'))
+    with pytest.raises(LocalError, match='a full disk'), processes.all_or_none():
+        raise LocalError('a full disk')

@@ -80,8 +80,7 @@ class Checkpoints:
         # A true copy: on CPU a fetched array can be a view of a buffer that the next call donates.
         arrays = {name: np.array(leaf, copy=True) for name, leaf in metadata.named_leaves(tree).items()}
         meta = metadata.of(arrays, {'record': record, 'stop': stop})
-        if stop:
-            self._stops.add(step)  # before it is decided which ones to keep
+        (self._stops.add if stop else self._stops.discard)(step)  # before it is decided which ones to keep
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
         with self._writing():
             saved = self._manager.save(step, args=args)
@@ -93,7 +92,7 @@ class Checkpoints:
     ) -> Restored | None:
         """The newest step that reads right, or None when there is none at all.
 
-        Broken steps newer than it are moved aside, to `broken_<step>`, with a printed line each.
+        Broken ones that were tried before it are moved aside, to `broken_<step>`, with a printed line each.
 
         Args:
           template: a tree of arrays, or of their shapes, like the one that was saved.

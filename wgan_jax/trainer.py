@@ -26,7 +26,7 @@ from wgan_jax.workdir import held, written_in
 def train(config: ConfigDict, workdir: str) -> signal.Signals | None:
     """Trains until `config.num_steps`, from the last checkpoint in `workdir` if there is one.
 
-    Stopped by SIGINT or SIGTERM it saves where it is and returns. However it was stopped, the same call later ends with the
+    Stopped by SIGINT, SIGTERM or SIGHUP it saves where it is and returns. However it was stopped, the same call later ends with the
     same bits as a run that was never stopped. In a run of several processes each calls this; one that is to stop stops all.
 
     Args:
