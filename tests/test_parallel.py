@@ -156,8 +156,12 @@ def test_a_cpu_counts_with_its_share_of_the_memory(monkeypatch):
         def memory_stats(self):
             return {'bytes_limit': 80, 'bytes_in_use': 1}
 
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
     monkeypatch.setattr(jax, 'local_devices', lambda: [Accelerator()])
-    assert parallel.bytes_per_device() == 80
+    assert parallel.bytes_per_device() == parallel.known_bytes_per_device() == 80
+    Accelerator.memory_stats = lambda self: None  # as with XLA_PYTHON_CLIENT_ALLOCATOR=platform
+    assert parallel.known_bytes_per_device() is None
+    assert parallel.bytes_per_device() > 0
 
 
 def test_the_batch_is_cut_into_one_part_per_device():
