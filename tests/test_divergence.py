@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from configs import digits_wgan
+from tests.test_several_processes import KEYS, Processes
 from tests.test_trainer import assert_same_run, lines, stop_at, tiny
 from wgan_jax import calls, noise, trainer
 from wgan_jax.divergence import Diverged, Watch
@@ -187,3 +188,15 @@ def test_the_noise_differs_from_rewind_to_rewind():
     players = [jax.random.key_data(jax.random.fold_in(key, player)).tolist() for player in (0, 1)]
     assert keys[0] == jax.random.key_data(key).tolist()
     assert len({tuple(key) for key in keys + players}) == 6
+
+
+@pytest.mark.slow
+def test_all_go_back_together_when_training_diverges(tmp_path):
+    # Its first update is ten times that.
+    infinite = {'generator_optimizer.name': 'rmsprop', 'generator_optimizer.learning_rate': 1e38}
+    keys = KEYS | {'num_steps': 6, 'on_nan': 'rewind', 'max_rewinds': 1} | infinite
+    with Processes.training(tmp_path / 'run', keys) as started:
+        codes, outputs, errors = started.wait()
+    assert codes == [1, 1], errors
+    assert outputs[0].count('Going back, with other noise: 1 of at most 1 times.') == 1
+    assert all('Error: Training diverged between steps 0 and' in error for error in errors)

@@ -142,30 +142,6 @@ def test_two_processes_train_as_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_where_process_0_cannot_write_it_says_so_and_the_other_ends_too(tmp_path):
-    (tmp_path / 'run').mkdir()
-    (tmp_path / 'run' / 'samples').write_text('in the way')
-    with Processes.training(tmp_path / 'run', KEYS | {'num_steps': 6}) as started:
-        codes, _, errors = started.wait()
-    assert f'Error: {tmp_path}/run/samples cannot be written (File exists).' in errors[0]
-    assert codes[0] == 1, errors
-    assert codes[1] in (75, 134), errors
-    assert any(sentence in errors[1] for sentence in LOST)
-
-
-@pytest.mark.slow
-def test_all_go_back_together_when_training_diverges(tmp_path):
-    # Its first update is ten times that.
-    infinite = {'generator_optimizer.name': 'rmsprop', 'generator_optimizer.learning_rate': 1e38}
-    keys = KEYS | {'num_steps': 6, 'on_nan': 'rewind', 'max_rewinds': 1} | infinite
-    with Processes.training(tmp_path / 'run', keys) as started:
-        codes, outputs, errors = started.wait()
-    assert codes == [1, 1], errors
-    assert outputs[0].count('Going back, with other noise: 1 of at most 1 times.') == 1
-    assert all('Error: Training diverged between steps 0 and' in error for error in errors)
-
-
-@pytest.mark.slow
 def test_one_that_is_to_stop_stops_all_and_the_run_goes_on_in_one_process(tmp_path):
     keys = KEYS | {'num_steps': 40_000, 'checkpoint_every': 50_000}
     with Processes.training(tmp_path / 'run', keys) as started:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.test_several_processes import KEYS, LOST, Processes
 from wgan_jax.errors import LocalError, UserError
 from wgan_jax.workdir import held, written_in
 
@@ -92,3 +93,15 @@ def test_what_the_system_refuses_becomes_a_sentence(tmp_path, number, what, reme
 def test_other_errors_are_not_touched(tmp_path):
     with pytest.raises(ZeroDivisionError), written_in(tmp_path):
         1 / 0  # noqa: B018
+
+
+@pytest.mark.slow
+def test_where_process_0_cannot_write_it_says_so_and_the_other_ends_too(tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'samples').write_text('in the way')
+    with Processes.training(tmp_path / 'run', KEYS | {'num_steps': 6}) as started:
+        codes, _, errors = started.wait()
+    assert f'Error: {tmp_path}/run/samples cannot be written (File exists).' in errors[0]
+    assert codes[0] == 1, errors
+    assert codes[1] in (75, 134), errors
+    assert any(sentence in errors[1] for sentence in LOST)
