@@ -15,15 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopRequest:
     """What has been heard."""
 
-    def __init__(self) -> None:
-        self.signal = 0  # the number of the first signal; 0: none
-        self._heard = 0.0
-
-    def note(self, number: int) -> bool:
-        """Notes the first signal; returns whether this one comes later than it could have by chance."""
-        if not self.signal:
-            self.signal, self._heard = number, time.monotonic()
-        return time.monotonic() - self._heard > _ONE_STOP_SECONDS
+    signal = 0  # the number of the first signal; 0: none
 
 
 @contextmanager
@@ -40,14 +32,17 @@ def stop_request() -> Iterator[StopRequest]:
     os.set_blocking(mouth, False)
 
     def listen() -> None:
-        while heard := os.read(ear, 1):
-            if heard[0] in _SIGNALS and stop.note(heard[0]):
+        first = None
+        while heard := os.read(ear, 64):  # all that have come by now: late as this thread may be, they came together
+            numbers = [number for number in heard if number in _SIGNALS]
+            first = first or (time.monotonic() if numbers else None)
+            if numbers and time.monotonic() - first > _ONE_STOP_SECONDS:
                 os.write(2, b'\nEnded at once; the last checkpoint is whole.\n')
-                os._exit(128 + heard[0])
+                os._exit(128 + numbers[-1])
 
     def note(number: int, frame: Any) -> None:
         del frame
-        stop.note(number)  # the thread may not have had its turn yet
+        stop.signal = stop.signal or number
 
     thread = threading.Thread(target=listen, daemon=True, name='signals')
     thread.start()
