@@ -1,7 +1,9 @@
 """Eight virtual CPU devices, quick compilation, and an error wherever two arrays of different rank meet."""
 
+import gc
 import os
 import tempfile
+from pathlib import Path
 
 # Before jax is imported. NPROC widens XLA's thread pool: with fewer threads than virtual devices its collectives can deadlock.
 os.environ.setdefault('NPROC', '16')
@@ -59,6 +61,19 @@ class TinyCritic(nn.Module):
 def in_float64(state):
     """A state for the tests in double precision."""
     return jax.tree.map(lambda leaf: leaf.astype('float64') if leaf.dtype == 'float32' else leaf, state)
+
+
+@pytest.fixture(autouse=True)
+def few_programs():
+    """Lets go of compiled programs when there are many: a process may map 65,530 pieces of memory, and each takes several.
+
+    Beyond that XLA ends the process with a segmentation fault.
+    """
+    yield
+    maps = Path('/proc/self/maps')
+    if maps.exists() and maps.read_bytes().count(b'\n') > 15_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
