@@ -1,0 +1,129 @@
+"""The Frechet distance between two sets of features, each taken as a Gaussian (Heusel et al. 2017, equation 6).
+
+Called FID only where the features are those of the 2015 Inception network; with any other network it has that network's name.
+"""
+
+from typing import Self
+
+import numpy as np
+
+from wgan_jax.metrics.checks import check_features
+
+_BLOCK = 4096  # items turned into float64 at once
+
+
+class Moments:
+    """Count, mean [D] and covariance [D, D] in float64 of features that arrive in parts of any size."""
+
+    def __init__(self, num_features: int) -> None:
+        self.count = 0
+        self.mean = np.zeros(num_features)
+        self._scatter = np.zeros((num_features, num_features))  # sum of (x - mean)(x - mean)'
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> Self:
+        """The moments of features [N, D].
+
+        Raises:
+          ValueError: as add does.
+        """
+        check_features(1, features=features)
+        moments = cls(features.shape[1])
+        moments.add(features)
+        return moments
+
+    def add(self, features: np.ndarray) -> None:
+        """Takes in features [N, D], every item once.
+
+        Each block is centred by its own mean before it is squared, and two blocks are joined by the difference of their means
+        (Chan, Golub, LeVeque 1979): nothing large cancels, whatever the offset of the features.
+
+        Raises:
+          ValueError: they are not [N, D] with the D of before, or hold a number that is not finite.
+        """
+        check_features(1, before=self.mean[None], features=features)
+        for start in range(0, len(features), _BLOCK):
+            block = np.asarray(features[start : start + _BLOCK], np.float64)
+            mean = block.mean(axis=0)
+            block = block - mean
+            shift, total = mean - self.mean, self.count + len(block)
+            self._scatter += block.T @ block + np.outer(shift, shift) * (self.count * len(block) / total)
+            self.mean = self.mean + shift * (len(block) / total)
+            self.count = total
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Divided by N - 1, as np.cov and the published scores have it.
+
+        Raises:
+          ValueError: fewer than two items.
+        """
+        if self.count < 2:
+            raise ValueError(f'a covariance needs at least 2 items, not {self.count}')
+        return self._scatter / (self.count - 1)
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """|m - n|^2 + tr(S + T - 2 (S T)^(1/2)) for means m, n and covariances S, T (Dowson and Landau 1982, equation 4).
+
+    With S = A A', the eigenvalues of S T that are not 0 are those of A' T A, which is symmetric: no complex root, no product
+    that is nearly singular, and none of the small number that is otherwise added to the diagonal. A has as many columns as S has
+    rank; it is taken from the set with fewer items. What is left is rounding, about 1e-8 of the largest variance per feature.
+
+    Returns:
+      At least 0; in squared units of the features.
+
+    Raises:
+      ValueError: the two have not the same number of features, or fewer than two items.
+    """
+    check_features(1, a=a.mean[None], b=b.mean[None])
+    few, many = (a, b) if a.count <= b.count else (b, a)
+    return max(0.0, _distance(few, _root(few.covariance), many))
+
+
+def frechet_infinity(features: np.ndarray, reference: Moments, seed: int = 0, *, num_sizes: int = 15) -> float:
+    """The Frechet distance that infinitely many items would have (Chong and Forsyth 2020: FID_infinity).
+
+    The distance of N items is too large by about a constant over N, which differs between generators. Distances at 15 sizes,
+    evenly spaced from N/10 to N as the authors have them, are fitted by a line in 1/N; its value at 0 is the answer. Every size
+    has a shuffled order of its own. Only the bias of `features` goes: that of the reference's own count stays, as theirs does.
+
+    The bias is no line in 1/N where a set has about as many items as features: the smallest size is 2 D or more (it is in the
+    authors' 50,000 items of 2048 features too), or N/2 if that is less. With N below 4 D it still takes away too much.
+
+    Args:
+      features: [N, D], N at least 20.
+      reference: what they are compared with, the same for all that will be ranked.
+      seed: of the orders; the same seed gives the same bits.
+      num_sizes: how many sizes, at least 2.
+
+    Returns:
+      The intercept. It may be a little below 0 where the two are alike.
+
+    Raises:
+      ValueError: fewer than 20 items or 2 sizes, or features that do not fit the reference.
+    """
+    check_features(20, features=features)
+    check_features(1, features=features, reference=reference.mean[None])
+    if num_sizes < 2:
+        raise ValueError(f'num_sizes={num_sizes} must be at least 2: a line goes through two points')
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    count, num_features = features.shape
+    smallest = max(count / 10, min(2 * num_features, count / 2))
+    sizes = np.linspace(smallest, count, num_sizes).astype(int)
+    root = _root(reference.covariance)
+    distances = [_distance(reference, root, Moments.of(features[rng.permutation(count)[:size]])) for size in sizes]
+    return float(np.polynomial.Polynomial.fit(1.0 / sizes, distances, 1)(0.0))
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """A [D, rank] with A A' = covariance; eigenvalues that are rounding are 0."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > max(0.0, values[-1]) * len(values) * np.finfo(np.float64).eps
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+def _distance(a: Moments, root: np.ndarray, b: Moments) -> float:
+    covariance = b.covariance
+    overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root.T @ covariance @ root), 0.0)).sum()
+    return float(np.sum((a.mean - b.mean) ** 2) + np.trace(a.covariance) + np.trace(covariance) - 2.0 * overlap)
