@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import polynomial_kernel
+
+from wgan_jax.metrics.kernel import kernel_distance
+
+
+def textbook(x, y):
+    """The double sums, with the kernel of scikit-learn: degree 3, gamma 1/D and coef0 1 are its defaults."""
+    count = len(x)
+    within = sum(
+        k[i, j] for k in (polynomial_kernel(x), polynomial_kernel(y)) for i in range(count) for j in range(count) if i != j
+    )
+    return within / (count * (count - 1)) - 2 * np.mean(polynomial_kernel(x, y))
+
+
+def sets(x_count, y_count, features=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(x_count, features)), 0.3 + 1.2 * rng.normal(size=(y_count, features))
+
+
+def test_by_hand():
+    """One feature: k(x, y) = (xy + 1)^3. x = 0, 1 and y = 1, 2: 1 + 27 - (1 + 1 + 8 + 27) / 2."""
+    mean, error = kernel_distance(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]), num_subsets=3)
+    np.testing.assert_allclose(mean, 1.0 + 27.0 - 37.0 / 2)
+    np.testing.assert_allclose(error, 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_a_subset_of_everything_is_the_textbook_sum(dtype):
+    x, y = (z.astype(dtype) for z in sets(17, 17))
+    np.testing.assert_allclose(kernel_distance(x, y)[0], textbook(x.astype(np.float64), y.astype(np.float64)), rtol=1e-10)
+
+
+def test_subsets_are_drawn_anew_and_without_repetition():
+    """The mean and the standard error of the textbook sum over the subsets of an independent loop with the same draws."""
+    x, y = sets(30, 40)
+    rng, values = np.random.Generator(np.random.Philox(key=5)), []
+    for _ in range(6):
+        rows = rng.choice(30, 10, replace=False), rng.choice(40, 10, replace=False)
+        values.append(textbook(x[rows[0]], y[rows[1]]))
+    mean, error = kernel_distance(x, y, subset_size=10, num_subsets=6, seed=5)
+    np.testing.assert_allclose(mean, np.mean(values), rtol=1e-10)
+    np.testing.assert_allclose(error, np.std(values, ddof=1) / np.sqrt(6), rtol=1e-10)
+
+
+def test_the_smaller_set_bounds_the_subset():
+    """8 of x, so 8 of y: with the order of items immaterial, y's choice is all that varies."""
+    x, y = sets(8, 9)
+    without_one = [textbook(x, np.delete(y, i, axis=0)) for i in range(9)]
+    mean, error = kernel_distance(x, y, num_subsets=2)
+    nearest = min(abs(mean - (a + b) / 2) + abs(2 * error - abs(a - b)) for a in without_one for b in without_one)
+    assert nearest < 1e-9
+
+
+def test_unbiased():
+    """Equal distributions, many draws: 0 within the error; the biased estimate with i = j would be far outside."""
+    rng = np.random.default_rng(1)
+    values = [kernel_distance(*rng.normal(size=(2, 12, 4)), num_subsets=2)[0] for _ in range(800)]
+    error = np.std(values) / np.sqrt(len(values))
+    assert abs(np.mean(values)) < 3 * error
+    diagonal = 2 * np.mean((rng.chisquare(4, 10_000) / 4 + 1) ** 3 - 1) / 12  # what the items with themselves would add
+    assert diagonal > 20 * error
+
+
+def test_the_standard_error_is_the_spread_of_independent_subsets():
+    """Subsets of a large set hardly overlap: the error foretells how far two seeds lie apart."""
+    x, y = sets(4000, 4000)
+    found = np.array([kernel_distance(x, y, subset_size=50, num_subsets=10, seed=seed) for seed in range(60)])
+    np.testing.assert_allclose(np.std(found[:, 0], ddof=1), np.sqrt(np.mean(found[:, 1] ** 2)), rtol=0.3)
+
+
+def test_the_seed_alone_decides():
+    x, y = sets(40, 40)
+    one, again, other = (kernel_distance(x, y, subset_size=10, num_subsets=5, seed=seed) for seed in (1, 1, 2))
+    assert one == again != other
+
+
+def test_what_cannot_be_compared_is_refused():
+    x, y = sets(10, 10)
+    with pytest.raises(ValueError, match='y has 4 features per item, x has 5'):
+        kernel_distance(x, y[:, :4])
+    with pytest.raises(ValueError, match='N at least 2'):
+        kernel_distance(x, y[:1])
+    with pytest.raises(ValueError, match='subset_size=1 '):
+        kernel_distance(x, y, subset_size=1)
+    with pytest.raises(ValueError, match='num_subsets=1 '):
+        kernel_distance(x, y, num_subsets=1)
+    with pytest.raises(ValueError, match='y holds a number that is not finite'):
+        kernel_distance(x, np.where(y > 1, np.inf, y))
