@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+import scipy.stats
+from sklearn.neighbors import NearestNeighbors
+
+from wgan_jax.metrics import neighbours
+from wgan_jax.metrics.neighbours import copying, nearest, precision_recall
+
+
+def line(*places):
+    return np.array(places, np.float64)[:, None]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Three or so rows of distances at a time, and a last block that is not full."""
+    monkeypatch.setattr(neighbours, '_BLOCK_BYTES', 8 * 150)
+
+
+def by_scikit_learn(real, fake, k):
+    """The definitions, with all distances at once."""
+
+    def radii(items):
+        return NearestNeighbors(n_neighbors=k + 1).fit(items).kneighbors(items)[0][:, k]
+
+    distances = np.linalg.norm(fake[:, None] - real[None], axis=2)  # [M, N]
+    in_real, in_fake = distances <= radii(real)[None], distances <= radii(fake)[:, None]
+    return {
+        'precision': in_real.any(axis=1).mean(),
+        'recall': in_fake.any(axis=0).mean(),
+        'density': in_real.sum() / (k * len(fake)),
+        'coverage': in_real.any(axis=0).mean(),
+    }
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_nearest_as_scikit_learn_has_it(small_blocks, dtype):
+    rng = np.random.default_rng(0)
+    queries, reference = rng.normal(size=(50, 6)).astype(dtype), rng.normal(size=(40, 6)).astype(dtype)
+    expected = NearestNeighbors(n_neighbors=1, algorithm='brute').fit(reference).kneighbors(queries)
+    distances, indices = nearest(queries, reference)
+    np.testing.assert_array_equal(indices, expected[1][:, 0])
+    direct = np.linalg.norm(queries.astype(np.float64) - reference[indices], axis=1)
+    np.testing.assert_allclose(distances, direct, rtol=1e-15)
+
+
+@pytest.mark.parametrize('offset', [0.0, 1e4])
+def test_a_copy_is_at_distance_zero(small_blocks, offset):
+    """Also far from the origin, where the squares are 1e9 times the squared distances."""
+    rng = np.random.default_rng(1)
+    reference = (offset + rng.normal(size=(60, 40))).astype(np.float32)
+    order = rng.permutation(60)
+    distances, indices = nearest(reference[order], reference)
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_array_equal(distances, np.zeros(60))
+    other = reference.astype(np.float64)
+    other[:, 0] += 1e-4
+    np.testing.assert_allclose(nearest(other, reference)[0], 1e-4, rtol=1e-6)
+
+
+def test_on_a_line_by_hand():
+    """k = 1. Real 0, 1, 3, 10 have the radii 1, 1, 2, 7; fake 0.5, 5, 30 have 4.5, 4.5, 25.
+
+    0.5 is in the balls of 0 and 1 alone; 5 is on the edge of that of 3 and in that of 10; 30 is in none: 2 of 3 are precise,
+    with 4 balls over 3 fakes, and each real has a fake in its ball. Only 0, 1 and 3 are within 4.5 of 0.5 or 5; 30 reaches 5
+    and 10.
+    """
+    found = precision_recall(line(0, 1, 3, 10), line(0.5, 5, 30), k=1)
+    assert found == pytest.approx({'precision': 2 / 3, 'recall': 1.0, 'density': 4 / 3, 'coverage': 1.0})
+    far = precision_recall(line(0, 1, 3, 10), line(0.5, 0.75, 30, 31), k=1)  # radii 0.25, 0.25, 1, 1
+    assert far == pytest.approx({'precision': 0.5, 'recall': 0.25, 'density': 4 / 4, 'coverage': 0.5})
+
+
+@pytest.mark.parametrize('k', [1, 3, 5])
+@pytest.mark.parametrize('counts', [(50, 70), (70, 50)])
+def test_precision_and_its_kin_as_the_definitions_have_them(small_blocks, k, counts):
+    rng = np.random.default_rng(2)
+    real, fake = rng.normal(size=(counts[0], 3)), 0.7 + 0.8 * rng.normal(size=(counts[1], 3))
+    expected = by_scikit_learn(real, fake, k)
+    assert all(0 < expected[name] < 1 for name in ('precision', 'recall', 'coverage'))
+    assert precision_recall(real, fake, k) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize('offset', [0.0, 1e3])
+def test_equal_sets_lie_in_each_other(offset):
+    """Each item is in its own ball and, by symmetry, in as many others as reach it: the density is at least 1 / k."""
+    items = offset + np.random.default_rng(3).normal(size=(100, 5))
+    found = precision_recall(items, items, k=4)
+    assert found['precision'] == found['recall'] == found['coverage'] == 1.0
+    np.testing.assert_allclose(found['density'], (100 + 100 * 4) / (4 * 100))
+
+
+def test_ties_and_duplicates_are_inside():
+    """Balls of radius 0 hold the copies of their centre, though |x|^2 + |y|^2 - 2 x.y of equal items is rounding."""
+    rng = np.random.default_rng(4)
+    items = rng.normal(size=(20, 30)).repeat(3, axis=0)
+    found = precision_recall(items, items[rng.permutation(60)], k=2)
+    assert found == {'precision': 1.0, 'recall': 1.0, 'density': 3 / 2, 'coverage': 1.0}
+    beside = precision_recall(items, items + 1e-5, k=2)
+    assert beside == {'precision': 0.0, 'recall': 0.0, 'density': 0.0, 'coverage': 0.0}
+
+
+def test_one_mode_of_two():
+    """Fakes in one of two far clusters: precise, and half is recalled and covered."""
+    rng = np.random.default_rng(5)
+    real = np.concatenate([rng.normal(size=(60, 2)), 100 + rng.normal(size=(60, 2))])
+    found = precision_recall(real, rng.normal(size=(600, 2)) * 0.5, k=5)
+    assert found['precision'] == 1.0
+    assert found['coverage'] <= 0.5
+    assert found['recall'] <= 0.5
+    assert found['density'] > 1.0
+
+
+def test_copying_on_a_line_by_hand():
+    """Train 0, 10. Held out 1, 8, 14: distances 1, 2, 4. Fake 0, 9, 12, 17: 0, 1, 2, 7.
+
+    0 is nearer than all 3; 1 than 2, and ties one; 2 than 1, and ties one; 7 than none: (3 + 2.5 + 1.5) / 12.
+    """
+    found = copying(line(0, 9, 12, 17), line(0, 10), line(1, 8, 14))
+    assert found == pytest.approx({'probability': 7 / 12, 'distance_ratio': 1.5 / 2.0})
+
+
+def test_copying_is_the_mann_whitney_statistic():
+    rng = np.random.default_rng(6)
+    train, held_out, fake = (np.round(3 * rng.normal(size=(count, 2))) for count in (30, 41, 57))
+    train, fake = train + 0.5, np.round(0.8 * fake)
+    of_fake, of_held_out = (np.linalg.norm(items[:, None] - train[None], axis=2).min(axis=1) for items in (fake, held_out))
+    assert len(np.unique(of_fake)) < 30  # ties there are
+    statistic = scipy.stats.mannwhitneyu(of_held_out, of_fake).statistic
+    found = copying(fake, train, held_out)
+    np.testing.assert_allclose(found['probability'], statistic / (41 * 57), rtol=1e-14)
+    np.testing.assert_allclose(found['distance_ratio'], np.median(of_fake) / np.median(of_held_out), rtol=1e-14)
+
+
+def test_copies_new_items_and_poor_ones():
+    rng = np.random.default_rng(7)
+    train, held_out, new = rng.normal(size=(3, 600, 4))
+    assert copying(train[:50], train, held_out) == {'probability': 1.0, 'distance_ratio': 0.0}
+    assert copying(train + 1e-6 * new, train, held_out)['probability'] == 1.0
+    np.testing.assert_allclose(copying(new, train, held_out)['probability'], 0.5, atol=0.06)
+    assert copying(new + 50, train, held_out)['probability'] == 0.0
+
+
+def test_what_cannot_be_compared_is_refused():
+    items = np.random.default_rng(8).normal(size=(6, 2))
+    with pytest.raises(ValueError, match=r'fake must be features \[N, D\] with N at least 6'):
+        precision_recall(items, items[:5])
+    with pytest.raises(ValueError, match='k=0'):
+        precision_recall(items, items, 0)
+    with pytest.raises(ValueError, match='reference has 1'):
+        nearest(items, items[:, :1])
+    with pytest.raises(ValueError, match='train holds a number that is not finite'):
+        copying(items, items * np.nan, items)
+    with pytest.raises(ValueError, match='half of held_out'):
+        copying(items, items, np.concatenate([items[:3], items[:2] + 1]))
+    with pytest.raises(ValueError, match='N at least 1'):
+        nearest(items[:0], items)
