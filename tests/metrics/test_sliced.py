@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+import scipy.ndimage
+import scipy.stats
+
+from wgan_jax.metrics import sliced
+from wgan_jax.metrics.sliced import level_sides, pyramid, sliced_wasserstein
+
+KERNEL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1])[None, :, :, None] / 256
+FEW = {'patches_per_image': 4, 'num_directions': 16}
+
+
+def images(count, height=12, width=None, channels=1, seed=0):
+    """Smooth blobs under noise: unlike white noise, every level has a share of them."""
+    noise = np.random.default_rng(seed).normal(size=(count, height, width or height, channels))
+    values = 128 + 150 * scipy.ndimage.gaussian_filter(noise, (0, 1.5, 1.5, 0)) + 20 * noise
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def by_scipy(batch, levels):
+    """Burt and Adelson's pyramid of float64 images, by convolutions in two dimensions."""
+    result = [batch.astype(np.float64)]
+    for _ in range(levels - 1):
+        smaller = scipy.ndimage.convolve(result[-1], KERNEL, mode='mirror')[:, ::2, ::2]
+        spread = np.zeros_like(result[-1])
+        spread[:, ::2, ::2] = smaller
+        result[-1] = result[-1] - scipy.ndimage.convolve(spread, 4 * KERNEL, mode='mirror')
+        result.append(smaller)
+    return result
+
+
+@pytest.mark.parametrize(
+    ('sides', 'expected'),
+    [
+        ((8, 8), [(8, 8)]),
+        ((16, 16), [(16, 16)]),
+        ((28, 28), [(28, 28), (14, 14)]),
+        ((32, 48), [(32, 48), (16, 24)]),
+        ((64, 64), [(64, 64), (32, 32), (16, 16)]),
+        ((128, 128), [(128, 128), (64, 64), (32, 32), (16, 16)]),
+        ((44, 44), [(44, 44), (22, 22), (11, 11)]),
+        ((218, 178), [(218, 178), (109, 89)]),
+        ((33, 64), [(33, 64)]),
+        ((7, 40), [(7, 40)]),
+    ],
+)
+def test_levels(sides, expected):
+    assert level_sides(*sides) == expected
+
+
+@pytest.mark.parametrize(('height', 'width', 'channels'), [(28, 28, 1), (64, 40, 3)])
+def test_pyramid_as_scipy_has_it(height, width, channels):
+    batch = images(3, height, width, channels)
+    found, expected = pyramid(batch), by_scipy(batch, len(level_sides(height, width)))
+    assert len(found) == len(expected) > 1
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_the_pyramid_gives_the_images_back():
+    batch = images(3, 64)
+    *levels, back = pyramid(batch)
+    for level in reversed(levels):
+        back = level + sliced.larger(back)
+    np.testing.assert_allclose(back, batch, atol=1e-3)
+
+
+@pytest.mark.parametrize('level', [0, 1])
+def test_descriptors_are_normalised_patches(monkeypatch, level):
+    """Cut by hand at the given places, each channel brought to mean 0 and deviation 1 over all patches of the set."""
+    monkeypatch.setattr(sliced, '_IMAGES', 3)
+    batch = images(7, 20, 24, 2)
+    batch[..., 1] //= 4
+    places = np.random.default_rng(1).integers((4, 6), size=(7, 5, 2))
+    whole = by_scipy(batch, 2)[level]
+    patches = np.stack([[whole[n, y : y + 7, x : x + 7] for y, x in places[n]] for n in range(7)])  # [7, 5, 7, 7, 2]
+    patches = (patches - patches.mean(axis=(0, 1, 2, 3))) / patches.std(axis=(0, 1, 2, 3))
+    expected = np.moveaxis(patches, 4, 2).reshape(35, 98)
+    np.testing.assert_allclose(sliced.descriptors(batch, level, places), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('chunk', [2**26, 4 * 50 * 5])
+def test_distance_is_scipys_mean_over_directions(monkeypatch, chunk):
+    monkeypatch.setattr(sliced, '_CHUNK_BYTES', chunk)
+    rng = np.random.default_rng(2)
+    real, fake, directions = rng.normal(size=(50, 6)), 0.3 + 1.5 * rng.normal(size=(50, 6)), rng.normal(size=(12, 6))
+    expected = np.mean([scipy.stats.wasserstein_distance(real @ d, fake @ d) for d in directions])
+    np.testing.assert_allclose(sliced._distance(real, fake, directions), expected, rtol=1e-12)
+
+
+def test_the_whole_is_its_parts(monkeypatch):
+    """Places inside the level, unit directions, 1000 times the distance: what the parts were given, caught on the way."""
+    seen, cut, measure = [], sliced.descriptors, sliced._distance
+
+    def catch_places(batch, level, places):
+        seen.append((level, places))
+        return cut(batch, level, places)
+
+    def catch_directions(real, fake, directions):
+        np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1.0, rtol=1e-6)
+        assert real.shape == fake.shape == (40 * 30, 49)
+        assert directions.shape == (9, 49)
+        seen.append(1e3 * np.mean([scipy.stats.wasserstein_distance(real @ d, fake @ d) for d in directions]))
+        return measure(real, fake, directions)
+
+    monkeypatch.setattr(sliced, 'descriptors', catch_places)
+    monkeypatch.setattr(sliced, '_distance', catch_directions)
+    found = sliced_wasserstein(images(40, 18), images(40, 18, seed=1), patches_per_image=30, num_directions=9)
+    (_, first), _, large, (_, second), _, small = seen
+    np.testing.assert_array_equal([seen[1][1], seen[4][1]], [first, second])
+    assert [seen[i][0] for i in (0, 1, 3, 4)] == [0, 0, 1, 1]
+    np.testing.assert_array_equal(np.unique(first), np.arange(18 - 7 + 1))  # the last place touches the border
+    np.testing.assert_array_equal(np.unique(second), np.arange(9 - 7 + 1))
+    assert found == pytest.approx({'18': large, '9': small, 'mean': (large + small) / 2}, rel=1e-5)
+
+
+def test_zero_on_itself():
+    """In any order: which patch of which image a projection comes from does not matter where all places are taken."""
+    batch = images(20, 28)
+    assert sliced_wasserstein(batch, batch, **FEW) == {'28': 0.0, '14': 0.0, 'mean': 0.0}
+    one_place = images(20, 7)
+    np.testing.assert_allclose(sliced_wasserstein(one_place, one_place[::-1], **FEW)['mean'], 0.0, atol=1e-3)
+
+
+def test_blur_shows_and_grows():
+    real, other = images(400, 28), images(400, 28, seed=1)
+    blurred = [scipy.ndimage.gaussian_filter(other, (0, sigma, sigma, 0)) for sigma in (0.0, 0.6, 1.2)]
+    found = [sliced_wasserstein(real, fake, patches_per_image=30, num_directions=16) for fake in blurred]
+    assert found[0]['28'] < 0.5 * found[1]['28'] < 0.5 * found[2]['28']
+
+
+def test_noise_shows_and_grows_at_the_finest_level_first():
+    real, other, rng = images(400, 28), images(400, 28, seed=1).astype(float), np.random.default_rng(3)
+    sparse = np.where(rng.random(other.shape) < 0.05, 255.0, 0.0)
+    noisy = [np.clip(other + amount * sparse, 0, 255).astype(np.uint8) for amount in (0.0, 0.4, 1.0)]
+    found = [sliced_wasserstein(real, fake, patches_per_image=30, num_directions=16) for fake in noisy]
+    assert found[0]['28'] < 0.8 * found[1]['28'] < 0.8 * found[2]['28']
+    assert found[2]['28'] - found[0]['28'] > 2 * (found[2]['14'] - found[0]['14'])
+
+
+def test_a_generator_of_one_constant_image_is_far_and_finite():
+    found = sliced_wasserstein(images(50, 28, channels=3), np.full((50, 28, 28, 3), 255, np.uint8), **FEW)
+    assert all(300 < value < 1000 for value in found.values())  # from patches of deviation 1 to 0: E|N(0, 1)| or less
+
+
+def test_the_seed_alone_decides():
+    real, fake = images(20, 8), images(20, 8, seed=1)
+    one, again, other = (sliced_wasserstein(real, fake, seed=seed, **FEW) for seed in (1, 1, 2))
+    assert one == again != other
+
+
+def test_sides_that_differ_name_the_level():
+    assert list(sliced_wasserstein(images(4, 20, 24), images(4, 20, 24), **FEW)) == ['20x24', '10x12', 'mean']
+
+
+def test_what_cannot_be_compared_is_refused():
+    batch = images(4)
+    with pytest.raises(ValueError, match='4 real and 3 fake'):
+        sliced_wasserstein(batch, batch[:3])
+    with pytest.raises(ValueError, match='6x12 pixels are smaller than a patch'):
+        sliced_wasserstein(batch[:, :6], batch[:, :6])
+    with pytest.raises(ValueError, match=r'fake must be uint8 images \[N, H, W, C\].* not float64 \[4, 12, 12, 1\]'):
+        sliced_wasserstein(batch, batch / 255)
+    with pytest.raises(ValueError, match=r'fake has images \[12, 8, 1\]'):
+        sliced_wasserstein(batch, batch[:, :, :8])
+    with pytest.raises(ValueError, match='patches_per_image=0'):
+        sliced_wasserstein(batch, batch, patches_per_image=0)
