@@ -44,11 +44,12 @@ def test_subsets_are_drawn_anew_and_without_repetition():
     np.testing.assert_allclose(error, np.std(values, ddof=1) / np.sqrt(6), rtol=1e-10)
 
 
-def test_the_smaller_set_bounds_the_subset():
+@pytest.mark.parametrize('swapped', [False, True])
+def test_the_smaller_set_bounds_the_subset(swapped):
     """8 of x, so 8 of y: with the order of items immaterial, y's choice is all that varies."""
     x, y = sets(8, 9)
     without_one = [textbook(x, np.delete(y, i, axis=0)) for i in range(9)]
-    mean, error = kernel_distance(x, y, num_subsets=2)
+    mean, error = kernel_distance(*((y, x) if swapped else (x, y)), num_subsets=2)
     nearest = min(abs(mean - (a + b) / 2) + abs(2 * error - abs(a - b)) for a in without_one for b in without_one)
     assert nearest < 1e-9
 

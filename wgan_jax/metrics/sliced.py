@@ -32,7 +32,9 @@ def sliced_wasserstein(
       real: uint8 [N, H, W, C], no side below 7.
       fake: uint8 [N, H, W, C], as many; the value falls with N even between equal distributions, so compare equal N only.
       seed: of places and directions; the same seed gives the same bits.
-      patches_per_image: 128 in the paper. The time is proportional to it, the memory 392 bytes * C * N times it.
+      patches_per_image: 128 in the paper. The time is proportional to it, the memory 392 bytes * C * N times it. 32 are enough
+        for 10,000 images of 28 pixels: fewer raise the value of equal distributions at the finest level (by a root: 1.6 times
+        from 128 to 32), not its spread between seeds, and at 14 pixels it is the number of images that counts.
       num_directions: 512 in the paper.
 
     Returns:
