@@ -1,0 +1,1 @@
+"""Feature networks and the distances between images that are taken with them."""
