@@ -45,8 +45,11 @@ def find(path: str | None) -> Path:
     torch_home = Path(os.environ.get('TORCH_HOME') or cache / 'torch').expanduser()
     own = cache / 'wgan_jax' / _NAMES[0]
     for candidate in (*(torch_home / 'hub' / 'checkpoints' / name for name in _NAMES), own):
-        if _usable(candidate):
+        problem = _problem(candidate)
+        if problem is None:
             return candidate
+        if problem:
+            print(f'Warning: {problem} It is passed over.')
     _download(own)
     return own
 
@@ -119,16 +122,15 @@ def _original(path: Path) -> bytes:
     return data
 
 
-def _usable(path: Path) -> bool:
-    """Whether the original is there; a printed line says so where there is something else."""
+def _problem(path: Path) -> str | None:
+    """None where the original is; a sentence where something else is; an empty text where nothing is."""
     if not os.path.isfile(path):
-        return False
+        return ''
     try:
         _original(path)
     except UserError as error:
-        print(f'Warning: {str(error).removesuffix(_REMEDY)}It is passed over.')
-        return False
-    return True
+        return str(error).removesuffix(_REMEDY).strip()
+    return None
 
 
 def _download(path: Path) -> None:
@@ -141,7 +143,7 @@ def _download(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # calls.py keeps compiled programs there, if no other may write
         with only_one(path.parent / 'unfinished_inception') as file:
-            if _usable(path):  # another process has just been at it
+            if _problem(path) is None:  # another process has just been at it
                 return
             for url in URLS:
                 print(

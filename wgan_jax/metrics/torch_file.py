@@ -172,8 +172,8 @@ def _follow(file: io.BytesIO, used: dict[str, _Storage] | None = None) -> Any:
                 stack.append(tuple(pop_to_mark()))
             case 'TUPLE1' | 'TUPLE2' | 'TUPLE3':
                 stack.append(tuple([pop(object) for _ in range(int(instruction.name[-1]))][::-1]))
-            case 'APPENDS':
-                items = pop_to_mark()
+            case 'APPEND' | 'APPENDS':
+                items = pop_to_mark() if instruction.name == 'APPENDS' else [pop(object)]
                 stack.append(pop(list))
                 stack[-1].extend(items)
             case 'SETITEM':
