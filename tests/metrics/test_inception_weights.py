@@ -191,14 +191,19 @@ def test_what_the_first_address_does_not_give_the_second_does_and_nothing_is_lef
 
 
 def test_a_download_that_is_too_long_is_not_read_to_its_end(monkeypatch):
-    class Endless(Answer):
+    class Long(Answer):
+        pieces = 0
+
         def iter_content(self, size):
-            while True:
+            for _ in range(20):
+                self.pieces += 1
                 yield bytes(size)
 
-    answer(monkeypatch, Endless(b''), Endless(b''))
+    answers = [Long(b''), Long(b'')]
+    answer(monkeypatch, *answers)
     with pytest.raises(UserError, match='another length'):
         weights.find(None)
+    assert [long.pieces for long in answers] == [1, 1]
 
 
 def test_no_network_is_told_in_one_sentence_with_the_remedy(home):

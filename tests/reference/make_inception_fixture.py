@@ -5,8 +5,8 @@
 
 Nothing is downloaded: the weights are those of inception_cases.py. Both networks must agree, else nothing is written. Of
 torch-fidelity's are kept, for each image, in float32 as it computes by default: a crop of the resized image and its means over rows
-and columns; of each of the 94 convolutions a sample of values after batch norm and ReLU; of each block the means of its channels; all
-features it gives. Besides, a small state dict is written as torch.save writes it, for tests/metrics/test_torch_file.py.
+and columns; of each of the 94 convolutions a sample of values after batch norm and ReLU; of each block the means of its channels;
+all features it gives. Besides, a small state dict is written as torch.save writes it, for tests/metrics/test_torch_file.py.
 """
 
 import tempfile
