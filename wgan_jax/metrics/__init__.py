@@ -1,0 +1,1 @@
+"""How good a generator is, and how good its critic."""
