@@ -89,6 +89,7 @@ def train_critic(state: GANState, images: jax.Array, indices: jax.Array, key: ja
       key: in the place of the run's key.
       **settings: keyword arguments of steps.critic_step.
     """
+    images = jnp.asarray(images)
 
     def body(critic: PlayerState, batch: jax.Array) -> tuple[PlayerState, None]:
         after, _ = steps.critic_step(state.replace(critic=critic), images[batch], key, **settings)
