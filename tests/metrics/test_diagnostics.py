@@ -65,8 +65,9 @@ def test_a_later_state_needs_no_other_program():
 )
 def test_every_network_can_be_diagnosed(name, side, loss):
     shape = (side, side, 1)
-    generator, critic = (make_network(player, shape, name, num_features=2) for player in ('generator', 'critic'))
-    state, images = make_state(critic, generator), random_images(8, shape)
+    critic = make_network('critic', shape, name, num_features=2)
+    state = make_state(critic, make_network('generator', shape, 'mlp', num_features=2))
+    images = random_images(8, shape)
     diagnose = make_diagnostics(batch_size=4, clip_value=0.01, num_updates=1, **{**ROUND, 'loss': LOSSES[loss]})
     report = diagnose(state, images, images, KEY)
     names = report.pop('layers')
