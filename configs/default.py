@@ -45,6 +45,13 @@ def get_config() -> ConfigDict:
     config.checkpoint_every = 1000  # a checkpoint to resume from
     config.checkpoints_to_keep = 3  # the newest ones; one more of where the run stopped does not count
 
+    # Scores while training; python -m wgan_jax.evaluate does the same afterwards.
+    config.eval_every = config_dict.placeholder(int)  # rounds; None: no scores while training
+    config.eval_num_samples = 10_000  # generated images that are scored
+    config.eval_features = config_dict.placeholder(str)  # digits_cnn, mnist_cnn, celeba_attributes or inception; None: what fits
+    config.eval_weights = config_dict.placeholder(str)  # file with the weights of inception or celeba_attributes; None: search
+    config.best_metric = config_dict.placeholder(str)  # a score, such as fd_mnist_cnn; the best checkpoint by it is kept besides
+
     # When a loss or a parameter is no longer finite.
     config.on_nan = 'stop'  # stop, or rewind: back to the last checkpoint and on with other noise
     config.max_rewinds = 3  # times in the whole run; then it stops

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from wgan_jax import metadata
-from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.checkpoint import Checkpoints, Score
 from wgan_jax.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -201,3 +201,33 @@ def on_a_full_disk(directory):
             caught = error
     assert caught.errno == errno.EFBIG
     assert caught.filename == str(directory)
+
+
+def kept(directory, keep, scores, metric='fd'):
+    """Saves a step for each score (None: it has none), and says which are there in the end."""
+    checkpoints = Checkpoints(directory, keep, metric)
+    for step, value in enumerate(scores, start=1):
+        score = None if value is None else Score(metric, value)
+        checkpoints.save(step, {'weights': jnp.zeros(1)}, {}, score=score)
+    checkpoints.close()
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdecimal())
+
+
+def test_the_best_is_kept_beside_the_newest(tmp_path):
+    assert kept(tmp_path / 'a', 1, [5.0, 2.0, 3.0, 4.0]) == [2, 4]
+    assert kept(tmp_path / 'b', 2, [5.0, 2.0, None, None, 3.0]) == [2, 4, 5]
+    assert kept(tmp_path / 'c', 1, [None, None, None]) == [3]
+
+
+def test_for_every_step_to_go_on_from_the_best_until_there_is_kept(tmp_path):
+    assert kept(tmp_path, 2, [3.0, 5.0, 6.0, 1.0]) == [1, 3, 4]  # going back to 3, step 1 is the best again
+
+
+def test_scores_are_known_to_the_next_process_and_those_of_another_metric_do_not_count(tmp_path):
+    for number, (metric, expected) in enumerate([('fd', [1, 4]), ('kd', [4])]):
+        directory = tmp_path / str(number)
+        kept(directory, 3, [1.0, 2.0, 3.0])
+        checkpoints = Checkpoints(directory, 1, metric)
+        checkpoints.save(4, {'weights': jnp.zeros(1)}, {})
+        checkpoints.close()
+        assert sorted(int(path.name) for path in directory.iterdir()) == expected

@@ -1,7 +1,7 @@
 import pytest
 
 from configs import default
-from wgan_jax.config import check_resumable, flatten, validate
+from wgan_jax.config import check_resumable, config_of, flatten, validate
 from wgan_jax.errors import UserError
 
 
@@ -121,7 +121,7 @@ def test_flatten_joins_names():
 
 def test_a_run_from_before_a_key_existed_can_go_on():
     saved = default.get_config().to_dict()
-    del saved['data']['fraction'], saved['data']['crop'], saved['boost']
+    del saved['eval_num_samples'], saved['eval_features'], saved['data']['crop'], saved['boost']
     check_resumable(saved, {**default.get_config().to_dict(), 'data_set': {'num_images': 1797, 'crc32': 1}}, 'runs/x')
-    with pytest.raises(UserError, match=r'\(data\.fraction: 1\.0 -> 0\.5\)'):
-        check_resumable(saved, changed(data__fraction=0.5), 'runs/x')
+    config = config_of(saved)
+    assert (config.eval_num_samples, config.eval_features, config.generator.network) == (10_000, None, 'mlp')

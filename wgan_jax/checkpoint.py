@@ -5,7 +5,6 @@ does what is written beside them, and restoring walks back until a step reads ri
 """
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,13 @@ from wgan_jax.errors import UserError
 _UNFINISHED = '*.orbax-checkpoint-tmp'
 
 
+class Score(NamedTuple):
+    """What a checkpoint is kept for."""
+
+    metric: str
+    value: float  # the less the better
+
+
 class Restored(NamedTuple):
     """What a checkpoint holds."""
 
@@ -35,11 +41,18 @@ class Checkpoints:
 
     Some are saved at intervals, others because the run stops there. A run that was never stopped has only the former, to which it
     goes back when it diverges. So the newest few of those are kept whatever happens, and of the others the one that is the newest
-    of all.
+    of all. Of those with a score, the best up to each of the newest few is kept as well: wherever the run goes on from, the best
+    one until there is at hand.
     """
 
-    def __init__(self, directory: Path, keep: int) -> None:
-        """Opens `directory`, creating it if need be; `keep` is the number of those saved at intervals to keep."""
+    def __init__(self, directory: Path, keep: int, metric: str | None = None) -> None:
+        """Opens `directory`, creating it if need be.
+
+        Args:
+          directory: of the checkpoints of this run alone.
+          keep: number of those saved at intervals to keep.
+          metric: the scores that count; those of another, which the run had before, do not.
+        """
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._keep = keep
@@ -51,7 +64,11 @@ class Checkpoints:
             multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}),
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
-        self._stops = {step for step in self._manager.all_steps() if self._is_stop(step)}
+        self._metric = metric
+        self._stops: set[int] = set()
+        self._scores: dict[int, float] = {}
+        for step in self._manager.all_steps():
+            self._note(step)
 
     def __enter__(self) -> 'Checkpoints':
         return self
@@ -64,7 +81,7 @@ class Checkpoints:
                 raise
             print(f'Besides, {second.filename} cannot be written ({second.strerror}).')  # the first failure says more
 
-    def save(self, step: int, tree: Any, record: dict[str, Any], *, stop: bool = False) -> None:
+    def save(self, step: int, tree: Any, record: dict[str, Any], *, stop: bool = False, score: Score | None = None) -> None:
         """Copies `tree` to the host and writes it in the background; returns once it is copied.
 
         Args:
@@ -72,6 +89,7 @@ class Checkpoints:
           tree: arrays.
           record: the config and whatever else tells what the arrays are; JSON.
           stop: whether it is saved only because the run stops here.
+          score: how good it is, if that was measured.
 
         Raises:
           OSError: this one cannot be written, or the one before could not. The older ones are whole.
@@ -79,8 +97,10 @@ class Checkpoints:
         """
         # A true copy: on CPU a fetched array can be a view of a buffer that the next call donates.
         arrays = {name: np.array(leaf, copy=True) for name, leaf in metadata.named_leaves(tree).items()}
-        meta = metadata.of(arrays, {'record': record, 'stop': stop})
+        meta = metadata.of(arrays, {'record': record, 'stop': stop, 'score': score})
         (self._stops.add if stop else self._stops.discard)(step)  # before it is decided which ones to keep
+        if score is not None:
+            self._scores[step] = score.value
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
         with self._writing():
             saved = self._manager.save(step, args=args)
@@ -109,7 +129,7 @@ class Checkpoints:
             steps.sort(key=self._stops.__contains__)
         for step in steps:
             try:
-                meta = self._read_meta(step)
+                meta = metadata.read(self._manager, step)
             except Exception as error:  # orbax raises plain Exception, and many others, for a damaged file
                 failures.append((step, error))
                 continue
@@ -125,7 +145,7 @@ class Checkpoints:
                     'code that wrote it, or give another --workdir.'
                 )
             try:
-                tree = self._restore_arrays(step, template, meta)
+                tree = metadata.restore_arrays(self._manager, step, template, meta)
             except Exception as error:
                 failures.append((step, error))
                 continue
@@ -134,12 +154,13 @@ class Checkpoints:
             if before_stops:
                 for later in [other for other in self._manager.all_steps() if other > step]:
                     self._manager.delete(later)
+                    self._scores.pop(later, None)
             if meta['versions'] != metadata.versions():
                 here = metadata.versions()
                 print(f'Warning: the checkpoint is by {meta["versions"]}, and this is {here}: the last bits may differ.')
             return Restored(step, tree, meta['record'])
         if failures:
-            reasons = '; '.join(f'step {step}: {_reason(error)}' for step, error in failures)
+            reasons = '; '.join(f'step {step}: {metadata.reason(error)}' for step, error in failures)
             raise UserError(
                 f'No checkpoint in {self._directory} can be read ({reasons}). They are left as they are: put back a copy of one, '
                 'or give another --workdir to start anew.'
@@ -164,14 +185,20 @@ class Checkpoints:
             self._manager.close()
 
     def _kept(self, steps: list[int]) -> set[int]:
-        regular = [step for step in steps if step not in self._stops]
-        return {*regular[-self._keep :], *steps[-1:]}
+        newest = [step for step in steps if step not in self._stops][-self._keep :]
+        scored = [step for step in steps if step in self._scores]
+        best = {min((s for s in scored if s <= step), key=self._scores.__getitem__, default=step) for step in newest}
+        return {*newest, *best, *steps[-1:]}
 
-    def _is_stop(self, step: int) -> bool:
+    def _note(self, step: int) -> None:
         try:
-            return self._read_meta(step).get('stop', False)
-        except Exception:  # as in restore, which tells of it
-            return False
+            meta = metadata.read(self._manager, step)
+        except Exception:  # restore tells of it
+            return
+        if meta.get('stop'):
+            self._stops.add(step)
+        if (score := meta.get('score')) and score[0] == self._metric:
+            self._scores[step] = score[1]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -181,29 +208,16 @@ class Checkpoints:
         except Exception as error:  # tensorstore's are ValueErrors, with the system's number in the text
             for unfinished in self._directory.glob(_UNFINISHED):
                 shutil.rmtree(unfinished, ignore_errors=True)
-            if number := _system_error(error):
+            if number := metadata.system_error(error):
                 raise OSError(number, os.strerror(number), str(self._directory)) from error
             raise
-
-    def _read_meta(self, step: int) -> dict[str, Any]:
-        try:
-            return metadata.checked(self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))['meta'])
-        except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or not what we wrote
-            raise ValueError('its metadata are damaged') from error
-
-    def _restore_arrays(self, step: int, template: Any, meta: dict[str, Any]) -> Any:
-        wanted = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in metadata.named_leaves(template).items()}
-        restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))['state']
-        if damaged := metadata.damaged(meta, restored):
-            raise ValueError(f'{damaged} is damaged')
-        return jax.tree.unflatten(jax.tree.structure(template), [restored[name] for name in wanted])
 
     def _set_aside(self, step: int, error: Exception) -> None:
         target = self._directory / f'broken_{step}'
         shutil.rmtree(target, ignore_errors=True)  # an older damage of the same step
         (self._directory / str(step)).rename(target)
         self._manager.reload()
-        print(f'Checkpoint {step} cannot be read ({_reason(error)}): moved to {target}.')
+        print(f'Checkpoint {step} cannot be read ({metadata.reason(error)}): moved to {target}.')
 
 
 class _Policy:
@@ -217,14 +231,3 @@ class _Policy:
         steps = [checkpoint.step for checkpoint in checkpoints]
         kept = self._kept(sorted(steps))
         return [step in kept for step in steps]
-
-
-def _system_error(error: Exception) -> int | None:
-    number = re.search(r"os_error_code='(\d+)'", str(error))
-    return int(number[1]) if number else getattr(error, 'errno', None)
-
-
-def _reason(error: Exception) -> str:
-    if number := _system_error(error):
-        return os.strerror(number)
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -21,6 +21,11 @@ MAY_CHANGE = (
     'num_samples',
     'checkpoint_every',
     'checkpoints_to_keep',
+    'eval_every',
+    'eval_num_samples',
+    'eval_features',
+    'eval_weights',
+    'best_metric',
     'deterministic',
     'on_nan',
     'max_rewinds',
@@ -31,14 +36,15 @@ MAY_CHANGE = (
     'data.placement',
     'data.strict',
 )
-LOCAL = ('data.dir', 'data.folder', 'data.manual_dir')  # keys that each process of a run may have its own values for
+# Each process of a run may have its own values for these.
+LOCAL = ('data.dir', 'data.folder', 'data.manual_dir', 'eval_weights')
 # Keys that came later, with the values that runs from before them had.
 _ADDED = {
-    'batch_norm_per_part': False,
-    'data.fraction': 1.0,
-    'deterministic': False,
-    'dtype': 'float32',
-    'grad_accumulation': 1,
+    'eval_every': None,
+    'eval_num_samples': 10_000,
+    'eval_features': None,
+    'eval_weights': None,
+    'best_metric': None,
 }
 DTYPES = ('float32', 'bfloat16')
 ON_NAN = ('stop', 'rewind')
@@ -58,6 +64,8 @@ _POSITIVE = (
     'checkpoint_every',
     'checkpoints_to_keep',
     'max_rewinds',
+    'eval_every',
+    'eval_num_samples',
     'generator_optimizer.learning_rate',
     'critic_optimizer.learning_rate',
     'clip_value',
@@ -77,6 +85,11 @@ def flatten(config: ConfigDict | dict) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def config_of(saved: dict[str, Any]) -> ConfigDict:
+    """The config of a run from what its record holds, with the keys that came later."""
+    return ConfigDict({**_ADDED, **saved})
 
 
 def make_schedule(config: ConfigDict) -> Schedule:

@@ -1,12 +1,15 @@
-"""What a checkpoint holds beside its arrays: what they are, and checksums of them and of itself."""
+"""What a checkpoint holds beside its arrays: what they are, and checksums of them and of itself; and reading both."""
 
 import importlib.metadata
 import json
+import os
+import re
 import zlib
 from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 
 FORMAT = 1  # of a checkpoint; another one is refused
 _PACKAGES = ('jax', 'flax', 'optax', 'numpy')  # what decides the bits
@@ -47,9 +50,39 @@ def differences(meta: dict[str, Any], template: Any) -> str:
     return '; '.join(found[:_NAMED]) + more
 
 
-def damaged(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> str | None:
+def _damaged(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> str | None:
     """The name of the first array that is not as it was written."""
     return next((name for name, array in arrays.items() if [*_kind(array), _crc32(array)] != meta['arrays'][name]), None)
+
+
+def read(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    """The metadata of a checkpoint, as `checked` has it; raises any exception if they are damaged."""
+    try:
+        return checked(manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))['meta'])
+    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or not what we wrote
+        raise ValueError('its metadata are damaged') from error
+
+
+def restore_arrays(manager: ocp.CheckpointManager, step: int, template: Any, meta: dict[str, Any]) -> Any:
+    """The arrays of a checkpoint in a tree like `template`; raises any exception if they are damaged."""
+    wanted = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in named_leaves(template).items()}
+    restored = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))['state']
+    if damaged := _damaged(meta, restored):
+        raise ValueError(f'{damaged} is damaged')
+    return jax.tree.unflatten(jax.tree.structure(template), [restored[name] for name in wanted])
+
+
+def system_error(error: Exception) -> int | None:
+    """The number of the system's error behind one of orbax, if there is one."""
+    number = re.search(r"os_error_code='(\d+)'", str(error))
+    return int(number[1]) if number else getattr(error, 'errno', None)
+
+
+def reason(error: Exception) -> str:
+    """Why a checkpoint cannot be read, in a few words."""
+    if number := system_error(error):
+        return os.strerror(number)
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def versions() -> dict[str, str]:
