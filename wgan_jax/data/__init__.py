@@ -1,5 +1,6 @@
 """Data sets, by name. Each becomes one uint8 array [N, H, W, C]; an index plan says which images a step sees."""
 
+import inspect
 from collections.abc import Callable
 
 from ml_collections import ConfigDict
@@ -8,7 +9,7 @@ from wgan_jax.data import celeba, digits, folder, lsun, mnist
 from wgan_jax.data.cache import identity
 from wgan_jax.data.source import Source, make_source
 
-__all__ = ['SOURCES', 'identity', 'source_of']
+__all__ = ['SOURCES', 'held_out_of', 'identity', 'source_of']
 
 SOURCES: dict[str, Callable[..., Source]] = {
     'celeba': celeba.source,
@@ -17,9 +18,27 @@ SOURCES: dict[str, Callable[..., Source]] = {
     'lsun_bedroom': lsun.source,
     'mnist': mnist.source,
 }
+_HELD_OUT = {  # data set: {split that is trained on: the one to measure with}
+    'celeba': {'train': 'validation', 'validation': 'test', 'test': 'validation'},
+    'digits': {'train': 'test', 'test': 'train'},
+    'folder': {'train': 'test', 'test': 'train'},
+    'lsun_bedroom': {'train': 'validation', 'validation': 'train'},
+    'mnist': {'train': 'test', 'test': 'train'},
+}
 
 
 def source_of(data: ConfigDict) -> Source:
     """The source that the section `data` of a config describes; see source.make_source."""
     options = {name: value for name, value in data.items() if name not in ('name', 'fraction', 'placement')}
     return make_source(SOURCES, data.name, data.fraction, options)
+
+
+def held_out_of(data: ConfigDict) -> Source | None:
+    """The images that a run on `data` is not trained on, whatever its fraction; None where its split leaves none."""
+    builder = SOURCES[data.name]
+    split = data.split or inspect.signature(builder).parameters['split'].default
+    other = _HELD_OUT[data.name].get(split)
+    if other is None or (data.name == 'folder' and data.holdout == 0):
+        return None
+    options = {name: value for name, value in data.items() if name not in ('name', 'fraction', 'placement')}
+    return make_source(SOURCES, data.name, 1.0, {**options, 'split': other})

@@ -59,8 +59,8 @@ def source(
         root = data_root(dir)
         if manual_dir is not None:
             manual = existing('manual_dir', manual_dir)
-            files = open_files(_find(manual), 'manual_dir')
-            names = _in_split(list(files.marks), split, _read_partition(manual))
+            files = open_files(find(manual), 'manual_dir')
+            names = in_split(list(files.marks), split, read_partition(manual))
             if not names:
                 raise UserError(f'config.data.manual_dir={manual_dir} has no images of the split {split}, such as 000001.jpg.')
             return load_files(root, f'{key}-{path_mark(files.place)}', files, names, shape, decode_one, strict)
@@ -84,7 +84,7 @@ def _prepare(root: Path) -> object:
     return prepared.prepare(celeba_builder.CelebaAligned, root, None, 'CelebA', celeba_builder.URLS, _REMEDY)
 
 
-def _find(manual_dir: Path) -> Path:
+def find(manual_dir: Path) -> Path:
     """The archive or the directory of the images in a directory that may have the layout of one of several copies."""
     for place in (manual_dir, manual_dir / 'Img', manual_dir / 'celeba'):
         for name in ('img_align_celeba', ARCHIVE, 'img_align_celeba_png'):
@@ -93,7 +93,7 @@ def _find(manual_dir: Path) -> Path:
     return manual_dir
 
 
-def _in_split(names: list[str], split: str, partition: dict[int, str] | None) -> list[str]:
+def in_split(names: list[str], split: str, partition: dict[int, str] | None) -> list[str]:
     """The names that are CelebA images of a split, in an order that does not depend on where they lie."""
     by_file = {}
     for name in names:
@@ -109,7 +109,7 @@ def _official_split(number: int) -> str | None:
     return next((part for part, numbers in SPLITS.items() if number in numbers), None)
 
 
-def _read_partition(manual_dir: Path) -> dict[int, str] | None:
+def read_partition(manual_dir: Path) -> dict[int, str] | None:
     """{image number: split} from list_eval_partition.txt or .csv, or None where there is no such file.
 
     Raises:

@@ -2,15 +2,22 @@
 
 import numpy as np
 
-from wgan_jax.data.source import Source
+from wgan_jax.data.source import Source, choose
+
+SPLITS = {'all': slice(0, 1797), 'train': slice(0, 1500), 'test': slice(1500, 1797)}  # ours
 
 
-def source() -> Source:
-    """uint8 [1797, 8, 8, 1]; the 17 grey levels of the original are spread over 0 to 255."""
-    return Source((8, 8, 1), 1797, _load)
+def source(split: str = 'all') -> Source:
+    """uint8 [1797, 8, 8, 1]; the 17 grey levels of the original are spread over 0 to 255.
 
+    Args:
+      split: 'all', 'train' (the first 1,500) or 'test' (the rest).
+    """
+    part = SPLITS[choose('split', split, SPLITS)]
 
-def _load() -> np.ndarray:
-    from sklearn.datasets import load_digits  # slow to import, and only this data set needs it
+    def load() -> np.ndarray:
+        from sklearn.datasets import load_digits  # slow to import, and only this data set needs it
 
-    return np.rint(load_digits().images * (255.0 / 16.0)).astype(np.uint8)[..., None]
+        return np.rint(load_digits().images[part] * (255.0 / 16.0)).astype(np.uint8)[..., None]
+
+    return Source((8, 8, 1), part.stop - part.start, load)
