@@ -7,6 +7,7 @@ import numpy as np
 from wgan_jax.metrics.checks import check_features
 
 _BLOCK_BYTES = 2**26  # of one block of distances: a few of them are alive at a time, whatever the number of items
+_REFERENCE_BYTES = 2**28  # of the part of a reference that is compared at a time: it may be the pixels of a whole data set
 _SLACK = 1e-13  # of the squared norms: far above the rounding of |x|^2 + |y|^2 - 2 x.y, far below any distance that matters
 
 
@@ -24,8 +25,13 @@ def nearest(queries: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
       ValueError: the features do not fit each other, a set is empty, or a number is not finite.
     """
     check_features(1, queries=queries, reference=reference)
-    distances, indices = _nearest(queries, reference, 1)
-    return distances[:, 0], indices[:, 0]
+    distances, indices = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
+    rows = max(1, _REFERENCE_BYTES // (8 * reference.shape[1]))
+    for start in range(0, len(reference), rows):
+        found, places = _nearest(queries, reference[start : start + rows], 1)
+        nearer = found[:, 0] < distances
+        distances[nearer], indices[nearer] = found[nearer, 0], start + places[nearer, 0]
+    return distances, indices
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
@@ -74,28 +80,26 @@ def copying(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> dict[s
     not. So copies of one region can hide behind poor samples of another, and a generator whose samples are all poor is near 0.
 
     Args:
-      fake: features [N, D].
+      fake: features, or pixels, [N, D].
       train: features [M, D] of what the generator has seen.
       held_out: features [K, D] of what it has not, from the same source.
 
     Returns:
       probability: that a sample is nearer to its nearest training item than a held-out item to its own, a tie counting one half
-      (Mann-Whitney). 0.5: no copying; 1: copies. distance_ratio: median distance of the samples over that of the held-out items.
+      (Mann-Whitney). 0.5: no copying; 1: copies. distance_ratio: median distance of the samples over that of the held-out items;
+      left out if more than half of these are training items, so that nothing tells copies from new items.
 
     Raises:
-      ValueError: the features do not fit, a number is not finite, or more than half of the held-out items are training items.
+      ValueError: the features do not fit, or a number is not finite.
     """
     check_features(1, fake=fake, train=train, held_out=held_out)
     of_fake, of_held_out = nearest(fake, train)[0], np.sort(nearest(held_out, train)[0])
-    middle = float(np.median(of_held_out))
-    if middle == 0.0:
-        raise ValueError('more than half of held_out is in train: nothing tells copies from new items')
     farther = len(of_held_out) - np.searchsorted(of_held_out, of_fake, side='right')
     tied = len(of_held_out) - np.searchsorted(of_held_out, of_fake, side='left') - farther
-    return {
-        'probability': float(np.mean(farther + 0.5 * tied) / len(of_held_out)),
-        'distance_ratio': float(np.median(of_fake)) / middle,
-    }
+    result = {'probability': float(np.mean(farther + 0.5 * tied) / len(of_held_out))}
+    if (middle := float(np.median(of_held_out))) > 0.0:
+        result['distance_ratio'] = float(np.median(of_fake)) / middle
+    return result
 
 
 def _nearest(queries: np.ndarray, reference: np.ndarray, k: int, *, skip_self: bool = False) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 from wgan_jax.metrics.checks import check_images
 
 _FILTER = (1.0, 4.0, 6.0, 4.0, 1.0)  # over 16, along each axis
-_PATCH = 7  # pixels
+PATCH = 7  # pixels
 _SMALLEST = 16  # pixels of the shorter side: what is above is halved once more
 _PLACES = 128  # patches per image in the paper
 _DIRECTIONS = 512  # as in the paper
@@ -49,15 +49,15 @@ def sliced_wasserstein(
         raise ValueError(
             f'sorted projections are compared one by one: {len(real)} real and {len(fake)} fake images must be as many'
         )
-    if min(real.shape[1:3]) < _PATCH:
-        raise ValueError(f'images of {real.shape[1]}x{real.shape[2]} pixels are smaller than a patch of {_PATCH}x{_PATCH}')
+    if min(real.shape[1:3]) < PATCH:
+        raise ValueError(f'images of {real.shape[1]}x{real.shape[2]} pixels are smaller than a patch of {PATCH}x{PATCH}')
     if patches_per_image < 1 or num_directions < 1:
         raise ValueError(f'patches_per_image={patches_per_image} and num_directions={num_directions} must be at least 1')
     rng = np.random.Generator(np.random.Philox(key=seed))
     distances = {}
     for level, (height, width) in enumerate(level_sides(*real.shape[1:3])):
-        places = rng.integers((height - _PATCH + 1, width - _PATCH + 1), size=(len(real), patches_per_image, 2))
-        directions = rng.normal(size=(num_directions, _PATCH * _PATCH * real.shape[3]))
+        places = rng.integers((height - PATCH + 1, width - PATCH + 1), size=(len(real), patches_per_image, 2))
+        directions = rng.normal(size=(num_directions, PATCH * PATCH * real.shape[3]))
         directions = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
         sets = (descriptors(images, level, places) for images in (real, fake))
         name = str(height) if height == width else f'{height}x{width}'
@@ -103,10 +103,10 @@ def descriptors(images: np.ndarray, level: int, places: np.ndarray) -> np.ndarra
       places: [N, places, 2], upper left corners (row, column).
     """
     count, per_image = places.shape[:2]
-    patches = np.empty((count, per_image, images.shape[3], _PATCH, _PATCH), np.float32)
+    patches = np.empty((count, per_image, images.shape[3], PATCH, PATCH), np.float32)
     for start in range(0, count, _IMAGES):
         block = slice(start, start + _IMAGES)
-        windows = np.lib.stride_tricks.sliding_window_view(pyramid(images[block])[level], (_PATCH, _PATCH), axis=(1, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(pyramid(images[block])[level], (PATCH, PATCH), axis=(1, 2))
         patches[block] = windows[np.arange(len(windows))[:, None], places[block, :, 0], places[block, :, 1]]
     for channel in range(images.shape[3]):
         values = patches[:, :, channel]
