@@ -186,7 +186,7 @@ def compile_rounds(
 
 def rounds_to_boundary(step: int, config: ConfigDict) -> int:
     """Rounds from `step` to the next one after which there is something to write, or another number of critic updates."""
-    intervals = (config.log_every, config.sample_every, config.checkpoint_every)
+    intervals = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every or config.num_steps)
     stop = min(config.num_steps, *(step + interval - step % interval for interval in intervals))
     return make_schedule(config).rounds_alike(step, stop)
 

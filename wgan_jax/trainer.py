@@ -1,4 +1,4 @@
-"""The training program: restore, run rounds, log, sample, save, stop."""
+"""The training program: restore, train, and again if need be."""
 
 import functools
 import signal
@@ -10,16 +10,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from wgan_jax import divergence, noise, parallel, processes, sampling, steps, writers
+from wgan_jax import divergence, evaluation, noise, processes, steps, writers
 from wgan_jax.calls import Calls
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.config import LOCAL, check_resumable, flatten
 from wgan_jax.data import identity, source_of
-from wgan_jax.errors import LocalError, UserError
+from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment, prepare
 from wgan_jax.metadata import versions
-from wgan_jax.state import GANState
-from wgan_jax.stopping import stop_request
+from wgan_jax.run import Run
 from wgan_jax.workdir import held, written_in
 
 
@@ -45,6 +44,7 @@ def train(config: ConfigDict, workdir: str) -> signal.Signals | None:
         raise UserError(f'--workdir={workdir} begins with the home of nobody here: check the path.') from error
     with processes.all_or_none():
         experiment = prepare(config)
+        evaluation.check(config, source_of(config.data).image_shape)
         if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
             raise UserError(
                 f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images '
@@ -72,7 +72,9 @@ def _train(
             if processes.is_first():
                 stack.enter_context(held(run_dir))
                 stack.enter_context(written_in(run_dir))
-                checkpoints = stack.enter_context(Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep))
+                checkpoints = stack.enter_context(
+                    Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep, config.best_metric)
+                )
         rewinds = 0
         while True:
             try:
@@ -117,12 +119,16 @@ def _go_on(
         print(f'Continuing {run_dir} at step {step}.')
     experiment = experiment._replace(train_key=noise.after_rewinds(experiment.train_key, rewinds))
     with ExitStack() as stack:
-        writer = None
+        writer, evaluate = None, None
+        if config.eval_every is not None and step // config.eval_every < config.num_steps // config.eval_every:
+            with processes.all_or_none():
+                if checkpoints is not None:
+                    evaluate = evaluation.Evaluation(config, experiment, images)
         if checkpoints is not None:
             at_log_point = step % config.log_every == 0
             writer = stack.enter_context(closing(writers.RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)))
         calls = stack.enter_context(closing(Calls(config, experiment, images, step)))
-        run = _Run(config, experiment, images, calls, writer, checkpoints, {**record, 'rewinds': rewinds}, carry)
+        run = Run(config, experiment, images, calls, writer, checkpoints, evaluate, {**record, 'rewinds': rewinds}, carry)
         del carry  # on several devices it is a copy that the run does not need
         stopped_by = run.until_done_or_stopped()
         if writer is not None:
@@ -131,108 +137,3 @@ def _go_on(
                 how, next_time = f'Stopped by {stopped_by.name}', 'The same command continues from here.'
             print(f'{how} at step {calls.step}. Last picture: {writer.last_picture}\n{next_time}')
     return stopped_by
-
-
-class _Run:
-    """A run in progress: the state on the devices, and where it is written."""
-
-    def __init__(
-        self,
-        config: ConfigDict,
-        experiment: Experiment,
-        images: np.ndarray,
-        calls: Calls,
-        writer: writers.RunWriter | None,
-        checkpoints: Checkpoints | None,
-        record: dict[str, Any],
-        carry: tuple[GANState, steps.Metrics],
-    ) -> None:
-        """Places the state on the devices; only process 0 has a writer and checkpoints."""
-        self._config, self._calls, self._writer = config, calls, writer
-        self._checkpoints, self._record = checkpoints, record
-        self._state, self._sums = parallel.replicate(carry)
-        self._latents = parallel.replicate(experiment.sample_latents())
-        self._generate = parallel.compiled(sampling.generate, deterministic=config.deterministic)
-        self._all_finite = parallel.compiled(steps.all_finite)
-        self._watch = divergence.Watch(images.shape[1:], config.clip_value)
-        self._saved_step = self.step or None
-        if self.step == 0:
-            if writer is not None:
-                writer.picture('real', sampling.grid(images[: config.num_samples]), 0)
-            self._sample()
-
-    @property
-    def step(self) -> int:
-        """Rounds done."""
-        return self._calls.step
-
-    def until_done_or_stopped(self) -> signal.Signals | None:
-        """Trains, writes at the intervals of the config, and saves at the end; returns the signal that stopped it, if one did."""
-        config = self._config
-        logged_step = self.step
-        hidden = self._writer is None
-        with stop_request() as stop, writers.progress_bar(self.step, config.num_steps, hidden=hidden) as bar:
-            if self._writer is not None:
-                self._writer.start_clock()
-            # One process that is to stop stops all, after the same call.
-            while self.step < config.num_steps and not (stopped_by := processes.greatest(stop.signal)):
-                bar.update(self._advance())
-                last = self.step == config.num_steps
-                if self.step % config.log_every == 0 or last:
-                    estimate = self._log(logged_step)
-                    bar.set_postfix_str(f'estimate {estimate:.4g}')
-                    logged_step = self.step
-                    if warning := self._watch.warning(self.step, estimate):
-                        bar.write(warning)
-                if self.step % config.sample_every == 0 or last:
-                    self._sample()
-                if self.step % config.checkpoint_every == 0:
-                    self._save()
-            if self._saved_step != self.step:
-                self._save(stop=True)
-            if self._checkpoints is not None:
-                self._checkpoints.wait()
-        return signal.Signals(stopped_by) if self.step < config.num_steps else None
-
-    def _advance(self) -> int:
-        """Does one call, and returns how many rounds it did.
-
-        Raises:
-          Diverged: the state or the metrics are no longer finite; nothing of it is written.
-          LocalError: the images cannot be read.
-        """
-        before = self.step
-        try:
-            rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
-        except OSError as error:
-            reason = error.strerror or error
-            raise LocalError(f'The images cannot be read ({reason}). Put them back, and give the same command again.') from error
-        # The metrics alone do not tell: the generator's update comes after them. One truth value leaves the device.
-        if not self._all_finite((self._state, self._sums)):
-            raise divergence.Diverged(self._state, self._sums, before, self.step, self._saved_step, self._record['rewinds'])
-        return rounds
-
-    def _log(self, logged_step: int) -> float:
-        """Writes the means since the last log point and returns the estimate; this process has last logged at `logged_step`."""
-        sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
-        count = sums.pop('rounds')
-        means = {name: value / count for name, value in sums.items()}
-        if self._writer is not None:
-            images_seen = self._calls.images_before(self.step) - self._calls.images_before(logged_step)
-            self._writer.metrics(self.step, means, images_seen)
-        if self._checkpoints is not None:
-            self._checkpoints.check()
-        if self.step % self._config.log_every == 0:  # a last line between log points must not change the next one
-            self._sums = parallel.replicate(steps.zero_sums(self._config.gp_weight))
-        return means['wasserstein_estimate']
-
-    def _sample(self) -> None:
-        images = self._generate(self._state, self._latents)
-        if self._writer is not None:
-            self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
-
-    def _save(self, *, stop: bool = False) -> None:
-        if self._writer is not None and self._checkpoints is not None:
-            self._writer.sync()
-            self._checkpoints.save(self.step, (self._state, self._sums), self._record, stop=stop)
-        self._saved_step = self.step

@@ -1,11 +1,12 @@
-"""What a run leaves behind: config.json, metrics.jsonl, pictures, TensorBoard events; and the progress bar."""
+"""What a run leaves behind: config.json, metrics.jsonl, evaluations.jsonl, pictures, TensorBoard events; and the progress bar."""
 
 import io
 import json
+import math
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+_EVALUATIONS = 'evaluations.jsonl'
 _VISIBLE_SECONDS = 10  # until TensorBoard can see a point
 _PICTURE = re.compile(r'step_(\d+)\.png')
 
@@ -31,9 +33,12 @@ class RunWriter:
             line holds those rounds too.
         """
         self._run_dir = run_dir
-        _replace(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
-        lines = _lines_until(run_dir / 'metrics.jsonl', step if keep_last else step - 1)
-        _replace(run_dir / 'metrics.jsonl', ''.join(line + '\n' for line in lines).encode())
+        replace_file(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
+        lines = _lines_until(run_dir / 'metrics.jsonl', step if keep_last else step - 1, _has_seconds)
+        replace_file(run_dir / 'metrics.jsonl', ''.join(line + '\n' for line in lines).encode())
+        if (run_dir / _EVALUATIONS).exists():
+            evaluations = _lines_until(run_dir / _EVALUATIONS, step, _has_scores)
+            replace_file(run_dir / _EVALUATIONS, ''.join(line + '\n' for line in evaluations).encode())
         pictures = {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
         for later in [number for number in pictures if number > step]:
             pictures.pop(later).unlink()
@@ -64,6 +69,18 @@ class RunWriter:
         self._metrics_file.write(json.dumps({'step': step, **means, **timing}) + '\n')
         self._metrics_file.flush()
         self._events.scalars({**means, 'images_per_second': timing['images_per_second']}, step)
+
+    def evaluation(self, step: int, report: dict[str, Any], seconds: float) -> None:
+        """Writes the scores of a step, on the disk at once; the time that they took does not count as training."""
+        self._began += seconds
+        self._last_time += seconds
+        with (self._run_dir / _EVALUATIONS).open('a') as file:
+            file.write(json.dumps({'step': step, **report}) + '\n')
+            file.flush()
+            os.fsync(file.fileno())
+        critic = {name: value for name, value in report['critic'].items() if isinstance(value, float)}
+        self._events.scalars({f'scores/{name}': value for name, value in report['scores'].items()}, step)
+        self._events.scalars({f'critic/{name}': value for name, value in critic.items()}, step)
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Writes samples/<name>.png from uint8 [H, W, C] with C 1 or 3."""
@@ -133,7 +150,7 @@ def save_png(picture: np.ndarray, path: Path) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(buffer, format='PNG')
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, buffer.getvalue())
+    replace_file(path, buffer.getvalue())
     return buffer.getvalue()
 
 
@@ -142,14 +159,27 @@ def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
     return tqdm(initial=step, total=num_steps, unit=' steps', disable=hidden or None, dynamic_ncols=True)
 
 
-def _lines_until(path: Path, step: int) -> list[str]:
-    """The lines of a metrics file up to `step`; a last line that was cut short does not count."""
+def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
+    """What a run has written of its scores, in the order of its steps."""
+    return [json.loads(line) for line in _lines_until(run_dir / _EVALUATIONS, math.inf, _has_scores)]
+
+
+def _has_seconds(record: Any) -> bool:
+    return record['seconds'] >= 0
+
+
+def _has_scores(record: Any) -> bool:
+    return bool(record['scores'])
+
+
+def _lines_until(path: Path, step: float, is_right: Callable[[Any], bool]) -> list[str]:
+    """The lines of a file of records up to `step`; a last line that was cut short does not count."""
     lines, damaged = [], []
     all_lines = path.read_text(encoding='utf-8', errors='replace').splitlines() if path.exists() else []
     for number, line in enumerate(all_lines, start=1):
         try:
             record = json.loads(line)
-            if record['step'] <= step and record['seconds'] >= 0:
+            if record['step'] <= step and is_right(record):
                 lines.append(line)
         except (ValueError, TypeError, KeyError):
             damaged.append(number)
@@ -158,7 +188,7 @@ def _lines_until(path: Path, step: int) -> list[str]:
     return lines
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Puts a file in the place of another: whole, or not at all."""
     unfinished = path.with_suffix('.tmp')
     try:

@@ -1,0 +1,156 @@
+"""How good a state is: the scores of its samples, what its critic can tell, and the protocol that both depend on."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from wgan_jax import metadata, parallel, sampling
+from wgan_jax.checkpoint import Score
+from wgan_jax.data import held_out_of
+from wgan_jax.errors import UserError
+from wgan_jax.experiment import Experiment
+from wgan_jax.metrics import networks, scores
+from wgan_jax.metrics.diagnostics import NUM_IMAGES, make_diagnostics
+from wgan_jax.state import GANState
+
+_BATCH = 500  # latents that go through the generator together
+_LATENTS = 1  # no other key of an evaluation is folded from this number
+LEAST = 20  # images of any kind from which a score can be told
+_PILOT = 64  # images that are scored to see which scores there are
+
+
+def check(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
+    """Refuses what the config says of scores if it makes no sense.
+
+    Raises:
+      UserError: one sentence that names the key.
+    """
+    networks.name_for(config.eval_features, config.data.name, image_shape)
+    if config.eval_num_samples < LEAST:
+        raise UserError(f'config.eval_num_samples={config.eval_num_samples} are too few to score: at least {LEAST}.')
+    if config.best_metric is not None and config.eval_every is None:
+        raise UserError(f'config.best_metric={config.best_metric} is never measured: set config.eval_every.')
+
+
+class Evaluation:
+    """Scores the states of one run; what does not depend on the state is computed once."""
+
+    def __init__(
+        self, config: ConfigDict, experiment: Experiment, images: np.ndarray, *, seed: int = 0, scorer: scores.Scorer | None = None
+    ) -> None:
+        """Takes the features of the real images, which may last minutes.
+
+        Args:
+          config: a config with the keys of configs/default.py.
+          experiment: what it builds.
+          images: what it trains on, uint8 [N, H, W, C].
+          seed: of the latents, and of every other choice that is made at random.
+          scorer: that of another run on the same images, with as many samples and the same seed, so that it is not made again.
+
+        Raises:
+          UserError: the weights of the feature network are not to be had, or config.best_metric is no score.
+        """
+        if len(images) < LEAST:
+            raise UserError(f'{len(images)} images are too few to compare with, at least {LEAST}: set config.eval_every=None.')
+        held_out = _held_out(config)
+        self._config, self._seed = config, seed
+        if scorer is None:
+            name = networks.name_for(config.eval_features, config.data.name, images.shape[1:])
+            network = None if name is None else networks.load(name, config.eval_weights)
+            scorer = scores.Scorer(images, held_out, network, num_samples=config.eval_num_samples, seed=seed)
+        self.scorer = scorer
+        if config.best_metric is not None:
+            known, _ = self.scorer.score(np.asarray(images[:_PILOT]))
+            if scores.find(config.best_metric, known) is None:
+                raise UserError(
+                    f'config.best_metric={config.best_metric!r} is none of the scores of this run; they are: '
+                    f'{", ".join(map(scores.without_count, known))}.'
+                )
+        self._generate = parallel.compiled(sampling.generate, deterministic=config.deterministic)
+        self._diagnose = make_diagnostics(
+            batch_size=config.batch_size,
+            clip_value=config.clip_value,
+            deterministic=config.deterministic,
+            **{**experiment.round_settings, 'grad_accumulation': config.grad_accumulation * jax.device_count()},
+        )
+        self._train_sample = _sample(images, max(NUM_IMAGES, 2 * config.batch_size), seed)
+        self._held_out_sample = None
+        if held_out is not None:
+            self._held_out_sample = _sample(held_out, max(min(len(held_out), NUM_IMAGES), config.batch_size), seed)
+
+    def samples(self, state: GANState) -> np.ndarray:
+        """The generated images that are scored: uint8 [config.eval_num_samples, H, W, C]."""
+        key, count = jax.random.fold_in(jax.random.key(self._seed), _LATENTS), self._config.eval_num_samples
+        batches = []
+        for start in range(0, count, _BATCH):
+            latents = jax.random.normal(jax.random.fold_in(key, start), (_BATCH, self._config.latent_dim))
+            batches.append(sampling.to_uint8(self._generate(state, latents)))
+        return np.concatenate(batches)[:count]
+
+    def __call__(self, state: GANState, samples: np.ndarray | None = None) -> dict[str, Any]:
+        """Everything about a state of arrays on this machine, which stays as it is.
+
+        Args:
+          state: the state.
+          samples: what self.samples gives for it, if that is at hand.
+
+        Returns:
+          `scores`, one number each; `floor`, those of real images in the place of samples; `classes` and `classes_of_real`, the
+          share of each class, where the feature network knows them; `critic`, what metrics.diagnostics tells; and `protocol`,
+          all that the numbers depend on and do not show. All JSON.
+        """
+        measured, details = self.scorer.score(self.samples(state) if samples is None else samples)
+        key = jax.random.key(self._seed)
+        return {
+            'scores': measured,
+            'floor': self.scorer.floor,
+            **details,
+            **{f'{name}_of_real': value for name, value in self.scorer.floor_details.items()},
+            'critic': self._diagnose(state, self._train_sample, self._held_out_sample, key),
+            'protocol': self._protocol(),
+        }
+
+    def best_score(self, measured: dict[str, float]) -> Score | None:
+        """What the checkpoint of these scores is kept for."""
+        metric = self._config.best_metric
+        if metric is None:
+            return None
+        name = scores.find(metric, measured)
+        return Score(metric, measured[name] if scores.lower_is_better(name) else -measured[name])
+
+    def _protocol(self) -> dict[str, Any]:
+        config = self._config
+        return {
+            'data': dict(config.data.items()),
+            'image_shape': list(self._train_sample.shape[1:]),
+            'num_samples': config.eval_num_samples,
+            **self.scorer.protocol,
+            'generator': 'exponential moving average' if config.ema_decay is not None else 'raw',
+            'num_for_critic': len(self._train_sample),
+            'versions': metadata.versions(),
+            'device': jax.devices()[0].device_kind,
+        }
+
+
+def _held_out(config: ConfigDict) -> np.ndarray | None:
+    """Images that are not trained on, if they are to be had."""
+    source = held_out_of(config.data)
+    if source is None:
+        return None
+    try:
+        images = source.load()
+    except UserError as error:
+        print(f'Warning: no images are held out, so there is no floor to the scores. {error}')
+        return None
+    if len(images) < LEAST:
+        print(f'Warning: {len(images)} images held out are too few for a floor to the scores: at least {LEAST}.')
+        return None
+    return images
+
+
+def _sample(images: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """`count` images at random; where there are fewer, all of them, again and again."""
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))
+    return np.asarray(images[order[np.arange(count) % len(images)]])
