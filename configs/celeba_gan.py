@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
         optimizer.learning_rate = 2e-4
         optimizer.b1, optimizer.b2 = 0.5, 0.999
     config.data.name = 'celeba'
+    config.eval_every = 10_000
     config.data.image_size = 64
     config.data.crop = 140
     return config

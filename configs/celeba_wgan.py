@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
         optimizer.name = 'rmsprop'
         optimizer.learning_rate = 5e-5
     config.data.name = 'celeba'
+    config.eval_every = 10_000
     config.data.image_size = 64
     config.data.crop = 140
     return config

@@ -23,6 +23,7 @@ def get_config() -> ConfigDict:
     config.generator.norm = 'batch'
     config.critic.norm = 'none'
     config.data.name = 'celeba'
+    config.eval_every = 10_000
     config.data.image_size = 64
     config.data.crop = 140
     return config

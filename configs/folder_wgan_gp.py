@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     """The config."""
     config = default.get_config()
     config.num_steps = 50_000
+    config.eval_every = 5000
     config.generator.network = config.critic.network = 'dcgan'
     config.generator.norm = 'batch'
     config.critic.norm = 'none'

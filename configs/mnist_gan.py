@@ -27,4 +27,5 @@ def get_config() -> ConfigDict:
         optimizer.learning_rate = 1e-3
         optimizer.b1, optimizer.b2 = 0.9, 0.999
     config.data.name = 'mnist'
+    config.eval_every = 2000
     return config

@@ -25,4 +25,5 @@ def get_config() -> ConfigDict:
         optimizer.learning_rate = 5e-5
         optimizer.b1, optimizer.b2 = 0.9, 0.999
     config.data.name = 'mnist'
+    config.eval_every = 2000
     return config

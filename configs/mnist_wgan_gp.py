@@ -32,4 +32,5 @@ def get_config() -> ConfigDict:
     config.log_every = 20
     config.sample_every = 118
     config.checkpoint_every = 118
+    config.eval_every = 4 * 118
     return config

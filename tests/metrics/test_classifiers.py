@@ -97,11 +97,11 @@ def test_a_network_that_does_not_fit_is_refused():
 def test_training_learns_and_repeats(monkeypatch):
     monkeypatch.setattr(train_classifier, '_BATCH', 32)
     images, labels = digits.source(split='train').load()[:320], load_digits().target[:320].astype(np.int32)
-    one, other = (flat(train_classifier.train('digits_cnn', images, labels, 6)) for _ in range(2))
-    for name, array in one.items():
-        np.testing.assert_array_equal(array, other[name], err_msg=name)
+    one, other = (train_classifier.train('digits_cnn', images, labels, epochs=4) for _ in range(2))
+    for name, array in flat(one).items():
+        np.testing.assert_array_equal(array, flat(other)[name], err_msg=name)
     test = digits.source(split='test').load(), load_digits().target[1500:]
-    assert train_classifier.accuracy('digits_cnn', train_classifier.train('digits_cnn', images, labels, 6), *test) > 0.6
+    assert train_classifier.accuracy('digits_cnn', one, *test) > 0.5
 
 
 def test_attributes_are_read(tmp_path):

@@ -56,10 +56,10 @@ def test_a_later_state_needs_no_other_program():
 @pytest.mark.parametrize(
     ('name', 'side', 'loss'),
     [
-        ('dcgan', 16, 'wasserstein'),
-        ('keras_cnn', 8, 'wasserstein'),
+        pytest.param('dcgan', 16, 'wasserstein', marks=pytest.mark.slow),
+        pytest.param('keras_cnn', 8, 'wasserstein', marks=pytest.mark.slow),
         ('mlp', 4, 'minimax'),
-        ('resnet', 16, 'wasserstein'),
+        pytest.param('resnet', 16, 'wasserstein', marks=pytest.mark.slow),
         ('upsample_cnn', 8, 'non_saturating'),
     ],
 )

@@ -73,7 +73,10 @@ def test_norms_are_those_of_backpropagation_by_hand_and_of_difference_quotients(
     np.testing.assert_allclose(found[0], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize('name', sorted(CRITICS))
+_SLOW = ('dcgan', 'keras_cnn', 'resnet')
+
+
+@pytest.mark.parametrize('name', [pytest.param(name, marks=[pytest.mark.slow] * (name in _SLOW)) for name in sorted(CRITICS)])
 def test_norms_at_the_ends_of_every_critic(double_precision, name):
     """At the last layer, the cotangent; at the first, what solves for the gradient of its kernel; and at the image."""
     side, channels, window, names = CRITICS[name]

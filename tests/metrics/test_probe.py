@@ -12,7 +12,7 @@ from wgan_jax.metrics.probe import image_order, optimality, train_critic
 GAME = {'loss': LOSSES['wasserstein'], 'latent_dim': 3}
 
 
-@pytest.mark.parametrize('batch_norm', [False, True])
+@pytest.mark.parametrize('batch_norm', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_probe_is_critic_steps_one_by_one(double_precision, batch_norm):
     """From wherever the critic is; and the state stays.
 

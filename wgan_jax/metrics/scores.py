@@ -12,6 +12,7 @@ from wgan_jax.metrics.features import FeatureNetwork
 MOST_REAL = 50_000  # images of training whose features are taken; more change a score by less than its own noise
 _MOST_NEIGHBOURS = 10_000  # of each set, for precision, recall, density and coverage: the cost grows with the square
 _NEAREST = 1000  # samples whose nearest images of training are looked for
+_PAIRS = 2000  # whose similarity is averaged: its mean is known to a few thousandths
 _NEIGHBOUR = 5  # the k of precision, recall, density and coverage: Naeem et al. 2020
 _SLICED = {'patches_per_image': 32, 'num_directions': 128}  # the paper's 128 and 512 take sixteen times as long
 _HIGHER_IS_BETTER = ('precision', 'recall', 'density', 'coverage', 'modes', 'classifier_score', 'inception_score')
@@ -60,7 +61,7 @@ class Scorer:
         if min(images.shape[1:3]) >= sliced.PATCH:
             distances = sliced.sliced_wasserstein(self._train[:count], images[:count], seed=self._seed, **_SLICED)
             measured |= {'swd' if level == 'mean' else f'swd_{level}': value for level, value in distances.items()}
-        measured['ms_ssim'] = ssim.diversity(images, seed=self._seed)
+        measured['ms_ssim'] = ssim.diversity(images, pairs=_PAIRS, seed=self._seed)
         if self.held_out is not None and not real:
             fake, held_out = (_pixels(part[:_NEAREST]) for part in (images, self.held_out))
             found = neighbours.copying(fake, _pixels(self._train), held_out)
@@ -81,6 +82,7 @@ class Scorer:
             'neighbours': _NEIGHBOUR,
             'num_for_neighbours': min(_MOST_NEIGHBOURS, self._num_samples, len(self._train)),
             'sliced': _SLICED,
+            'ms_ssim_pairs': _PAIRS,
             'ms_ssim_levels': ssim.num_levels(*self._train.shape[1:3]),
             'num_for_copying': min(_NEAREST, self._num_samples),
             'pixels': 'rounded to 8 bits',
