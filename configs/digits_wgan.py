@@ -27,6 +27,6 @@ def get_config() -> ConfigDict:
     config.generator_optimizer.learning_rate = 2e-4
     config.critic_optimizer.learning_rate = 1e-4
     config.data.split = 'train'  # a sixth is kept to measure with
-    config.eval_every = 1000
+    config.eval_every = 2000
     config.eval_num_samples = 1000
     return config

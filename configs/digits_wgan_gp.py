@@ -25,6 +25,6 @@ def get_config() -> ConfigDict:
     for optimizer in (config.generator_optimizer, config.critic_optimizer):
         optimizer.learning_rate = 5e-4
     config.data.split = 'train'  # a sixth is kept to measure with
-    config.eval_every = 1000
+    config.eval_every = 2000
     config.eval_num_samples = 1000
     return config
