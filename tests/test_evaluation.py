@@ -122,6 +122,14 @@ def test_other_images_are_refused(run, tmp_path, monkeypatch):
         evaluate.evaluate(evaluate.parse([f'--workdir={run}', f'--out={tmp_path}']))
 
 
+def test_the_best_metric_may_be_named_with_the_number_of_samples(tmp_path):
+    config = scored(num_steps=4, best_metric='fd_digits_cnn_60')
+    trainer.train(config, str(tmp_path))
+    assert open_run(str(tmp_path), 'best').step == 4
+    with pytest.raises(UserError, match=r"best_metric='fd_digits_cnn_64' is none of the scores"):
+        trainer.train(scored(best_metric='fd_digits_cnn_64'), str(tmp_path / 'other'))
+
+
 def test_what_the_config_says_of_scores_is_checked_before_training(tmp_path):
     with pytest.raises(UserError, match=r"best_metric='fdd' is none of the scores of this run; they are: fd_digits_cnn, .*copying"):
         trainer.train(scored(best_metric='fdd'), str(tmp_path / 'a'))

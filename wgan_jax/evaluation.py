@@ -62,7 +62,8 @@ class Evaluation:
             scorer = scores.Scorer(images, held_out, network, num_samples=config.eval_num_samples, seed=seed)
         self.scorer = scorer
         if config.best_metric is not None:
-            known, _ = self.scorer.score(np.asarray(images[:_PILOT]))
+            pilot, _ = self.scorer.score(np.asarray(images[:_PILOT]))
+            known = [scores.with_count(scores.without_count(name), config.eval_num_samples) for name in pilot]
             if scores.find(config.best_metric, known) is None:
                 raise UserError(
                     f'config.best_metric={config.best_metric!r} is none of the scores of this run; they are: '
