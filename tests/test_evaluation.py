@@ -122,6 +122,23 @@ def test_other_images_are_refused(run, tmp_path, monkeypatch):
         evaluate.evaluate(evaluate.parse([f'--workdir={run}', f'--out={tmp_path}']))
 
 
+def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkeypatch):
+    config = scored(num_steps=4, eval_every=None, best_metric=None)
+    config.generator.norm = None
+    trainer.train(config, str(tmp_path))
+    for number in (3, 16):  # 8 images are a batch
+        monkeypatch.setattr(evaluation.jax, 'device_count', lambda number=number: number)
+        report = evaluate.evaluate(evaluate.parse([f'--workdir={tmp_path}', '--features=none', '--num_samples=20']))
+        assert np.isfinite(report['critic']['probe_gain'])
+
+
+def test_with_batch_norm_the_critic_is_measured_alike_on_any_number_of_devices(run, tmp_path, monkeypatch):
+    for number in (1, 2, 3):
+        monkeypatch.setattr(evaluation.jax, 'device_count', lambda number=number: number)
+        report = evaluate.evaluate(evaluate.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', '--num_samples=20']))
+        assert report['critic'] == writers.read_evaluations(run)[-1]['critic']
+
+
 def test_the_best_metric_may_be_named_with_the_number_of_samples(tmp_path):
     config = scored(num_steps=4, best_metric='fd_digits_cnn_60')
     trainer.train(config, str(tmp_path))

@@ -74,7 +74,7 @@ class Evaluation:
             batch_size=config.batch_size,
             clip_value=config.clip_value,
             deterministic=config.deterministic,
-            **{**experiment.round_settings, 'grad_accumulation': config.grad_accumulation * jax.device_count()},
+            **{**experiment.round_settings, 'grad_accumulation': _parts(config, experiment)},
         )
         self._train_sample = _sample(images, max(NUM_IMAGES, 2 * config.batch_size), seed)
         self._held_out_sample = None
@@ -149,6 +149,16 @@ def _held_out(config: ConfigDict) -> np.ndarray | None:
         print(f'Warning: {len(images)} images held out are too few for a floor to the scores: at least {LEAST}.')
         return None
     return images
+
+
+def _parts(config: ConfigDict, experiment: Experiment) -> int:
+    """Parts of a batch for the diagnostics: as small as on one of the devices here, unless that would be another measurement.
+
+    Batch norm has the statistics of the whole batch in a run, on however many devices, and these devices need not be the run's.
+    """
+    state, parts = jax.eval_shape(experiment.create_state), config.grad_accumulation * jax.device_count()
+    has_batch_norm = state.generator.batch_stats or state.critic.batch_stats
+    return config.grad_accumulation if has_batch_norm or config.batch_size % parts else parts
 
 
 def _sample(images: np.ndarray, count: int, seed: int) -> np.ndarray:
