@@ -99,6 +99,7 @@ def test_raw_and_other_choices_change_the_numbers(run, tmp_path):
     ('arguments', 'message'),
     [
         (['--workdir=nowhere'], r'Error: --workdir=nowhere holds no run'),
+        (['--workdir=~nobody-here/run'], r'Error: --workdir=~nobody-here/run begins with the home of nobody here'),
         (['--step=3'], r'--step=3 is no checkpoint of .*; there are: '),
         (['--features=inceptoin'], r"config\.eval_features='inceptoin' is unknown"),
         (['--features=mnist_cnn'], r'mnist_cnn takes images of 28x28x1, and these are 8x8x1'),
