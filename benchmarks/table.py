@@ -17,8 +17,8 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def train(jobs: list[tuple[str, int]], arguments: argparse.Namespace, cores: set
         if hasattr(os, 'sched_setaffinity'):
             os.sched_setaffinity(process.pid, cores)
         if process.wait():
+            jobs.clear()  # the other threads end with what they are at
             raise SystemExit(f'Error: training of {game}, seed {seed}, ended with status {process.returncode}; see above.')
 
 
@@ -84,11 +85,9 @@ def train_all(arguments: argparse.Namespace) -> None:
     jobs = [(game, seed) for seed in range(arguments.seeds) for game in GAMES]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else [0]
     shares = [set(cores[part :: arguments.jobs]) for part in range(arguments.jobs)]
-    threads = [threading.Thread(target=train, args=(jobs, arguments, share)) for share in shares]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(arguments.jobs) as pool:  # a plain thread would end in silence, and scoring begin
+        for trained in [pool.submit(train, jobs, arguments, share) for share in shares]:
+            trained.result()
 
 
 class Scores:

@@ -99,6 +99,7 @@ def test_raw_and_other_choices_change_the_numbers(run, tmp_path):
     ('arguments', 'message'),
     [
         (['--workdir=nowhere'], r'Error: --workdir=nowhere holds no run'),
+        (['--workdir=~nobody-here/run'], r'Error: --workdir=~nobody-here/run begins with the home of nobody here'),
         (['--step=3'], r'--step=3 is no checkpoint of .*; there are: '),
         (['--features=inceptoin'], r"config\.eval_features='inceptoin' is unknown"),
         (['--features=mnist_cnn'], r'mnist_cnn takes images of 28x28x1, and these are 8x8x1'),
@@ -120,6 +121,31 @@ def test_other_images_are_refused(run, tmp_path, monkeypatch):
     monkeypatch.setattr('wgan_jax.data.identity', lambda images: {'num_images': 3, 'crc32': 1})
     with pytest.raises(UserError, match=r'was trained on other images .* say with --data\.dir'):
         evaluate.evaluate(evaluate.parse([f'--workdir={run}', f'--out={tmp_path}']))
+
+
+def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkeypatch):
+    config = scored(num_steps=4, eval_every=None, best_metric=None)
+    config.generator.norm = None
+    trainer.train(config, str(tmp_path))
+    for number in (3, 16):  # 8 images are a batch
+        monkeypatch.setattr(evaluation.jax, 'device_count', lambda number=number: number)
+        report = evaluate.evaluate(evaluate.parse([f'--workdir={tmp_path}', '--features=none', '--num_samples=20']))
+        assert np.isfinite(report['critic']['probe_gain'])
+
+
+def test_with_batch_norm_the_critic_is_measured_alike_on_any_number_of_devices(run, tmp_path, monkeypatch):
+    for number in (1, 2, 3):
+        monkeypatch.setattr(evaluation.jax, 'device_count', lambda number=number: number)
+        report = evaluate.evaluate(evaluate.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', '--num_samples=20']))
+        assert report['critic'] == writers.read_evaluations(run)[-1]['critic']
+
+
+def test_the_best_metric_may_be_named_with_the_number_of_samples(tmp_path):
+    config = scored(num_steps=4, best_metric='fd_digits_cnn_60')
+    trainer.train(config, str(tmp_path))
+    assert open_run(str(tmp_path), 'best').step == 4
+    with pytest.raises(UserError, match=r"best_metric='fd_digits_cnn_64' is none of the scores"):
+        trainer.train(scored(best_metric='fd_digits_cnn_64'), str(tmp_path / 'other'))
 
 
 def test_what_the_config_says_of_scores_is_checked_before_training(tmp_path):

@@ -60,9 +60,9 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         'eval_weights': arguments.weights,
         **{f'data.{name}': getattr(arguments, name) for name in ('dir', 'manual_dir', 'folder')},
     }
-    out = arguments.out or Path(arguments.workdir).expanduser()
     folders = [arguments.images / name for name in ('samples', 'real')] if arguments.images is not None else []
     run = open_run(arguments.workdir, arguments.step, changes)
+    out = arguments.out or Path(arguments.workdir).expanduser()
     _make(out, *folders)
     run.config.best_metric = None  # that was for training
     evaluation.check(run.config, source_of(run.config.data).image_shape)

@@ -62,7 +62,8 @@ class Evaluation:
             scorer = scores.Scorer(images, held_out, network, num_samples=config.eval_num_samples, seed=seed)
         self.scorer = scorer
         if config.best_metric is not None:
-            known, _ = self.scorer.score(np.asarray(images[:_PILOT]))
+            pilot, _ = self.scorer.score(np.asarray(images[:_PILOT]))
+            known = [scores.with_count(scores.without_count(name), config.eval_num_samples) for name in pilot]
             if scores.find(config.best_metric, known) is None:
                 raise UserError(
                     f'config.best_metric={config.best_metric!r} is none of the scores of this run; they are: '
@@ -73,7 +74,7 @@ class Evaluation:
             batch_size=config.batch_size,
             clip_value=config.clip_value,
             deterministic=config.deterministic,
-            **{**experiment.round_settings, 'grad_accumulation': config.grad_accumulation * jax.device_count()},
+            **{**experiment.round_settings, 'grad_accumulation': _parts(config, experiment)},
         )
         self._train_sample = _sample(images, max(NUM_IMAGES, 2 * config.batch_size), seed)
         self._held_out_sample = None
@@ -148,6 +149,16 @@ def _held_out(config: ConfigDict) -> np.ndarray | None:
         print(f'Warning: {len(images)} images held out are too few for a floor to the scores: at least {LEAST}.')
         return None
     return images
+
+
+def _parts(config: ConfigDict, experiment: Experiment) -> int:
+    """Parts of a batch for the diagnostics: as small as on one of the devices here, unless that would be another measurement.
+
+    Batch norm has the statistics of the whole batch in a run, on however many devices, and these devices need not be the run's.
+    """
+    state, parts = jax.eval_shape(experiment.create_state), config.grad_accumulation * jax.device_count()
+    has_batch_norm = state.generator.batch_stats or state.critic.batch_stats
+    return config.grad_accumulation if has_batch_norm or config.batch_size % parts else parts
 
 
 def _sample(images: np.ndarray, count: int, seed: int) -> np.ndarray:

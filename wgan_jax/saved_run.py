@@ -35,7 +35,10 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
     Raises:
       UserError: there is no such run, no such checkpoint, or it cannot be read.
     """
-    directory = Path(workdir).expanduser() / 'checkpoints'
+    try:
+        directory = Path(workdir).expanduser() / 'checkpoints'
+    except RuntimeError as error:
+        raise UserError(f'--workdir={workdir} begins with the home of nobody here: check the path.') from error
     if not directory.is_dir():
         raise UserError(f'--workdir={workdir} holds no run: it has no directory checkpoints.')
     options = ocp.CheckpointManagerOptions(create=False)  # without a save it changes nothing

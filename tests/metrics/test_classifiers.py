@@ -111,3 +111,19 @@ def test_attributes_are_read(tmp_path):
     np.testing.assert_array_equal(rows['000002'], [True, True, False])
     with pytest.raises(UserError, match=r'has no list_attr_celeba\.txt'):
         train_classifier._read_attributes(tmp_path / 'nowhere')
+
+
+def test_the_weights_are_written_under_the_name_that_was_given_or_nothing_is_trained(tmp_path, monkeypatch):
+    variables = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), classifiers.template('digits_cnn'))
+    trained = []
+    monkeypatch.setattr(train_classifier, 'train', lambda *arguments: trained.append(arguments) or variables)
+    command = ['train_classifier', 'digits_cnn', '--out']
+    monkeypatch.setattr('sys.argv', [*command, str(tmp_path / 'weights')])
+    train_classifier.main()
+    assert [path.name for path in tmp_path.iterdir()] == ['weights']
+    assert classifier('digits_cnn', str(tmp_path / 'weights')).num_features == 64
+    for out in (tmp_path, tmp_path / 'nowhere' / 'weights.npz'):
+        monkeypatch.setattr('sys.argv', [*command, str(out)])
+        with pytest.raises(SystemExit, match=r'--out=.* cannot be written'):
+            train_classifier.main()
+    assert len(trained) == 1

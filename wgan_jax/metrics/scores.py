@@ -66,7 +66,7 @@ class Scorer:
             fake, held_out = (_pixels(part[:_NEAREST]) for part in (images, self.held_out))
             found = neighbours.copying(fake, _pixels(self._train), held_out)
             measured |= {'copying' if name == 'probability' else f'copying_{name}': value for name, value in found.items()}
-        return {f'{name}_{_count(len(images))}': float(value) for name, value in measured.items()}, details
+        return {with_count(name, len(images)): float(value) for name, value in measured.items()}, details
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -130,6 +130,11 @@ def find(name: str, scores: Iterable[str]) -> str | None:
     return next((score for score in scores if name in (score, without_count(score))), None)
 
 
+def with_count(name: str, number: int) -> str:
+    """fd_mnist_cnn_10k of fd_mnist_cnn and 10,000."""
+    return f'{name}_{number // 1000}k' if number % 1000 == 0 else f'{name}_{number}'
+
+
 def without_count(name: str) -> str:
     """fd_mnist_cnn of fd_mnist_cnn_10k."""
     return name.rpartition('_')[0]
@@ -156,7 +161,3 @@ def _inception_score(logits: np.ndarray) -> float:
     logs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     log_mean = np.logaddexp.reduce(logs, axis=0) - math.log(len(logs))
     return math.exp(np.mean(np.sum(np.exp(logs) * (logs - log_mean), axis=1)))
-
-
-def _count(number: int) -> str:
-    return f'{number // 1000}k' if number % 1000 == 0 else str(number)

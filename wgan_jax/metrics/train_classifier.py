@@ -160,6 +160,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.data is None and arguments.name != 'digits_cnn':
         sys.exit(f'Error: {arguments.name} needs --data=DIR.')
+    path = arguments.out or Path(f'{arguments.name}.npz')
+    if path.is_dir() or not path.parent.is_dir():
+        sys.exit(f'Error: --out={path} cannot be written: give the name of a file in a directory that is there.')
     try:
         if arguments.name == 'digits_cnn':
             training, test = _read_digits()
@@ -170,8 +173,8 @@ def main() -> None:
     except UserError as error:
         sys.exit(f'Error: {error}')
     variables = train(arguments.name, *training, _EPOCHS[arguments.name])
-    path = arguments.out or Path(f'{arguments.name}.npz')
-    np.savez(path, **flat(variables))
+    with path.open('wb') as file:  # numpy gives a name without .npz another one
+        np.savez(file, **flat(variables))
     print(f'Right on the test split: {100 * accuracy(arguments.name, variables, *test):.2f} %')
     print(f'{path}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}')
 
