@@ -1,5 +1,7 @@
 """Reading a run that may be training meanwhile."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -59,6 +61,15 @@ def test_what_cannot_be_read_is_said(run, tmp_path):
 def test_a_damaged_checkpoint_is_named_and_an_older_one_taken(tmp_path, capsys):
     config = tiny(num_steps=10)
     trainer.train(config, str(tmp_path))
+    whole = tmp_path / 'whole'
+    shutil.copytree(tmp_path / 'checkpoints', whole / 'checkpoints')
+    for path in (whole / 'checkpoints' / '10' / 'state').rglob('*'):
+        if path.is_file() and path.stat().st_size > 1000:
+            content = bytearray(path.read_bytes())
+            content[500] ^= 1
+            path.write_bytes(content)
+    assert open_run(str(whole)).step == 5
+    assert 'Warning: Checkpoint 10 in' in capsys.readouterr().out
     (tmp_path / 'checkpoints' / '10' / 'meta' / 'metadata').write_text('{}')
     assert open_run(str(tmp_path)).step == 5
     assert 'Warning: Checkpoint 10 in' in capsys.readouterr().out

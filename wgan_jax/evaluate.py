@@ -81,7 +81,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     try:
         replace_file(out / 'evaluation.json', (json.dumps(report, indent=1) + '\n').encode())
         _draw(report, run.config.clip_value, samples, evaluate_state, Path(arguments.workdir).expanduser(), out / 'evaluation')
-        for folder, exported in zip(folders, (samples, images[: len(samples)]), strict=False):
+        for folder, exported in zip(folders, (samples, evaluate_state.scorer.real(len(samples))), strict=False):
             for number, image in enumerate(exported):
                 Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(folder / f'{number:06d}.png')
     except OSError as error:
@@ -94,18 +94,21 @@ def table(report: dict[str, Any]) -> str:
     from wgan_jax.metrics.scores import without_count
 
     protocol = report['protocol']
-    floor = {without_count(name): value for name, value in report['floor'].items()}
+    beside = [report['floor']]
+    headings = [f'real ({protocol["num_held_out"]})']
+    if report['as_many']:
+        beside, headings = [report['as_many'], *beside], [f'only {protocol["num_held_out"]}', *headings]
     features = protocol['features'] or 'no feature network'
     lines = [
         f'{report["run"]}, step {report["step"]}: {protocol["num_samples"]} samples ({protocol["generator"]} generator) against '
         f'{protocol["num_real"]} images of training; {features}',
         f'"real": {protocol["num_held_out"]} images that were kept out of training, in the place of samples',
-        f'{"":40}{"samples":>12}{"real":>12}',
+        f'{"":40}{"samples":>12}{"".join(f"{heading:>14}" for heading in headings)}',
     ]
     for name, value in report['scores'].items():
-        base = without_count(name)
-        real = f'{floor[base]:.4g}' if base in floor else ''
-        lines.append(f'{name:40}{value:>12.4g}{real:>12}')
+        others = [{without_count(other): number for other, number in column.items()}.get(without_count(name)) for column in beside]
+        cells = [f'{"" if other is None else f"{other:.4g}":>14}' for other in others]
+        lines.append(f'{name:40}{value:>12.4g}{"".join(cells)}')
     critic = {name: value for name, value in report['critic'].items() if isinstance(value, float)}
     lines += ['', *(f'{name:40}{value:>12.4g}' for name, value in critic.items())]
     return '\n'.join(lines)

@@ -1,5 +1,6 @@
 """How good a state is: the scores of its samples, what its critic can tell, and the protocol that both depend on."""
 
+import math
 from typing import Any
 
 import jax
@@ -11,11 +12,11 @@ from wgan_jax.checkpoint import Score
 from wgan_jax.data import held_out_of
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment
-from wgan_jax.metrics import networks, scores
-from wgan_jax.metrics.diagnostics import NUM_IMAGES, make_diagnostics
+from wgan_jax.metrics import networks, probe, scores
+from wgan_jax.metrics.diagnostics import NUM_IMAGES, NUM_UPDATES, make_diagnostics
 from wgan_jax.state import GANState
 
-_BATCH = 500  # latents that go through the generator together
+_BATCH_PIXELS = 500 * 64 * 64 * 3  # of what goes through the generator together; its layers take some hundred times the bytes
 _LATENTS = 1  # no other key of an evaluation is folded from this number
 LEAST = 20  # images of any kind from which a score can be told
 _PILOT = 64  # images that are scored to see which scores there are
@@ -64,29 +65,38 @@ class Evaluation:
         if config.best_metric is not None:
             pilot, _ = self.scorer.score(np.asarray(images[:_PILOT]))
             known = [scores.with_count(scores.without_count(name), config.eval_num_samples) for name in pilot]
-            if scores.find(config.best_metric, known) is None:
+            known = [name for name in known if scores.can_choose(name)]
+            if scores.full_name(config.best_metric, config.eval_num_samples) not in known:
                 raise UserError(
-                    f'config.best_metric={config.best_metric!r} is none of the scores of this run; they are: '
+                    f'config.best_metric={config.best_metric!r} is no score of this run by which one would choose; these are: '
                     f'{", ".join(map(scores.without_count, known))}.'
                 )
+        self._num_parts = _parts(config, experiment)
         self._generate = parallel.compiled(sampling.generate, deterministic=config.deterministic)
         self._diagnose = make_diagnostics(
             batch_size=config.batch_size,
             clip_value=config.clip_value,
             deterministic=config.deterministic,
-            **{**experiment.round_settings, 'grad_accumulation': _parts(config, experiment)},
+            **{**experiment.round_settings, 'grad_accumulation': self._num_parts},
         )
-        self._train_sample = _sample(images, max(NUM_IMAGES, 2 * config.batch_size), seed)
+        count = max(NUM_IMAGES, 2 * config.batch_size)
+        # What the probe measures with must not be among what it learns from, also where a small set is gone through repeatedly.
+        parts = [(slice(None), count)]
+        if len(images) < count:
+            measured, quarter = probe.num_measured(count, config.batch_size), len(images) // 4
+            parts = [(slice(quarter), measured), (slice(quarter, None), count - measured)]
+        self._train_sample = np.concatenate([_sample(images, part, number, seed) for part, number in parts])
         self._held_out_sample = None
         if held_out is not None:
-            self._held_out_sample = _sample(held_out, max(min(len(held_out), NUM_IMAGES), config.batch_size), seed)
+            self._held_out_sample = _sample(held_out, slice(None), max(min(len(held_out), NUM_IMAGES), config.batch_size), seed)
 
     def samples(self, state: GANState) -> np.ndarray:
         """The generated images that are scored: uint8 [config.eval_num_samples, H, W, C]."""
         key, count = jax.random.fold_in(jax.random.key(self._seed), _LATENTS), self._config.eval_num_samples
+        size = max(1, min(500, _BATCH_PIXELS // math.prod(self._train_sample.shape[1:])))
         batches = []
-        for start in range(0, count, _BATCH):
-            latents = jax.random.normal(jax.random.fold_in(key, start), (_BATCH, self._config.latent_dim))
+        for start in range(0, count, size):
+            latents = jax.random.normal(jax.random.fold_in(key, start), (size, self._config.latent_dim))
             batches.append(sampling.to_uint8(self._generate(state, latents)))
         return np.concatenate(batches)[:count]
 
@@ -98,15 +108,21 @@ class Evaluation:
           samples: what self.samples gives for it, if that is at hand.
 
         Returns:
-          `scores`, one number each; `floor`, those of real images in the place of samples; `classes` and `classes_of_real`, the
-          share of each class, where the feature network knows them; `critic`, what metrics.diagnostics tells; and `protocol`,
-          all that the numbers depend on and do not show. All JSON.
+          `scores`, one number each; `floor`, those of real images in the place of samples; `as_many`, those of only as many
+          samples as there are such images, if these are fewer, for most scores depend on the number; `classes` and
+          `classes_of_real`, the share of each class, where the feature network knows them; `critic`, what metrics.diagnostics
+          tells; and `protocol`, all that the numbers depend on and do not show. All JSON.
         """
-        measured, details = self.scorer.score(self.samples(state) if samples is None else samples)
+        samples = self.samples(state) if samples is None else samples
+        measured, details = self.scorer.score(samples)
+        as_many = {}
+        if self.scorer.held_out is not None and len(self.scorer.held_out) < len(samples):
+            as_many, _ = self.scorer.score(samples[: len(self.scorer.held_out)], real=True)
         key = jax.random.key(self._seed)
         return {
             'scores': measured,
             'floor': self.scorer.floor,
+            'as_many': as_many,
             **details,
             **{f'{name}_of_real': value for name, value in self.scorer.floor_details.items()},
             'critic': self._diagnose(state, self._train_sample, self._held_out_sample, key),
@@ -115,11 +131,10 @@ class Evaluation:
 
     def best_score(self, measured: dict[str, float]) -> Score | None:
         """What the checkpoint of these scores is kept for."""
-        metric = self._config.best_metric
-        if metric is None:
+        name = scores.full_name(self._config.best_metric, self._config.eval_num_samples)
+        if name is None:
             return None
-        name = scores.find(metric, measured)
-        return Score(metric, measured[name] if scores.lower_is_better(name) else -measured[name])
+        return Score(name, measured[name] if scores.lower_is_better(name) else -measured[name])
 
     def _protocol(self) -> dict[str, Any]:
         config = self._config
@@ -130,6 +145,9 @@ class Evaluation:
             **self.scorer.protocol,
             'generator': 'exponential moving average' if config.ema_decay is not None else 'raw',
             'num_for_critic': len(self._train_sample),
+            'num_for_critic_held_out': 0 if self._held_out_sample is None else len(self._held_out_sample),
+            'probe_updates': NUM_UPDATES,
+            'critic_batch': [config.batch_size, f'in {self._num_parts} parts'],
             'versions': metadata.versions(),
             'device': jax.devices()[0].device_kind,
         }
@@ -161,7 +179,7 @@ def _parts(config: ConfigDict, experiment: Experiment) -> int:
     return config.grad_accumulation if has_batch_norm or config.batch_size % parts else parts
 
 
-def _sample(images: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """`count` images at random; where there are fewer, all of them, again and again."""
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))
-    return np.asarray(images[order[np.arange(count) % len(images)]])
+def _sample(images: np.ndarray, part: slice, count: int, seed: int) -> np.ndarray:
+    """`count` images of a part of them in a random order; where there are fewer, all of these, again and again."""
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))[part]
+    return np.asarray(images[order[np.arange(count) % len(order)]])

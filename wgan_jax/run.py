@@ -56,6 +56,8 @@ class Run:
         config = self._config
         logged_step = self.step
         hidden = self._writer is None
+        if config.eval_every is not None and self.step and self.step % config.eval_every == 0 and self._is_unscored():
+            self._evaluate()  # it was stopped between saving and scoring
         with stop_request() as stop, writers.progress_bar(self.step, config.num_steps, hidden=hidden) as bar:
             if self._writer is not None:
                 self._writer.start_clock()
@@ -71,11 +73,13 @@ class Run:
                         bar.write(warning)
                 if self.step % config.sample_every == 0 or last:
                     self._sample()
-                score, best_wanted = None, False
-                if config.eval_every is not None and self.step % config.eval_every == 0:
-                    score, best_wanted = self._evaluate(), config.best_metric is not None
-                if self.step % config.checkpoint_every == 0 or best_wanted:
-                    self._save(score=score)
+                scored = config.eval_every is not None and self.step % config.eval_every == 0
+                if scored and config.best_metric is not None:
+                    self._save(score=self._evaluate())
+                elif self.step % config.checkpoint_every == 0:
+                    self._save()  # first, for scoring may last minutes
+                if scored and config.best_metric is None:
+                    self._evaluate()
             if self._saved_step != self.step:
                 self._save(stop=True)
             if self._checkpoints is not None:
@@ -118,6 +122,9 @@ class Run:
         images = self._generate(self._state, self._latents)
         if self._writer is not None:
             self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
+
+    def _is_unscored(self) -> bool:
+        return self._writer is not None and self._writer.scored_step != self.step
 
     def _evaluate(self) -> Score | None:
         """Writes the scores of the state, and returns what a checkpoint of it is kept for."""

@@ -1,5 +1,6 @@
 """A run that is looked at and not trained on: nothing in its directory is changed, and it may be training meanwhile."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from wgan_jax import metadata, steps
 from wgan_jax.config import config_of
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment, make_experiment
+from wgan_jax.metrics.scores import full_name
 from wgan_jax.state import GANState
 
 
@@ -43,28 +45,38 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
         raise UserError(f'--workdir={workdir} holds no run: it has no directory checkpoints.')
     options = ocp.CheckpointManagerOptions(create=False)  # without a save it changes nothing
     manager = ocp.CheckpointManager(directory.absolute(), options=options)
+    failures = []
     try:
-        number, meta = _choose(manager, directory, step)
-        config = config_of({name: value for name, value in meta['record'].items() if name not in ('data_set', 'rewinds')})
-        for name, value in (changes or {}).items():
-            if value is not None:
-                section, _, key = name.rpartition('.')
-                (config[section] if section else config)[key] = value
-        experiment = make_experiment(config)
-        template = jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(config.gp_weight)))
-        if found := metadata.differences(meta, template):
-            raise UserError(f'Checkpoint {number} in {directory} is of other networks ({found}): use the code that wrote it.')
-        try:
-            state, _ = metadata.restore_arrays(manager, number, template, meta)
-        except Exception as error:  # orbax raises plain Exception, and many others
-            raise UserError(_unreadable(directory, number, error)) from error
+        for number, meta in _candidates(manager, directory, step):
+            config = _config(meta['record'], changes or {})
+            experiment = make_experiment(config)
+            template = jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(config.gp_weight)))
+            if found := metadata.differences(meta, template):
+                raise UserError(f'Checkpoint {number} in {directory} is of other networks ({found}): use the code that wrote it.')
+            try:
+                state, _ = metadata.restore_arrays(manager, number, template, meta)
+            except Exception as error:  # orbax raises plain Exception, and many others
+                failures.append(_unreadable(directory, number, error))
+                continue
+            for failure in failures:
+                print(f'Warning: {failure}')
+            return SavedRun(config, experiment, number, state, meta['record']['data_set'])
     finally:
         manager.close()
-    return SavedRun(config, experiment, number, state, meta['record']['data_set'])
+    raise UserError(failures[0])
 
 
-def _choose(manager: ocp.CheckpointManager, directory: Path, step: str | None) -> tuple[int, dict[str, Any]]:
-    """The number of a checkpoint, and its metadata."""
+def _config(record: dict[str, Any], changes: dict[str, Any]) -> ConfigDict:
+    config = config_of({name: value for name, value in record.items() if name not in ('data_set', 'rewinds')})
+    for name, value in changes.items():
+        if value is not None:
+            section, _, key = name.rpartition('.')
+            (config[section] if section else config)[key] = value
+    return config
+
+
+def _candidates(manager: ocp.CheckpointManager, directory: Path, step: str | None) -> Iterable[tuple[int, dict[str, Any]]]:
+    """Numbers of checkpoints that will do, the best first, and their metadata; at least one."""
     there = sorted(manager.all_steps(), reverse=True)
     metas: dict[int, dict[str, Any]] = {}
     broken: dict[int, Exception] = {}
@@ -82,8 +94,6 @@ def _choose(manager: ocp.CheckpointManager, directory: Path, step: str | None) -
             continue
         if metas[number]['format'] != metadata.FORMAT:
             raise UserError(f'Checkpoint {number} in {directory} has another format: use the version that wrote it.')
-        if step != 'best':
-            break
     if not metas:
         if not there:
             raise UserError(f'{directory} has no checkpoints yet.')
@@ -92,13 +102,14 @@ def _choose(manager: ocp.CheckpointManager, directory: Path, step: str | None) -
     for number, error in broken.items():
         print(f'Warning: {_unreadable(directory, number, error)}')
     if step != 'best':
-        return metas.popitem()
-    metric = next(iter(metas.values()))['record'].get('best_metric')
+        return metas.items()
+    record = next(iter(metas.values()))['record']
+    metric = full_name(record.get('best_metric'), record.get('eval_num_samples', 0))
     scores = {number: meta['score'][1] for number, meta in metas.items() if meta.get('score') and meta['score'][0] == metric}
     if not scores:
         raise UserError(f'--step=best: {directory} has no checkpoint with a score; set config.best_metric and config.eval_every.')
     best = min(scores, key=scores.__getitem__)
-    return best, metas[best]
+    return [(best, metas[best])]
 
 
 def _unreadable(directory: Path, number: int, error: Exception) -> str:

@@ -18,6 +18,7 @@ from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment, prepare
 from wgan_jax.metadata import versions
+from wgan_jax.metrics.scores import full_name
 from wgan_jax.run import Run
 from wgan_jax.workdir import held, written_in
 
@@ -72,9 +73,8 @@ def _train(
             if processes.is_first():
                 stack.enter_context(held(run_dir))
                 stack.enter_context(written_in(run_dir))
-                checkpoints = stack.enter_context(
-                    Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep, config.best_metric)
-                )
+                metric = full_name(config.best_metric, config.eval_num_samples)
+                checkpoints = stack.enter_context(Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep, metric))
         rewinds = 0
         while True:
             try:
@@ -120,7 +120,7 @@ def _go_on(
     experiment = experiment._replace(train_key=noise.after_rewinds(experiment.train_key, rewinds))
     with ExitStack() as stack:
         writer, evaluate = None, None
-        if config.eval_every is not None and step // config.eval_every < config.num_steps // config.eval_every:
+        if config.eval_every is not None and max(step - 1, 0) // config.eval_every < config.num_steps // config.eval_every:
             with processes.all_or_none():
                 if checkpoints is not None:
                     evaluate = evaluation.Evaluation(config, experiment, images)

@@ -36,8 +36,10 @@ class RunWriter:
         replace_file(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
         lines = _lines_until(run_dir / 'metrics.jsonl', step if keep_last else step - 1, _has_seconds)
         replace_file(run_dir / 'metrics.jsonl', ''.join(line + '\n' for line in lines).encode())
+        self.scored_step = None  # the last that there are scores of
         if (run_dir / _EVALUATIONS).exists():
             evaluations = _lines_until(run_dir / _EVALUATIONS, step, _has_scores)
+            self.scored_step = json.loads(evaluations[-1])['step'] if evaluations else None
             replace_file(run_dir / _EVALUATIONS, ''.join(line + '\n' for line in evaluations).encode())
         pictures = {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
         for later in [number for number in pictures if number > step]:
@@ -78,6 +80,7 @@ class RunWriter:
             file.write(json.dumps({'step': step, **report}) + '\n')
             file.flush()
             os.fsync(file.fileno())
+        self.scored_step = step
         critic = {name: value for name, value in report['critic'].items() if isinstance(value, float)}
         self._events.scalars({f'scores/{name}': value for name, value in report['scores'].items()}, step)
         self._events.scalars({f'critic/{name}': value for name, value in critic.items()}, step)
@@ -169,7 +172,7 @@ def _has_seconds(record: Any) -> bool:
 
 
 def _has_scores(record: Any) -> bool:
-    return bool(record['scores'])
+    return all(isinstance(record[name], dict) for name in ('scores', 'floor', 'critic', 'protocol'))
 
 
 def _lines_until(path: Path, step: float, is_right: Callable[[Any], bool]) -> list[str]:

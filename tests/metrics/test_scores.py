@@ -128,8 +128,13 @@ def test_the_same_seed_gives_the_same_scores():
 
 
 def test_names():
-    assert scores.find('fd_quarters', ['kd_quarters_10k', 'fd_quarters_10k']) == 'fd_quarters_10k'
-    assert scores.find('fd_quarters_10k', ['fd_quarters_10k']) == 'fd_quarters_10k'
-    assert scores.find('fd', ['fd_quarters_10k']) is None
+    assert scores.full_name('fd_quarters', 10_000) == scores.full_name('fd_quarters_10k', 10_000) == 'fd_quarters_10k'
+    assert scores.full_name(None, 10) is None
+    assert [scores.can_choose(name) for name in ('fid_10k', 'kid_error_10k', 'copying_1k', 'ms_ssim_60')] == [
+        True,
+        False,
+        False,
+        False,
+    ]
     lower = {'fid_10k': True, 'kd_x_1k': True, 'swd_1k': True, 'recall_x_10k': False, 'modes_x_10': False, 'copying_10k': True}
     assert {name: scores.lower_is_better(name) for name in lower} == lower

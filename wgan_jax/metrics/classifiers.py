@@ -78,16 +78,22 @@ def classifier(name: str, weights: str | None = None) -> FeatureNetwork:
             f'`python -m wgan_jax.metrics.train_classifier {name} --data=DIR`, and give the file with '
             ' --config.eval_weights=FILE (train.py) or --weights=FILE (evaluate).'
         )
-    path = Path(weights).expanduser() if weights else Path(__file__).parent / 'weights' / f'{name}.npz'
+    path = Path(weights) if weights else Path(__file__).parent / 'weights' / f'{name}.npz'
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f'The weights {path} cannot be read ({error.strerror}): check the path.') from error
+        content = path.expanduser().read_bytes()
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~ and a name that nobody here has
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(f'The weights {path} cannot be read ({reason}): check the path.') from error
     digest = hashlib.sha256(content).hexdigest()
     if weights is None and digest != SHA256[name]:
         raise UserError(f'{path} is not the file that came with the package (its SHA-256 differs): install it again.')
     variables = _unflat(_arrays(content, path), name, path)
-    predict = jax.jit(lambda images: network.apply(variables, images))
+
+    @jax.jit
+    def predict(images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        with jax.default_matmul_precision('highest'):  # TensorFloat-32 and bfloat16 would make a score depend on the device
+            return network.apply(variables, images)
+
     height, width, channels = image_shape
     return FeatureNetwork(
         name=name,

@@ -84,6 +84,9 @@ def progress(records: list[dict[str, Any]], names: list[str], path: Path) -> Non
 
 
 def _histogram(axes: Axes, counts: list[int], edges: list[float]) -> None:
+    if not np.isfinite(edges).all():
+        axes.text(0.5, 0.5, 'not finite', ha='center', transform=axes.transAxes)
+        return
     axes.stairs(np.asarray(counts) / max(1, sum(counts)), edges, fill=True, color=_BLUE)
 
 

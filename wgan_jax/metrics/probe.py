@@ -49,8 +49,8 @@ def optimality(
       ValueError: there are not two batches of images.
     """
     image_key, measure_key, probe_key = jax.random.split(private_key(key), 3)
-    num_measured = max(1, len(train_images) // 4 // batch_size) * batch_size
-    measured, others = in_batches(train_images[:num_measured], batch_size // grad_accumulation), train_images[num_measured:]
+    first = num_measured(len(train_images), batch_size)
+    measured, others = in_batches(train_images[:first], batch_size // grad_accumulation), train_images[first:]
     indices = image_order(image_key, len(others), num_updates, batch_size)
     settings = {'latent_dim': latent_dim, 'deterministic': deterministic}
     game = {'loss': loss, 'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'grad_accumulation': grad_accumulation}
@@ -64,6 +64,11 @@ def optimality(
     gain = (after - before) / jnp.maximum(jnp.abs(after), jnp.finfo(after.dtype).tiny)
     probe = {'probe_before': before, 'probe_after': after, 'probe_gain': gain}
     return {**probe, 'probe_loss_before': loss_before, 'probe_loss_after': loss_after}
+
+
+def num_measured(num_images: int, batch_size: int) -> int:
+    """How many of the images, the first ones, measure: a quarter, in whole batches."""
+    return max(1, num_images // 4 // batch_size) * batch_size
 
 
 def image_order(key: jax.Array, num_images: int, num_updates: int, batch_size: int) -> jax.Array:

@@ -1,7 +1,6 @@
 """The scores of generated images: against the images of training, beside those of real images that were kept out of it."""
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,8 @@ import numpy as np
 from wgan_jax.metrics import frechet, kernel, neighbours, sliced, ssim
 from wgan_jax.metrics.features import FeatureNetwork
 
-MOST_REAL = 50_000  # images of training whose features are taken; more change a score by less than its own noise
+MOST_REAL = 50_000  # images of training that are compared with; more change a score by less than its own noise
+_MOST_BYTES = 2**31  # of these, which stay in memory
 _MOST_NEIGHBOURS = 10_000  # of each set, for precision, recall, density and coverage: the cost grows with the square
 _NEAREST = 1000  # samples whose nearest images of training are looked for
 _PAIRS = 2000  # whose similarity is averaged: its mean is known to a few thousandths
@@ -34,7 +34,7 @@ class Scorer:
           seed: of every choice that is made at random.
         """
         self.network, self._seed = network, seed
-        self._train = _choose(train, MOST_REAL, seed)
+        self._train = _choose(train, min(MOST_REAL, max(1, _MOST_BYTES // train[0].size)), seed)
         self.held_out = None if held_out is None else _choose(held_out, num_samples, seed)
         self._num_samples = num_samples
         if network is not None:
@@ -79,6 +79,7 @@ class Scorer:
             'features': None if network is None else network.name,
             'weights_sha256': None if network is None else network.weights_sha256,
             'preprocessing': None if network is None else network.preprocessing,
+            'kernel': 'cubic, 100 subsets of 1000',
             'neighbours': _NEIGHBOUR,
             'num_for_neighbours': min(_MOST_NEIGHBOURS, self._num_samples, len(self._train)),
             'sliced': _SLICED,
@@ -87,6 +88,10 @@ class Scorer:
             'num_for_copying': min(_NEAREST, self._num_samples),
             'pixels': 'rounded to 8 bits',
         }
+
+    def real(self, count: int) -> np.ndarray:
+        """Some of the images of training, at random."""
+        return self._train[:count]
 
     def nearest(self, images: np.ndarray) -> np.ndarray:
         """The image of training, of those compared with, that is nearest in pixels to each of uint8 [N, H, W, C]."""
@@ -125,14 +130,19 @@ def lower_is_better(name: str) -> bool:
     return not name.startswith(_HIGHER_IS_BETTER)
 
 
-def find(name: str, scores: Iterable[str]) -> str | None:
-    """The score that is meant by its name, with or without the number of samples."""
-    return next((score for score in scores if name in (score, without_count(score))), None)
+def can_choose(name: str) -> bool:
+    """Whether the best of some states may be chosen by a score: noise is no copy, and its samples are not alike."""
+    return '_error_' not in name and not name.startswith(('copying', 'ms_ssim', 'kl_to_uniform'))
 
 
 def with_count(name: str, number: int) -> str:
     """fd_mnist_cnn_10k of fd_mnist_cnn and 10,000."""
     return f'{name}_{number // 1000}k' if number % 1000 == 0 else f'{name}_{number}'
+
+
+def full_name(name: str | None, number: int) -> str | None:
+    """A score's name with the number of samples, which it may have already."""
+    return name if name is None or name.endswith(with_count('', number)) else with_count(name, number)
 
 
 def without_count(name: str) -> str:
