@@ -26,16 +26,7 @@ from wgan_jax import sampling, steps, trainer
 from wgan_jax.checkpoint import Checkpoints
 from wgan_jax.data import source_of
 from wgan_jax.experiment import make_experiment
-
-
-def frechet_distance(these: np.ndarray, those: np.ndarray) -> float:
-    """Between the Gaussians that fit two sets of vectors [N, D]: |m - n|^2 + tr(S + T - 2 (S T)^(1/2))."""
-    means, covariances = zip(*((x.mean(axis=0), np.cov(x, rowvar=False)) for x in (these, those)), strict=True)
-    values, vectors = np.linalg.eigh(covariances[0])
-    root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
-    # S T has the eigenvalues of the symmetric root T root; pixels that never change make some of them zero.
-    overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ covariances[1] @ root), 0.0)).sum()
-    return float(np.sum((means[0] - means[1]) ** 2) + np.trace(covariances[0] + covariances[1]) - 2.0 * overlap)
+from wgan_jax.metrics.frechet import Moments, frechet_distance
 
 
 def quality(config: object, real: np.ndarray) -> tuple[float, float]:
@@ -52,7 +43,7 @@ def quality(config: object, real: np.ndarray) -> tuple[float, float]:
     latents = jax.random.normal(jax.random.key(2**31), (len(real), config.latent_dim))
     fake = np.asarray(sampling.generate(state, latents), np.float64).reshape(len(real), -1)
     estimate = statistics.mean(line['wasserstein_estimate'] for line in lines[-max(1, len(lines) // 10) :])
-    return estimate, frechet_distance(real, fake)
+    return estimate, frechet_distance(Moments.of(real), Moments.of(fake))
 
 
 def main() -> None:
@@ -64,6 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = importlib.import_module(f'configs.{arguments.config}').get_config()
     config.num_steps = arguments.steps or config.num_steps
+    config.eval_every = None
     images = source_of(config.data).load()
     real = np.asarray(steps.to_float(images), np.float64).reshape(len(images), -1)
     print(f'{arguments.config}, {config.num_steps} rounds, {arguments.seeds} seeds: mean and standard deviation')
@@ -75,8 +67,9 @@ def main() -> None:
             results.append(quality(config, real))
         cells = [f'{statistics.mean(column):.3f} +- {statistics.stdev(column):.3f}' for column in zip(*results, strict=True)]
         print(f'{dtype:10}{cells[0]:>20}{cells[1]:>28}', flush=True)
-    halves = np.random.default_rng(0).permutation(real)
-    print(f'{"real":10}{"":>20}{frechet_distance(halves[: len(real) // 2], halves[len(real) // 2 :]):>20.3f}')
+    halves = np.array_split(np.random.default_rng(0).permutation(real), 2)
+    floor = frechet_distance(*map(Moments.of, halves))
+    print(f'{"real":10}{"":>20}{floor:>20.3f}')
 
 
 if __name__ == '__main__':
