@@ -78,6 +78,7 @@ def test_what_the_probe_measures_with_it_does_not_learn_from(monkeypatch):
     assert len(measured | others) == len({row.tobytes() for row in images.reshape(100, -1)})
 
 
+@pytest.mark.slow
 def test_where_fewer_are_held_out_as_many_samples_are_scored_too(run):
     config = scored(eval_num_samples=400, best_metric=None)
     experiment, images = make_experiment(config), source_of(config.data).load()
@@ -156,6 +157,7 @@ def test_other_images_are_refused(run, tmp_path, monkeypatch):
         evaluate.evaluate(evaluate.parse([f'--workdir={run}', f'--out={tmp_path}']))
 
 
+@pytest.mark.slow
 def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkeypatch):
     config = scored(num_steps=4, eval_every=None, best_metric=None)
     config.generator.norm = None
@@ -182,7 +184,9 @@ def test_the_best_metric_may_be_named_with_the_number_of_samples(tmp_path):
 
 
 def test_what_the_config_says_of_scores_is_checked_before_training(tmp_path):
-    with pytest.raises(UserError, match=r"best_metric='fdd' is no score of this run by which one would choose; these are: fd_digits_cnn, .*swd"):
+    with pytest.raises(
+        UserError, match=r"best_metric='fdd' is no score of this run by which one would choose; these are: fd_digits_cnn, .*swd"
+    ):
         trainer.train(scored(best_metric='fdd'), str(tmp_path / 'a'))
     with pytest.raises(UserError, match=r"best_metric='copying' is no score of this run by which one would choose"):
         trainer.train(scored(best_metric='copying'), str(tmp_path / 'd'))

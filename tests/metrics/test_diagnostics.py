@@ -60,7 +60,7 @@ def test_a_later_state_needs_no_other_program():
         pytest.param('keras_cnn', 8, 'wasserstein', marks=pytest.mark.slow),
         ('mlp', 4, 'minimax'),
         pytest.param('resnet', 16, 'wasserstein', marks=pytest.mark.slow),
-        ('upsample_cnn', 8, 'non_saturating'),
+        pytest.param('upsample_cnn', 8, 'non_saturating', marks=pytest.mark.slow),
     ],
 )
 def test_every_network_can_be_diagnosed(name, side, loss):

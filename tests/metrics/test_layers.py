@@ -73,7 +73,7 @@ def test_norms_are_those_of_backpropagation_by_hand_and_of_difference_quotients(
     np.testing.assert_allclose(found[0], expected, rtol=1e-9)
 
 
-_SLOW = ('dcgan', 'keras_cnn', 'resnet')
+_SLOW = ('dcgan', 'keras_cnn', 'resnet', 'upsample_cnn')
 
 
 @pytest.mark.parametrize('name', [pytest.param(name, marks=[pytest.mark.slow] * (name in _SLOW)) for name in sorted(CRITICS)])
