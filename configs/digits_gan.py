@@ -28,6 +28,6 @@ def get_config() -> ConfigDict:
         optimizer.learning_rate = 2e-4
         optimizer.b1, optimizer.b2 = 0.5, 0.999
     config.data.split = 'train'  # a sixth is kept to measure with
-    config.eval_every = 2000
+    config.eval_every = 3000
     config.eval_num_samples = 1000
     return config
