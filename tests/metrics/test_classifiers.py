@@ -27,7 +27,7 @@ def test_digits_cnn_is_right_on_digits_that_it_was_not_trained_on():
     network = classifier('digits_cnn')
     features, logits = network.apply(digits.source(split='test').load())
     right = np.mean(logits.argmax(axis=1) == load_digits().target[1500:])
-    np.testing.assert_allclose(right, 285 / 297, atol=1e-9)
+    np.testing.assert_allclose(right, 283 / 297, atol=1e-9)
     assert features.shape == (297, network.num_features)
     assert features.min() == 0.0  # after a ReLU
 
