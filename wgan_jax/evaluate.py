@@ -160,4 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
+    from wgan_jax.output import outlast_the_terminal
+
+    outlast_the_terminal()
     main()
