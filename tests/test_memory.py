@@ -39,7 +39,7 @@ def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
     config.boost.update(n_critic=64, until=2)
     memory.dry_run(config)
     output = capsys.readouterr().out
-    assert 'images: 1,797, 0.11 MiB in host memory, two chunks of them on each device' in output
+    assert 'images: 1,500, 0.09 MiB in host memory, two chunks of them on each device' in output
     assert ', images 2.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 8 images * 64 bytes
 
 
@@ -50,7 +50,7 @@ def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, caps
     # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
     assert 'generator: 344 parameters' in output
     assert 'critic: 265 parameters' in output
-    assert 'images: 1,797, 0.11 MiB on each device' in output
+    assert 'images: 1,500, 0.09 MiB on each device' in output
     assert 'memory per device: state ' in output
     assert ', images 0.1 MiB, ' in output
     assert list(tmp_path.iterdir()) == []

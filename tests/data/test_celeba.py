@@ -130,6 +130,6 @@ def test_real_images_offline_without_tensorflow(tmp_path):
 
 @pytest.mark.skipif(REAL is None, reason='WGAN_JAX_TEST_DATA is not set: the real partition file is not tested')
 def test_the_official_partition_is_by_number():
-    partition = celeba._read_partition(Path(REAL, 'celeba'))
+    partition = celeba.read_partition(Path(REAL, 'celeba'))
     assert len(partition) == 202599
     assert partition == {number: part for part, numbers in celeba.SPLITS.items() for number in numbers}

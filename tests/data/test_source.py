@@ -26,7 +26,7 @@ def test_a_fraction_is_the_first_part():
         ({'fraction': 1.5}, r'config\.data\.fraction=1\.5 must be'),
         (
             {'crop': 140},
-            r'config\.data\.crop=140 does not apply to config\.data\.name=digits, which takes no options: set it to None',
+            r'config\.data\.crop=140 does not apply to config\.data\.name=digits, which takes only split: set it to None',
         ),
     ],
 )

@@ -37,9 +37,9 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
     given = {option: value for option, value in options.items() if value is not None}
     known = inspect.signature(builders[name]).parameters
     for option in sorted(given.keys() - known.keys() - {'dir'}):
-        has = f'takes only {", ".join(known)}' if known else 'takes no options'
         raise UserError(
-            f'config.data.{option}={given[option]!r} does not apply to config.data.name={name}, which {has}: set it to None.'
+            f'config.data.{option}={given[option]!r} does not apply to config.data.name={name}, which takes only '
+            f'{", ".join(known)}: set it to None.'
         )
     for option in ('dir', 'folder', 'manual_dir'):
         if option in given:
