@@ -6,7 +6,7 @@ these the paper's c = 0.01 works too, and leaves an estimate of a thousandth; c 
 
     python train.py --config=configs/digits_wgan.py
 
-Measured: 25 to 40 s on 2 cores. Expect digits, a little rougher than with the penalty; the estimate falls from 1.4 to 0.31.
+Measured: 25 to 40 s on 2 cores. Expect digits, a little rougher than with the penalty; the estimate falls from 1.4 to 0.32.
 """
 
 from ml_collections import ConfigDict
