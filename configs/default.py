@@ -65,7 +65,7 @@ def _data() -> ConfigDict:
     data.dir = config_dict.placeholder(str)  # where data sets live; None: where TFDS keeps them
     data.manual_dir = config_dict.placeholder(str)  # where files fetched by hand are; None: download
     data.folder = config_dict.placeholder(str)  # your images, a directory or a zip archive; folder
-    data.split = config_dict.placeholder(str)  # None: train
+    data.split = config_dict.placeholder(str)  # None: train, or all of the digits
     data.fraction = 1.0  # share of the images to train on
     data.image_size = config_dict.placeholder(int)  # height and width after resizing; celeba, folder and lsun_bedroom
     data.crop = config_dict.placeholder(int)  # side of the centre square that is resized; celeba
