@@ -40,7 +40,7 @@ def critic(report: dict[str, Any], clip_value: float | None, path: Path) -> None
     figure = Figure(figsize=(11, 7.2), layout='constrained')
     ((slopes, weights), (gradients, norms)) = figure.subplots(2, 2)
     _histogram(slopes, report['slope_counts'], report['slope_edges'])
-    slopes.axvline(1.0, color=_ORANGE, label='1, where the penalty wants them')
+    slopes.axvline(1.0, color=_ORANGE, label='1')
     slopes.set(
         xlabel='slope between a real and a generated image',
         ylabel='share',
@@ -49,6 +49,7 @@ def critic(report: dict[str, Any], clip_value: float | None, path: Path) -> None
     slopes.legend()
     _histogram(weights, report['weight_counts'], report['weight_edges'])
     weights.set(xlabel='weight', ylabel='share (logarithmic)', yscale='log', title='Weights of the critic')
+    weights.locator_params(axis='x', nbins=6)
     if clip_value is not None:
         for c in (-clip_value, clip_value):
             weights.axvline(c, color=_ORANGE)
