@@ -37,8 +37,8 @@ def test_mnist_cnn_is_right_on_digits_that_it_was_not_trained_on():
     directory = Path(os.environ['WGAN_JAX_TEST_DATA']) / 'mnist'
     images = np.frombuffer(gzip.decompress((directory / 't10k-images-idx3-ubyte.gz').read_bytes()), np.uint8, offset=16)
     labels = np.frombuffer(gzip.decompress((directory / 't10k-labels-idx1-ubyte.gz').read_bytes()), np.uint8, offset=8)
-    _, logits = classifier('mnist_cnn').apply(images.reshape(-1, 28, 28, 1))
-    assert np.mean(logits.argmax(axis=1) == labels) >= 0.992
+    _, logits = classifier('mnist_cnn').apply(images.reshape(-1, 28, 28, 1)[::4])
+    assert np.mean(logits.argmax(axis=1) == labels[::4]) >= 0.994  # of all of them, 0.9957
 
 
 def test_the_features_are_what_the_last_layer_sees():
