@@ -8,6 +8,7 @@ It writes evaluation.json into the run's directory, and pictures into evaluation
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,19 +29,23 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument('--workdir', required=True, help='directory of the run')
     parser.add_argument('--step', help="number of a checkpoint, or 'best', by the run's best_metric; default: the newest")
-    parser.add_argument('--out', type=Path, help='where evaluation.json and evaluation/ are written; default: the workdir')
+    parser.add_argument('--out', type=_path, help='where evaluation.json and evaluation/ are written; default: the workdir')
     parser.add_argument('--num_samples', type=int, help='generated images; default: eval_num_samples of the run')
     parser.add_argument('--features', help='digits_cnn, mnist_cnn, celeba_attributes, inception or none; default: what fits')
     parser.add_argument('--weights', help='file with the weights of inception or celeba_attributes')
     parser.add_argument('--seed', type=int, default=0, help='of the latents and of every other choice; default: 0')
     parser.add_argument('--raw', action='store_true', help='the generator itself, even if the run has an average of it')
-    parser.add_argument('--images', type=Path, help='directory to write the samples and as many real images to, as PNGs')
+    parser.add_argument('--images', type=_path, help='directory to write the samples and as many real images to, as PNGs')
     for name in ('dir', 'manual_dir', 'folder'):
         parser.add_argument(f'--data.{name}', dest=name, help=f'instead of config.data.{name} of the run')
     parsed = parser.parse_args(arguments)
     if not 0 <= parsed.seed < 2**32:
         parser.error(f'--seed={parsed.seed} must be at least 0 and less than 2^32')
     return parsed
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def _draw(
         figures.classes(report['classes'], report.get('classes_of_real'), directory / 'classes.png')
     records = writers.read_evaluations(workdir)
     if len(records) > 1:
-        names = [name for name in records[-1]['scores'] if not name.startswith(('kd_', 'kid_')) or '_error' not in name]
+        names = [name for name in records[-1]['scores'] if '_error_' not in name]
         figures.progress(records, names, directory / 'progress.png')
 
 

@@ -12,8 +12,9 @@ from sklearn.datasets import load_digits
 
 from wgan_jax.data import digits
 from wgan_jax.errors import UserError
+from wgan_jax.metadata import named_leaves
 from wgan_jax.metrics import classifiers, networks, train_classifier
-from wgan_jax.metrics.classifiers import ARCHITECTURES, SHA256, classifier, flat
+from wgan_jax.metrics.classifiers import ARCHITECTURES, SHA256, classifier
 
 
 @pytest.mark.parametrize('name', SHA256)
@@ -68,7 +69,7 @@ def test_files_of_weights_are_checked(tmp_path):
 def test_attributes_are_no_classes(tmp_path):
     network, shape = ARCHITECTURES['celeba_attributes']
     variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, *shape), np.uint8))
-    np.savez(tmp_path / 'weights.npz', **flat(variables))
+    np.savez(tmp_path / 'weights.npz', **named_leaves(variables))
     assert classifier('celeba_attributes', str(tmp_path / 'weights.npz')).num_classes is None
 
 
@@ -98,8 +99,8 @@ def test_training_learns_and_repeats(monkeypatch):
     monkeypatch.setattr(train_classifier, '_BATCH', 32)
     images, labels = digits.source(split='train').load()[:320], load_digits().target[:320].astype(np.int32)
     one, other = (train_classifier.train('digits_cnn', images, labels, epochs=4) for _ in range(2))
-    for name, array in flat(one).items():
-        np.testing.assert_array_equal(array, flat(other)[name], err_msg=name)
+    for name, array in named_leaves(one).items():
+        np.testing.assert_array_equal(array, named_leaves(other)[name], err_msg=name)
     test = digits.source(split='test').load(), load_digits().target[1500:]
     assert train_classifier.accuracy('digits_cnn', one, *test) > 0.5
 

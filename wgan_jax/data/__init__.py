@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -29,8 +30,7 @@ _HELD_OUT = {  # data set: {split that is trained on: the one to measure with}
 
 def source_of(data: ConfigDict) -> Source:
     """The source that the section `data` of a config describes; see source.make_source."""
-    options = {name: value for name, value in data.items() if name not in ('name', 'fraction', 'placement')}
-    return make_source(SOURCES, data.name, data.fraction, options)
+    return make_source(SOURCES, data.name, data.fraction, _options(data))
 
 
 def held_out_of(data: ConfigDict) -> Source | None:
@@ -40,5 +40,8 @@ def held_out_of(data: ConfigDict) -> Source | None:
     other = _HELD_OUT[data.name].get(split)
     if other is None or (data.name == 'folder' and data.holdout == 0):
         return None
-    options = {name: value for name, value in data.items() if name not in ('name', 'fraction', 'placement')}
-    return make_source(SOURCES, data.name, 1.0, {**options, 'split': other})
+    return make_source(SOURCES, data.name, 1.0, {**_options(data), 'split': other})
+
+
+def _options(data: ConfigDict) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in ('name', 'fraction', 'placement')}

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.errors import UserError
+from wgan_jax.metadata import named_leaves
 from wgan_jax.metrics.features import FeatureNetwork, in_batches
 from wgan_jax.models.layers import Conv
 
@@ -76,7 +77,7 @@ def classifier(name: str, weights: str | None = None) -> FeatureNetwork:
         raise UserError(
             f'The weights of {name} do not come with the package: train them with '
             f'`python -m wgan_jax.metrics.train_classifier {name} --data=DIR`, and give the file with '
-            ' --config.eval_weights=FILE (train.py) or --weights=FILE (evaluate).'
+            '--config.eval_weights=FILE (train.py) or --weights=FILE (evaluate).'
         )
     path = Path(weights) if weights else Path(__file__).parent / 'weights' / f'{name}.npz'
     try:
@@ -115,16 +116,10 @@ def _arrays(content: bytes, path: Path) -> dict[str, np.ndarray]:
 
 
 def _unflat(arrays: dict[str, np.ndarray], name: str, path: Path) -> dict:
-    shapes = flat(template(name))
+    shapes = named_leaves(template(name))
     if {key: array.shape for key, array in arrays.items()} != {key: shape.shape for key, shape in shapes.items()}:
         raise UserError(f'{path} holds no weights of {name}, or of another version of it: give those that train_classifier writes.')
     return jax.tree.unflatten(jax.tree.structure(template(name)), [arrays[key] for key in shapes])
-
-
-def flat(variables: dict) -> dict:
-    """{'params.Dense_0.kernel': array, ...}, as a file of weights has them."""
-    leaves = jax.tree_util.tree_flatten_with_path(variables)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in leaves}
 
 
 def template(name: str) -> dict:

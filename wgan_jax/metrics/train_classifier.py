@@ -26,7 +26,8 @@ from wgan_jax.data import celeba, digits, mnist_builder
 from wgan_jax.data.files import open_files
 from wgan_jax.data.images import decode
 from wgan_jax.errors import UserError
-from wgan_jax.metrics.classifiers import ARCHITECTURES, flat
+from wgan_jax.metadata import named_leaves
+from wgan_jax.metrics.classifiers import ARCHITECTURES
 
 _BATCH = 128
 _EPOCHS = {'mnist_cnn': 6, 'digits_cnn': 60, 'celeba_attributes': 6}
@@ -190,7 +191,7 @@ def main() -> None:
         sys.exit(f'Error: {error}')
     variables = train(arguments.name, *training, _EPOCHS[arguments.name])
     with path.open('wb') as file:  # numpy gives a name without .npz another one
-        np.savez(file, **flat(variables))
+        np.savez(file, **named_leaves(variables))
     print(f'Right on the test split: {100 * accuracy(arguments.name, variables, *test):.2f} %')
     print(f'{path}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}')
 
