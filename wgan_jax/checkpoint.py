@@ -6,6 +6,7 @@ does what is written beside them, and restoring walks back until a step reads ri
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -206,8 +207,10 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # tensorstore's are ValueErrors, with the system's number in the text
-            for unfinished in self._directory.glob(_UNFINISHED):
-                shutil.rmtree(unfinished, ignore_errors=True)
+            for _ in range(10):  # when one thread of tensorstore has failed, others still write, and make the directory again
+                for unfinished in self._directory.glob(_UNFINISHED):
+                    shutil.rmtree(unfinished, ignore_errors=True)
+                time.sleep(0.05)
             if number := metadata.system_error(error):
                 raise OSError(number, os.strerror(number), str(self._directory)) from error
             raise

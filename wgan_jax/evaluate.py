@@ -56,6 +56,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     from wgan_jax import evaluation
     from wgan_jax.data import identity, source_of
+    from wgan_jax.experiment import check_scores
     from wgan_jax.saved_run import open_run
     from wgan_jax.writers import replace_file
 
@@ -70,7 +71,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     out = arguments.out or Path(arguments.workdir).expanduser()
     _make(out, *folders)
     run.config.best_metric = None  # that was for training
-    evaluation.check(run.config, source_of(run.config.data).image_shape)
+    check_scores(run.config, source_of(run.config.data).image_shape)
     images = source_of(run.config.data).load()
     if identity(images) != run.data_set:
         raise UserError(

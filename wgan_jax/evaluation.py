@@ -18,21 +18,7 @@ from wgan_jax.state import GANState
 
 _BATCH_PIXELS = 500 * 64 * 64 * 3  # of what goes through the generator together; its layers take some hundred times the bytes
 _LATENTS = 1  # no other key of an evaluation is folded from this number
-LEAST = 20  # images of any kind from which a score can be told
 _PILOT = 64  # images that are scored to see which scores there are
-
-
-def check(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
-    """Refuses what the config says of scores if it makes no sense.
-
-    Raises:
-      UserError: one sentence that names the key.
-    """
-    networks.name_for(config.eval_features, config.data.name, image_shape)
-    if config.eval_num_samples < LEAST:
-        raise UserError(f'config.eval_num_samples={config.eval_num_samples} are too few to score: at least {LEAST}.')
-    if config.best_metric is not None and config.eval_every is None:
-        raise UserError(f'config.best_metric={config.best_metric} is never measured: set config.eval_every.')
 
 
 class Evaluation:
@@ -53,8 +39,10 @@ class Evaluation:
         Raises:
           UserError: the weights of the feature network are not to be had, or config.best_metric is no score.
         """
-        if len(images) < LEAST:
-            raise UserError(f'{len(images)} images are too few to compare with, at least {LEAST}: set config.eval_every=None.')
+        if len(images) < scores.LEAST:
+            raise UserError(
+                f'{len(images)} images are too few to compare with, at least {scores.LEAST}: set config.eval_every=None.'
+            )
         held_out = _held_out(config)
         self._config, self._seed = config, seed
         if scorer is None:
@@ -163,8 +151,8 @@ def _held_out(config: ConfigDict) -> np.ndarray | None:
     except UserError as error:
         print(f'Warning: no images are held out, so there is no floor to the scores. {error}')
         return None
-    if len(images) < LEAST:
-        print(f'Warning: {len(images)} images held out are too few for a floor to the scores: at least {LEAST}.')
+    if len(images) < scores.LEAST:
+        print(f'Warning: {len(images)} images held out are too few for a floor to the scores: at least {scores.LEAST}.')
         return None
     return images
 

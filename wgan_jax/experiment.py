@@ -12,6 +12,7 @@ from wgan_jax import limits, losses
 from wgan_jax.config import validate
 from wgan_jax.data import source_of
 from wgan_jax.errors import UserError
+from wgan_jax.metrics import networks, scores
 from wgan_jax.models import make_network
 from wgan_jax.optimizers import make_optimizer
 from wgan_jax.state import GANState, create_state
@@ -35,10 +36,24 @@ def prepare(config: ConfigDict) -> Experiment:
     for warning in validate(config, jax.device_count()):
         print(f'Warning: {warning}')
     source = source_of(config.data)
+    check_scores(config, source.image_shape)
     limits.check(config, source)  # before the players: even to find their shapes takes memory that grows with the images'
     experiment = make_experiment(config)
     limits.check(config, source, jax.eval_shape(experiment.create_state))
     return experiment
+
+
+def check_scores(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
+    """Refuses what the config says of scores if it makes no sense.
+
+    Raises:
+      UserError: one sentence that names the key.
+    """
+    networks.name_for(config.eval_features, config.data.name, image_shape)
+    if config.eval_num_samples < scores.LEAST:
+        raise UserError(f'config.eval_num_samples={config.eval_num_samples} are too few to score: at least {scores.LEAST}.')
+    if config.best_metric is not None and config.eval_every is None:
+        raise UserError(f'config.best_metric={config.best_metric} is never measured: set config.eval_every.')
 
 
 def make_experiment(config: ConfigDict) -> Experiment:

@@ -45,7 +45,6 @@ def train(config: ConfigDict, workdir: str) -> signal.Signals | None:
         raise UserError(f'--workdir={workdir} begins with the home of nobody here: check the path.') from error
     with processes.all_or_none():
         experiment = prepare(config)
-        evaluation.check(config, source_of(config.data).image_shape)
         if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
             raise UserError(
                 f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images '
