@@ -8,11 +8,14 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # slow to import
 
 _EVALUATIONS = 'evaluations.jsonl'
 _VISIBLE_SECONDS = 10  # until TensorBoard can see a point
@@ -155,6 +158,14 @@ def save_png(picture: np.ndarray, path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, buffer.getvalue())
     return buffer.getvalue()
+
+
+def save_figure(figure: 'Figure', path: Path) -> None:
+    """Writes a figure of matplotlib as a PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=100)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, buffer.getvalue())
 
 
 def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:

@@ -1,4 +1,4 @@
-"""Data sets, by name. Each becomes one uint8 array [N, H, W, C]; an index plan says which images a step sees."""
+"""Data sets, by name. Each becomes one array [N, H, W, C], of uint8 but for points in the plane; an index plan says which images a step sees."""
 
 import inspect
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from wgan_jax.data import celeba, digits, folder, lsun, mnist
+from wgan_jax.data import celeba, digits, folder, lsun, mnist, toys
 from wgan_jax.data.cache import identity
 from wgan_jax.data.source import Source, make_source
 
@@ -18,6 +18,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     'folder': folder.source,
     'lsun_bedroom': lsun.source,
     'mnist': mnist.source,
+    **{name: toys.source_of_toy(name) for name in toys.TOYS},
 }
 _HELD_OUT = {  # data set: {split that is trained on: the one to measure with}
     'celeba': {'train': 'validation', 'validation': 'test', 'test': 'validation'},
@@ -25,6 +26,7 @@ _HELD_OUT = {  # data set: {split that is trained on: the one to measure with}
     'folder': {'train': 'test', 'test': 'train'},
     'lsun_bedroom': {'train': 'validation', 'validation': 'train'},
     'mnist': {'train': 'test', 'test': 'train'},
+    **{name: {'train': 'test', 'test': 'train'} for name in toys.TOYS},
 }
 
 

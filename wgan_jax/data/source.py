@@ -15,7 +15,8 @@ class Source(NamedTuple):
 
     image_shape: tuple[int, int, int]  # (height, width, channels)
     num_images: int | None  # None: only reading tells
-    load: Callable[[], np.ndarray]  # uint8 [N, H, W, C], memory-mapped where it came from a file
+    load: Callable[[], np.ndarray]  # [N, H, W, C] of that type, memory-mapped where it came from a file
+    dtype: type = np.uint8  # or float32, for what is given to the networks as it is
 
 
 def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction: float, options: dict[str, Any]) -> Source:
@@ -49,10 +50,9 @@ def make_source(builders: dict[str, Callable[..., Source]], name: str, fraction:
     def part(count: int) -> int:
         return max(1, round(count * fraction))
 
-    return Source(
-        source.image_shape,
-        None if source.num_images is None else part(source.num_images),
-        lambda: (images := source.load())[: part(len(images))],
+    return source._replace(
+        num_images=None if source.num_images is None else part(source.num_images),
+        load=lambda: (images := source.load())[: part(len(images))],
     )
 
 

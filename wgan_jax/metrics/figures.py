@@ -1,6 +1,5 @@
 """The pictures of an evaluation."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 
 from wgan_jax import sampling
 from wgan_jax.metrics.scores import without_count
-from wgan_jax.writers import replace_file, save_png
+from wgan_jax.writers import save_figure, save_png
 
 _BLUE, _ORANGE, _GREY = '#2a6fbb', '#d9762b', '#888888'
 _FLOOR = 1e-12  # on a logarithmic axis, in the place of 0
@@ -32,7 +31,7 @@ def classes(shares: list[float], real: list[float] | None, path: Path) -> None:
         axes.bar(places + 0.2, real, 0.4, color=_GREY, label='real, held out')
     axes.set(xticks=places, xlabel='class', ylabel='share', title='What the samples are taken for')
     axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def critic(report: dict[str, Any], clip_value: float | None, path: Path) -> None:
@@ -62,7 +61,7 @@ def critic(report: dict[str, Any], clip_value: float | None, path: Path) -> None
     norms.bar(places[:-1], report['spectral_norms'], color=_BLUE)
     norms.set(xticks=places[:-1], ylabel='largest singular value', title='Spectral norm of each kernel, as a matrix')
     norms.set_xticklabels(layers, rotation=30, ha='right')
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def progress(records: list[dict[str, Any]], names: list[str], path: Path) -> None:
@@ -81,7 +80,7 @@ def progress(records: list[dict[str, Any]], names: list[str], path: Path) -> Non
         axes.set(xlabel='step', title=name)
     for axes in panels[len(names) :]:
         axes.remove()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _histogram(axes: Axes, counts: list[int], edges: list[float]) -> None:
@@ -89,10 +88,3 @@ def _histogram(axes: Axes, counts: list[int], edges: list[float]) -> None:
         axes.text(0.5, 0.5, 'not finite', ha='center', transform=axes.transAxes)
         return
     axes.stairs(np.asarray(counts) / max(1, sum(counts)), edges, fill=True, color=_BLUE)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=100)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, buffer.getvalue())

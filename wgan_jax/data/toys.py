@@ -1,0 +1,59 @@
+"""Points in the plane: three distributions on which one can look at a critic.
+
+Source: gan_toy.py of the WGAN-GP authors (igul222/improved_wgan_training, commit fa66c57) for their shapes and scales.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from wgan_jax.data.source import Source, choose
+
+SHAPE = (1, 1, 2)  # of a point, as an image of one pixel with two channels
+_SPLITS = {'train': (0, 65_536), 'test': (1, 8_192)}  # split: (seed, number of points)
+_ROOT_HALF = math.sqrt(0.5)
+_EIGHT = [(1, 0), (-1, 0), (0, 1), (0, -1), *((x * _ROOT_HALF, y * _ROOT_HALF) for x in (1, -1) for y in (1, -1))]
+# Each centre of a distribution of blobs, and the standard deviation of a blob.
+CENTRES = {
+    'gaussians_8': (np.array(_EIGHT, np.float32) * math.sqrt(2), 0.02 / math.sqrt(2)),
+    'gaussians_25': (np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3)], np.float32) * _ROOT_HALF, 0.05 / math.sqrt(8)),
+}
+
+
+def gaussians(name: str, count: int, seed: int) -> np.ndarray:
+    """Points [N, 2] around the centres of a name in CENTRES, float32."""
+    centres, deviation = CENTRES[name]
+    random = np.random.Generator(np.random.Philox(seed))
+    points = centres[random.integers(0, len(centres), count)] + deviation * random.standard_normal((count, 2))
+    return points.astype(np.float32)
+
+
+def swiss_roll(count: int, seed: int) -> np.ndarray:
+    """Points [N, 2] along a spiral, float32."""
+    from sklearn.datasets import make_swiss_roll  # slow to import
+
+    return (make_swiss_roll(count, noise=0.25, random_state=seed)[0][:, [0, 2]] / 7.5).astype(np.float32)
+
+
+TOYS: dict[str, Callable[[int, int], np.ndarray]] = {  # name: (number of points, seed) -> [N, 2]
+    'gaussians_8': functools.partial(gaussians, 'gaussians_8'),
+    'gaussians_25': functools.partial(gaussians, 'gaussians_25'),
+    'swiss_roll': swiss_roll,
+}
+
+
+def source_of_toy(name: str) -> Callable[..., Source]:
+    """The builder of a Source of float32 [N, 1, 1, 2], coordinates as they are."""
+
+    def source(split: str = 'train') -> Source:
+        seed, count = _SPLITS[choose('split', split, _SPLITS)]
+        return Source(SHAPE, count, lambda: TOYS[name](count, seed).reshape(-1, *SHAPE), np.float32)
+
+    return source
+
+
+def is_plane(image_shape: tuple[int, ...]) -> bool:
+    """Whether what looks like an image is a point in the plane."""
+    return tuple(image_shape) == SHAPE
