@@ -8,6 +8,7 @@ import numpy as np
 from wgan_jax.metrics import frechet, kernel, neighbours, sliced, ssim
 from wgan_jax.metrics.features import FeatureNetwork
 
+LEAST = 20  # images of any kind from which a score can be told
 MOST_REAL = 50_000  # images of training that are compared with; more change a score by less than its own noise
 _MOST_BYTES = 2**31  # of these, which stay in memory
 _MOST_NEIGHBOURS = 10_000  # of each set, for precision, recall, density and coverage: the cost grows with the square
