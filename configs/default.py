@@ -61,7 +61,8 @@ def get_config() -> ConfigDict:
 
 def _data() -> ConfigDict:
     data = ConfigDict()
-    data.name = 'digits'  # celeba, digits, folder, lsun_bedroom or mnist; a key below that is None keeps the data set's own value
+    # celeba, digits, folder, gaussians_8, gaussians_25, lsun_bedroom, mnist or swiss_roll; None below: its own value
+    data.name = 'digits'
     data.dir = config_dict.placeholder(str)  # where data sets live; None: where TFDS keeps them
     data.manual_dir = config_dict.placeholder(str)  # where files fetched by hand are; None: download
     data.folder = config_dict.placeholder(str)  # your images, a directory or a zip archive; folder
@@ -83,6 +84,7 @@ def _network() -> ConfigDict:
     network.num_layers = config_dict.placeholder(int)  # hidden layers; mlp
     network.num_extra_layers = config_dict.placeholder(int)  # 3x3 convolutions at half the image's size; dcgan
     network.constant_width = config_dict.placeholder(bool)  # the same number of filters in every hidden layer; dcgan
+    network.bounded = config_dict.placeholder(bool)  # a generator of images ends in tanh, one of points does not; mlp
     network.norm = config_dict.placeholder(str)  # batch, layer or none; all but keras_cnn
     return network
 

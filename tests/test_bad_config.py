@@ -43,6 +43,7 @@ CONFIGS = {
     'celeba_wgan_gp_resnet': {'data.image_size': 16},
     'celeba_wgan_mlp': {'data.image_size': 16, 'generator.num_layers': 1},
     'folder_wgan_gp': {'data.image_size': 16},
+    'toy_wgan_gp': {},
 }
 DEFAULTS = flatten(default.get_config())
 MISSPELT = {key: repr(key) for key in ('n_critc', 'seed.x', 'data.name.x', 'Seed', 'loss ', 'critic..norm', 'seed[0]', '')}

@@ -24,7 +24,7 @@ def load(name):
 
 
 def test_they_are_all_here():
-    games = {f'{data}_{game}' for data in ('celeba', 'digits', 'mnist') for game in ('gan', 'wgan', 'wgan_gp')}
+    games = {f'{data}_{game}' for data in ('celeba', 'digits', 'mnist', 'toy') for game in ('gan', 'wgan', 'wgan_gp')}
     variants = {f'celeba_{game}_{network}' for game in ('gan', 'wgan') for network in ('mlp', 'nobn')}
     others = {'celeba_wgan_authors', 'celeba_wgan_gp_resnet', 'celeba_wgan_lp', 'folder_wgan_gp', 'lsun_bedroom_wgan'}
     assert set(NAMES) == {'default'} | games | variants | others

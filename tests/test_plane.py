@@ -1,9 +1,17 @@
 import warnings
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
-from wgan_jax.plane import draw_surface
+from configs import toy_wgan_gp
+from tests.test_trainer import assert_same_run, tiny
+from wgan_jax import trainer
+from wgan_jax.data import source_of
+from wgan_jax.errors import UserError
+from wgan_jax.plane import draw_surface, picture
+from wgan_jax.saved_run import open_run
 
 REAL, FAKE = np.array([[0.5, -1.0], [1.5, 0.0]]), np.array([[-0.5, 1.0]])
 
@@ -48,3 +56,25 @@ def test_a_constant_critic_has_no_lines():
     with warnings.catch_warnings(action='error'):
         assert draw_surface(axes, lambda points: np.full(len(points), 7.0), REAL, FAKE, limit=1.0) == (7, 7)
     assert not axes.collections
+
+
+def test_a_run_on_points_shows_its_critic_and_is_the_same_from_host_memory(tmp_path):
+    """Points go to the networks as they are: a data set on the device and one in host memory give the same bits."""
+    config = tiny(toy_wgan_gp, checkpoint_every=12)
+    assert trainer.train(config, str(tmp_path / 'device')) is None
+    config.data.placement = 'host'
+    assert trainer.train(config, str(tmp_path / 'host')) is None
+    assert_same_run(tmp_path / 'device', tmp_path / 'host', config)
+    state = open_run(str(tmp_path / 'device')).state
+    points = source_of(config.data).load()[:4]
+    weights = {'params': state.ema['params'], 'batch_stats': {}}
+    np.testing.assert_array_equal(picture(points), np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'real.png')))
+    drawn = np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'step_000012.png'))
+    assert drawn.shape == (480, 480, 3)
+    assert (drawn != picture(points)).any()
+    assert np.abs(state.generator.apply_fn(weights, np.full((1, 3), 1e4, np.float32), train=False)).max() > 1  # no tanh
+
+
+def test_points_are_not_scored_as_if_they_were_images(tmp_path):
+    with pytest.raises(UserError, match=r'^config.eval_every=5 would score points as if they were images: set it to None.$'):
+        trainer.train(tiny(toy_wgan_gp, eval_every=5), str(tmp_path))

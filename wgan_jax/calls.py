@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
+from numpy.typing import DTypeLike
 
 from wgan_jax import limits, parallel, processes, steps
 from wgan_jax.config import make_schedule
@@ -52,7 +53,7 @@ class Calls:
         self._on_host = bool(processes.greatest(stays_on_host(config, images.nbytes)))
         began = time.perf_counter()
         self._programs = {
-            n_critic: compile_rounds(config, experiment, images.shape, n_critic, on_host=self._on_host)
+            n_critic: compile_rounds(config, experiment, images.shape, n_critic, on_host=self._on_host, dtype=images.dtype)
             for n_critic in sorted(self._schedule.kinds(step, config.num_steps))
         }
         self._check_memory(limits.num_bytes(jax.eval_shape(experiment.create_state)))
@@ -154,6 +155,7 @@ def compile_rounds(
     n_critic: int,
     *,
     on_host: bool,
+    dtype: DTypeLike = np.uint8,
     devices: Sequence[jax.Device] | None = None,
 ) -> Program:
     """Compiles the program of rounds of `n_critic` critic updates.
@@ -164,13 +166,14 @@ def compile_rounds(
       shape: [N, H, W, C] of the data set.
       n_critic: critic updates per round.
       on_host: the images stay in host memory, and a call is given those that it needs.
+      dtype: of the data set.
       devices: as in parallel.map_rounds.
     """
     pixels = math.prod(shape[1:])
     capacity = min(MAX_ROUNDS_PER_CALL, config.log_every, config.sample_every, config.checkpoint_every)
     capacity = min(capacity, max(1, PLAN_BYTES // (4 * n_critic * config.batch_size)))
     if on_host:
-        capacity = min(capacity, feed.rounds_per_chunk(n_critic * config.batch_size * pixels))
+        capacity = min(capacity, feed.rounds_per_chunk(n_critic * config.batch_size * pixels * np.dtype(dtype).itemsize))
     num_devices = len(devices or parallel.all_devices())
     batch = config.batch_size // num_devices
     indices = jax.ShapeDtypeStruct((num_devices, capacity, n_critic, batch), jnp.int32)
@@ -178,9 +181,9 @@ def compile_rounds(
     state, sums = jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(config.gp_weight)))
     settings = {'image_shape': shape[1:], **experiment.round_settings}
     run = parallel.map_rounds(steps.train_rounds, split_images=on_host, devices=devices, **settings)
-    arguments = state, sums, jax.ShapeDtypeStruct(images, jnp.uint8), indices, np.int32(1), experiment.train_key
+    arguments = state, sums, jax.ShapeDtypeStruct(images, dtype), indices, np.int32(1), experiment.train_key
     compiled = parallel.compile_ahead(run, arguments, deterministic=config.deterministic)
-    image_bytes = 2 * math.prod(images[1:]) if on_host else math.prod(shape)
+    image_bytes = np.dtype(dtype).itemsize * (2 * math.prod(images[1:]) if on_host else math.prod(shape))
     return Program(compiled, capacity, image_bytes)
 
 

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from wgan_jax import limits, losses
 from wgan_jax.config import validate
 from wgan_jax.data import source_of
+from wgan_jax.data.toys import is_plane
 from wgan_jax.errors import UserError
 from wgan_jax.metrics import networks, scores
 from wgan_jax.models import make_network
@@ -49,6 +50,8 @@ def check_scores(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
     Raises:
       UserError: one sentence that names the key.
     """
+    if config.eval_every is not None and is_plane(image_shape):
+        raise UserError(f'config.eval_every={config.eval_every} would score points as if they were images: set it to None.')
     networks.name_for(config.eval_features, config.data.name, image_shape)
     if config.eval_num_samples < scores.LEAST:
         raise UserError(f'config.eval_num_samples={config.eval_num_samples} are too few to score: at least {scores.LEAST}.')

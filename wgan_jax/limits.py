@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from wgan_jax import parallel
@@ -38,17 +39,18 @@ def check(config: ConfigDict, source: Source, state: GANState | None = None) -> 
       UserError: the message says what takes how much, and which keys to make smaller.
     """
     pixels = math.prod(source.image_shape)
+    image_bytes = pixels * np.dtype(source.dtype).itemsize
     batch = config.batch_size // jax.device_count()
     n_critic = max(make_schedule(config).kinds(0, config.num_steps))
     critic_key = 'n_critic' if n_critic == config.n_critic else 'boost.n_critic'
     parts = [
         Part('real and fake images', 8 * batch // config.grad_accumulation * pixels, ['batch_size', 'data.image_size']),
         Part('latents', 4 * config.batch_size * config.latent_dim, ['latent_dim', 'batch_size']),
-        Part('the images of a round', n_critic * batch * (pixels + 4), [critic_key, 'batch_size', 'data.image_size']),
+        Part('the images of a round', n_critic * batch * (image_bytes + 4), [critic_key, 'batch_size', 'data.image_size']),
         Part('samples', 4 * config.num_samples * (pixels + config.latent_dim), ['num_samples', 'latent_dim', 'data.image_size']),
     ]
     if config.data.placement == 'device' and source.num_images:
-        parts.append(Part('the data set', source.num_images * pixels, ['data.placement', 'data.fraction', 'data.image_size']))
+        parts.append(Part('the data set', source.num_images * image_bytes, ['data.placement', 'data.fraction', 'data.image_size']))
     if state is not None:
         sizes = ('num_features', 'num_layers', 'num_extra_layers')
         generator, critic = ([f'{player}.{name}' for name in sizes] for player in ('generator', 'critic'))

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
+from numpy.typing import DTypeLike
 
 from wgan_jax.calls import compile_rounds, make_schedule, stays_on_host
 from wgan_jax.data import source_of
@@ -33,17 +35,18 @@ class Need(NamedTuple):
         return ', '.join(f'{name} {size / 2**20:,.1f} MiB' for name, size in parts.items())
 
 
-def of_run(config: ConfigDict, experiment: Experiment, shape: tuple[int, ...]) -> Need:
+def of_run(config: ConfigDict, experiment: Experiment, shape: tuple[int, ...], dtype: DTypeLike = np.uint8) -> Need:
     """Compiles all that the run will need, and adds up.
 
     Args:
       config: a config with the keys of configs/default.py.
       experiment: what it builds.
       shape: [N, H, W, C] of the data set.
+      dtype: of the data set.
     """
-    on_host = stays_on_host(config, math.prod(shape))
+    on_host = stays_on_host(config, math.prod(shape) * np.dtype(dtype).itemsize)
     kinds = make_schedule(config).kinds(0, config.num_steps)
-    programs = [compile_rounds(config, experiment, shape, n_critic, on_host=on_host) for n_critic in kinds]
+    programs = [compile_rounds(config, experiment, shape, n_critic, on_host=on_host, dtype=dtype) for n_critic in kinds]
     state = num_bytes(jax.eval_shape(experiment.create_state))
     images = max(program.image_bytes for program in programs)
     working = max(program.working_bytes for program in programs)
@@ -65,15 +68,16 @@ def dry_run(config: ConfigDict) -> None:
     source = source_of(config.data)
     print(config.to_json_best_effort(indent=2))
     shape = source.num_images or 1, *source.image_shape  # one stands for an unknown number
-    need = of_run(config, experiment, shape)
+    need = of_run(config, experiment, shape, source.dtype)
+    size = math.prod(shape) * np.dtype(source.dtype).itemsize / 2**20
     state = jax.eval_shape(experiment.create_state)
     for name in ('generator', 'critic'):
         print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
     where = 'in host memory, two chunks of them on each device' if need.on_host else 'on each device'
     if source.num_images:
-        print(f'images: {source.num_images:,}, {math.prod(shape) / 2**20:,.2f} MiB {where}')
+        print(f'images: {source.num_images:,}, {size:,.2f} MiB {where}')
     else:
-        print(f'images: an unknown number, {math.prod(shape) / 2**20:,.3f} MiB each, which come on top of what follows')
+        print(f'images: an unknown number, {size:,.3f} MiB each, which come on top of what follows')
     print(f'memory per device: {need}')
     print(f'memory of the process: about {need.process / 2**20:,.0f} MiB, besides files that it maps')
 

@@ -1,14 +1,20 @@
 """A critic as a map: its value all over the plane, for data that are points."""
 
+import functools
 from collections.abc import Callable
 
+import jax
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from wgan_jax.data.toys import SHAPE
+from wgan_jax.state import GANState
 
 _SIDE = 128  # points of the grid along each axis, as in the WGAN-GP authors' gan_toy.py
 _LEVELS = 20
+_MARGIN = 1.3  # of what a picture shows beyond the real points
 REAL, FAKE = '#d62728', '#2a6fbb'
 
 
@@ -35,8 +41,33 @@ def draw_surface(
     low, high = float(values.min()), float(values.max())
     if low < high:  # a constant critic has no lines
         axes.contour(line, line, values, levels=_LEVELS, cmap='viridis', linewidths=0.8, alpha=0.7)
-    for points, colour, label in ((fake, FAKE, 'generated'), (real, REAL, 'real')):
+    for points, colour, label in ((real, REAL, 'real'), (fake, FAKE, 'generated')):
         x, y = np.asarray(points).reshape(-1, 2).T
         axes.plot(x, y, '.', color=colour, markersize=4, alpha=0.7, markeredgewidth=0, label=label)
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect='equal')
     return low, high
+
+
+def picture(real: np.ndarray, fake: np.ndarray | None = None, state: GANState | None = None) -> np.ndarray:
+    """What a run on points looks like: uint8 [480, 480, 3].
+
+    Args:
+      real: points [N, 1, 1, 2]; they decide which part of the plane is shown.
+      fake: generated points, likewise.
+      state: arrays on this machine; its critic is drawn.
+    """
+    figure = Figure(figsize=(4.8, 4.8), dpi=100, layout='constrained')
+    axes = figure.subplots()
+    score = (lambda points: np.zeros(len(points))) if state is None else functools.partial(_score, state)
+    draw_surface(axes, score, real, real[:0] if fake is None else fake, limit=_MARGIN * float(np.abs(real).max()))
+    axes.set_title('real points' if state is None else f'step {state.step}')
+    figure.legend(loc='outside lower center', ncols=2, markerscale=2)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+@jax.jit
+def _score(state: GANState, points: jax.Array) -> jax.Array:
+    weights = {'params': state.critic.params, 'batch_stats': state.critic.batch_stats}
+    return state.critic.apply_fn(weights, points, train=False)

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from wgan_jax import divergence, evaluation, parallel, processes, sampling, steps, writers
 from wgan_jax.calls import Calls
 from wgan_jax.checkpoint import Checkpoints, Score
+from wgan_jax.data.toys import is_plane
 from wgan_jax.errors import LocalError
 from wgan_jax.experiment import Experiment
 from wgan_jax.state import GANState
@@ -41,9 +42,10 @@ class Run:
         self._all_finite = parallel.compiled(steps.all_finite)
         self._watch = divergence.Watch(images.shape[1:], config.clip_value)
         self._saved_step = self.step or None
+        self._real = np.asarray(images[: config.num_samples])
         if self.step == 0:
             if writer is not None:
-                writer.picture('real', sampling.grid(images[: config.num_samples]), 0)
+                writer.picture('real', self._picture(None), 0)
             self._sample()
 
     @property
@@ -119,9 +121,17 @@ class Run:
         return means['wasserstein_estimate']
 
     def _sample(self) -> None:
-        images = self._generate(self._state, self._latents)
+        samples = self._generate(self._state, self._latents)
         if self._writer is not None:
-            self._writer.picture(f'step_{self.step:06d}', sampling.grid(sampling.to_uint8(images)), self.step)
+            self._writer.picture(f'step_{self.step:06d}', self._picture(np.asarray(samples)), self.step)
+
+    def _picture(self, samples: np.ndarray | None) -> np.ndarray:
+        """What samples look like, or real images if there are none."""
+        if not is_plane(self._real.shape[1:]):
+            return sampling.grid(self._real if samples is None else sampling.to_uint8(samples))
+        from wgan_jax import plane  # slow to import, and only points need it
+
+        return plane.picture(self._real, samples, None if samples is None else jax.device_get(self._state))
 
     def _is_unscored(self) -> bool:
         return self._writer is not None and self._writer.scored_step != self.step

@@ -1,4 +1,4 @@
-"""Data sets, by name. Each becomes one array [N, H, W, C], of uint8 but for points in the plane; an index plan says which images a step sees."""
+"""Data sets, by name. Each becomes one array [N, H, W, C], uint8 or points as they are; a plan says which ones a step sees."""
 
 import inspect
 from collections.abc import Callable

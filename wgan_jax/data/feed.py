@@ -31,7 +31,7 @@ class Gatherer:
     """Copies images out of a data set, in any order, as fast as the disk allows when memory does not hold the set."""
 
     def __init__(self, images: np.ndarray) -> None:
-        """Takes the data set, uint8 [N, ...], memory-mapped or not."""
+        """Takes the data set, [N, ...], memory-mapped or not."""
         self._images = images
         owner = images
         while isinstance(owner, np.ndarray):
@@ -50,11 +50,11 @@ class Gatherer:
           capacity: rounds that the result has room for; what lies behind the last round is left as it is.
 
         Returns:
-          uint8 [devices, capacity * n_critic * B / devices, ...]; renumbered() says which row is which.
+          [devices, capacity * n_critic * B / devices, ...]; renumbered() says which row is which.
         """
         per_round = parts[0, 0].size
         # A new array each time: jax may use this very memory as its own, and read it when the next one is being filled.
-        chunk = np.empty((len(parts), capacity * per_round, *self._images.shape[1:]), np.uint8)
+        chunk = np.empty((len(parts), capacity * per_round, *self._images.shape[1:]), self._images.dtype)
         self._fetch(parts)
         for rows, part in zip(chunk, parts, strict=True):
             # Any mode but 'raise', which would go through a copy; no index is out of bounds.

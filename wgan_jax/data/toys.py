@@ -34,7 +34,8 @@ def swiss_roll(count: int, seed: int) -> np.ndarray:
     """Points [N, 2] along a spiral, float32."""
     from sklearn.datasets import make_swiss_roll  # slow to import
 
-    return (make_swiss_roll(count, noise=0.25, random_state=seed)[0][:, [0, 2]] / 7.5).astype(np.float32)
+    points = make_swiss_roll(count, noise=0.25, random_state=seed)[0][:, [0, 2]] / 7.5
+    return np.ascontiguousarray(points, np.float32)
 
 
 TOYS: dict[str, Callable[[int, int], np.ndarray]] = {  # name: (number of points, seed) -> [N, 2]

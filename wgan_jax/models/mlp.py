@@ -34,19 +34,25 @@ class MLPCritic(nn.Module):
 
 
 class MLPGenerator(nn.Module):
-    """Makes images from latents through hidden layers and tanh. Attributes as in MLPCritic."""
+    """Makes images from latents through hidden layers and tanh.
+
+    Attributes:
+      bounded: whether tanh keeps the output in [-1, 1]; points in the plane know no bounds.
+      others: as in MLPCritic.
+    """
 
     image_shape: tuple[int, ...]
     num_features: int = 512
     num_layers: int = 3
     norm: str = 'none'
+    bounded: bool = True
     dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         x = _hidden(latents, self.num_features, self.num_layers, self.norm, train, axis_name, self.dtype)
-        x = _linear(x, math.prod(self.image_shape), self.dtype)
-        return jnp.tanh(at_least_float32(x)).reshape(-1, *self.image_shape)
+        x = at_least_float32(_linear(x, math.prod(self.image_shape), self.dtype))
+        return (jnp.tanh(x) if self.bounded else x).reshape(-1, *self.image_shape)
 
 
 def _hidden(
