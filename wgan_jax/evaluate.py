@@ -56,6 +56,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     from wgan_jax import evaluation
     from wgan_jax.data import identity, source_of
+    from wgan_jax.data.toys import is_plane
     from wgan_jax.experiment import check_scores
     from wgan_jax.saved_run import open_run
     from wgan_jax.writers import replace_file
@@ -71,8 +72,11 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     out = arguments.out or Path(arguments.workdir).expanduser()
     _make(out, *folders)
     run.config.best_metric = None  # that was for training
-    check_scores(run.config, source_of(run.config.data).image_shape)
-    images = source_of(run.config.data).load()
+    source = source_of(run.config.data)
+    if is_plane(source.image_shape):
+        raise UserError(f'{arguments.workdir} was trained on points, and the scores are made for images: look at its samples/.')
+    check_scores(run.config, source.image_shape)
+    images = source.load()
     if identity(images) != run.data_set:
         raise UserError(
             f'{arguments.workdir} was trained on other images ({run.data_set}) than are there now ({identity(images)}): '
