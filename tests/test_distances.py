@@ -33,6 +33,7 @@ def test_the_textbook_coin():
 def test_the_cross_entropy_of_a_class_is_minus_the_log_of_what_was_given_to_it():
     np.testing.assert_allclose(cross_entropy([0, 1, 0], [0.2, 0.7, 0.1]), -math.log(0.7))
     assert cross_entropy([0, 1], [1, 0]) == math.inf
+    assert cross_entropy([0, 1], [0, 1]) == kl_divergence([0, 1], [0, 1]) == 0
 
 
 def test_they_are_what_scipy_says():
