@@ -139,7 +139,7 @@ def test_what_is_no_generator_is_refused_though_its_sha256_is_right(written, tmp
         return bytes(jax_export.export(jax.jit(function), **options)(*[latents] * count).serialize())
 
     for content in (b'no program', bytes(1000), b'\xff' * 1000):
-        with pytest.raises(UserError, match=r'cannot be read by jax .*; jax .* wrote it, .* six months'):
+        with pytest.raises(UserError, match=r'cannot be read by jax .*; jax .* wrote it, .* for six months'):
             load(content)
     another = r'is no generator such as .*generator\.json describes'
     with pytest.raises(UserError, match=another):

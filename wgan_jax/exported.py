@@ -103,13 +103,14 @@ def load(path: Path) -> Generator:
         raise UserError(f'{described} has another format ({known}): use the version of this program that wrote it.')
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f'{path} is not the file that {described} describes (its SHA-256 is another one): export it again.')
+    unreadable = (
+        f'{path} cannot be read by jax {jax.__version__}; jax {jax_then} wrote it, and what reads it is that or a newer one, for six '
+        'months at least: export it again.'
+    )
     try:
         exported = export.deserialize(bytearray(content))
     except Exception as error:  # of flatbuffers, numpy and jax, for whatever bytes somebody gave a right SHA-256
-        raise UserError(
-            f'{path} cannot be read by jax {jax.__version__}; jax {jax_then} wrote it, and jax promises to read such files for six '
-            'months: export it again.'
-        ) from error
+        raise UserError(unreadable) from error
     platform = export.default_export_platform()
     if exported.calling_convention_version not in _VERSIONS or platform not in exported.platforms:
         raise UserError(
@@ -120,7 +121,12 @@ def load(path: Path) -> Generator:
     right = len(exported.in_avals) == len(exported.out_avals) == 1 and [aval.ndim for aval in avals] == [2, 4]
     if not right or [_kind(aval) for aval in avals] != [{'shape': shape, 'dtype': 'float32'} for shape in shapes]:
         raise UserError(f'{path} is no generator such as {described} describes: export it again.')
-    return of_exported(exported)
+    generator = of_exported(exported)
+    try:
+        generator.call.lower(jax.ShapeDtypeStruct((sampling.BATCH, generator.latent_dim), np.float32))
+    except jax.errors.JaxRuntimeError as error:  # only now is the program itself looked at, which an older jax cannot read
+        raise UserError(unreadable) from error
+    return generator
 
 
 def _kind(aval: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _complaint(parsed: argparse.Namespace) -> str | None:
         'generator': of_run,
         'seeds': ('num_images',),
     }
-    given = {name for name, value in vars(parsed).items() if value not in (None, False)}
+    given = {name for name, value in vars(parsed).items() if value is not None and value is not False}
     for name, others in contradictions.items():
         for other in others:
             if {name, other} <= given:
