@@ -104,8 +104,8 @@ def load(path: Path) -> Generator:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f'{path} is not the file that {described} describes (its SHA-256 is another one): export it again.')
     unreadable = (
-        f'{path} cannot be read by jax {jax.__version__}; jax {jax_then} wrote it, and what reads it is that or a newer one, for six '
-        'months at least: export it again.'
+        f'{path} cannot be read by jax {jax.__version__}; jax {jax_then} wrote it, and what reads it is that or a newer one, for '
+        'six months at least: export it again.'
     )
     try:
         exported = export.deserialize(bytearray(content))
