@@ -50,3 +50,35 @@ def test_an_image_depends_on_its_own_latents_alone(players):
     state = make_state(players, batch_norm=True)
     latents = jax.random.normal(jax.random.key(0), (4, 3))
     np.testing.assert_allclose(sampling.generate(state, latents)[:1], sampling.generate(state, latents[:1]), rtol=1e-5)
+
+
+def test_a_seed_is_a_latent_vector_that_no_other_changes():
+    seeds = np.array([5, 0, 2**32 - 1, 5], np.uint32)
+    latents = sampling.latents(seeds, 7)
+    for seed, latent in zip(seeds, latents, strict=True):
+        np.testing.assert_array_equal(latent, jax.random.normal(jax.random.key(seed), (7,)))
+    np.testing.assert_array_equal(sampling.latents(seeds[1:2], 7), latents[1:2])
+
+
+def test_truncated_latents_are_the_truncated_normal_and_the_same_pictures():
+    seeds = np.arange(200, dtype=np.uint32)
+    whole, truncated = (np.asarray(sampling.latents(seeds, 100, bound)) for bound in (None, 0.8))
+    assert np.abs(truncated).max() <= 0.8
+    assert (np.abs(truncated) > 0.75).mean() > 0.02
+    # 1 - 2 T phi(T) / (2 Phi(T) - 1) is the variance; phi(0.8) = 0.28969, Phi(0.8) = 0.78814
+    np.testing.assert_allclose(truncated.var(), 1 - 1.6 * 0.28969 / (2 * 0.78814 - 1), rtol=0.02)
+    assert np.corrcoef(whole.ravel(), truncated.ravel())[0, 1] > 0.9
+    np.testing.assert_allclose(sampling.latents(seeds, 100, 30.0), whole, atol=1e-3)
+
+
+@pytest.mark.parametrize('count', [1, 64, 65, 130])
+def test_batches_are_of_one_size_and_give_each_row_once(count):
+    rows = np.arange(2.0 * count, dtype=np.float32).reshape(count, 2)
+    sizes = []
+
+    def double(part):
+        sizes.append(len(part))
+        return 2 * part
+
+    np.testing.assert_array_equal(np.concatenate(list(sampling.in_batches(double, rows))), 2 * rows)
+    assert set(sizes) == {64}

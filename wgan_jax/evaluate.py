@@ -7,17 +7,17 @@ It writes evaluation.json into the run's directory, and pictures into evaluation
 """
 
 import argparse
+import itertools
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from wgan_jax.errors import UserError
+from wgan_jax.workdir import make_directories, path_of
 
 _MOST_SHOWN = 64  # samples with their nearest images of training
 
@@ -29,23 +29,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument('--workdir', required=True, help='directory of the run')
     parser.add_argument('--step', help="number of a checkpoint, or 'best', by the run's best_metric; default: the newest")
-    parser.add_argument('--out', type=_path, help='where evaluation.json and evaluation/ are written; default: the workdir')
+    parser.add_argument('--out', type=path_of, help='where evaluation.json and evaluation/ are written; default: the workdir')
     parser.add_argument('--num_samples', type=int, help='generated images; default: eval_num_samples of the run')
     parser.add_argument('--features', help='digits_cnn, mnist_cnn, celeba_attributes, inception or none; default: what fits')
     parser.add_argument('--weights', help='file with the weights of inception or celeba_attributes')
     parser.add_argument('--seed', type=int, default=0, help='of the latents and of every other choice; default: 0')
     parser.add_argument('--raw', action='store_true', help='the generator itself, even if the run has an average of it')
-    parser.add_argument('--images', type=_path, help='directory to write the samples and as many real images to, as PNGs')
+    parser.add_argument('--images', type=path_of, help='directory to write the samples and as many real images to, as PNGs')
     for name in ('dir', 'manual_dir', 'folder'):
         parser.add_argument(f'--data.{name}', dest=name, help=f'instead of config.data.{name} of the run')
     parsed = parser.parse_args(arguments)
     if not 0 <= parsed.seed < 2**32:
         parser.error(f'--seed={parsed.seed} must be at least 0 and less than 2^32')
     return parsed
-
-
-def _path(text: str) -> Path:
-    return Path(os.path.expanduser(text))
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -59,7 +55,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from wgan_jax.data.toys import is_plane
     from wgan_jax.experiment import check_scores
     from wgan_jax.saved_run import open_run
-    from wgan_jax.writers import replace_file
+    from wgan_jax.writers import replace_file, save_images
 
     changes = {
         'eval_num_samples': arguments.num_samples,
@@ -70,7 +66,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     folders = [arguments.images / name for name in ('samples', 'real')] if arguments.images is not None else []
     run = open_run(arguments.workdir, arguments.step, changes)
     out = arguments.out or Path(arguments.workdir).expanduser()
-    _make(out, *folders)
+    make_directories(out, *folders)
     run.config.best_metric = None  # that was for training
     source = source_of(run.config.data)
     if is_plane(source.image_shape):
@@ -92,8 +88,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         replace_file(out / 'evaluation.json', (json.dumps(report, indent=1) + '\n').encode())
         _draw(report, run.config.clip_value, samples, evaluate_state, Path(arguments.workdir).expanduser(), out / 'evaluation')
         for folder, exported in zip(folders, (samples, evaluate_state.scorer.real(len(samples))), strict=False):
-            for number, image in enumerate(exported):
-                Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(folder / f'{number:06d}.png')
+            save_images(exported, (folder / f'{number:06d}.png' for number in itertools.count()))
     except OSError as error:
         raise UserError(f'{error.filename or out} cannot be written ({error.strerror}): give another --out or --images.') from error
     return report
@@ -140,18 +135,6 @@ def _draw(
     if len(records) > 1:
         names = [name for name in records[-1]['scores'] if '_error_' not in name]
         figures.progress(records, names, directory / 'progress.png')
-
-
-def _make(out: Path, *folders: Path) -> None:
-    """Makes the directories before minutes are spent; those for images must be new or empty."""
-    for directory in (out, *folders):
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            full = directory != out and any(directory.iterdir())
-        except OSError as error:
-            raise UserError(f'{directory} cannot be made ({error.strerror}): give another --out or --images.') from error
-        if full:
-            raise UserError(f'{directory} is not empty, and other tools would take all that is in it: give another --images.')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

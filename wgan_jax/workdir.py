@@ -38,6 +38,27 @@ def written_in(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
+def path_of(text: str) -> Path:
+    """A path from a command line, where ~ is somebody's home, or stays where it is nobody's."""
+    return Path(os.path.expanduser(text))
+
+
+def make_directories(out: Path, *folders: Path) -> None:
+    """Makes the directories of a command before minutes are spent; `folders`, those for images alone, must be new or empty.
+
+    Raises:
+      UserError: one cannot be made, or is not empty.
+    """
+    for directory in (out, *folders):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            full = directory != out and any(directory.iterdir())
+        except OSError as error:
+            raise UserError(f'{directory} cannot be made ({error.strerror}): give another --out or --images.') from error
+        if full:
+            raise UserError(f'{directory} is not empty, and other tools would take all that is in it: give another --images.')
+
+
 @contextmanager
 def held(run_dir: Path) -> Iterator[None]:
     """Makes the directory, and holds it for this process; the system lets go of it however the process ends.

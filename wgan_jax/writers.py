@@ -44,14 +44,14 @@ class RunWriter:
             evaluations = _lines_until(run_dir / _EVALUATIONS, step, _has_scores)
             self.scored_step = json.loads(evaluations[-1])['step'] if evaluations else None
             replace_file(run_dir / _EVALUATIONS, ''.join(line + '\n' for line in evaluations).encode())
-        pictures = {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
-        for later in [number for number in pictures if number > step]:
-            pictures.pop(later).unlink()
+        earlier = pictures(run_dir)
+        for later in [number for number in earlier if number > step]:
+            earlier.pop(later).unlink()
         self._metrics_file = (run_dir / 'metrics.jsonl').open('a')
         self._events = _Events(run_dir / 'tensorboard', step)
         self._seconds_before = json.loads(lines[-1])['seconds'] if lines else 0.0
         self._began = self._last_time = time.perf_counter()
-        self.last_picture = pictures[max(pictures)] if pictures else None
+        self.last_picture = earlier[max(earlier)] if earlier else None
 
     def start_clock(self) -> None:
         """Begins to count the seconds of training: call it when everything is compiled."""
@@ -168,9 +168,20 @@ def save_figure(figure: 'Figure', path: Path) -> None:
     replace_file(path, buffer.getvalue())
 
 
+def save_images(images: Iterable[np.ndarray], paths: Iterable[Path]) -> None:
+    """Writes each of uint8 [H, W, C], C 1 or 3, as a PNG of its own, for other tools; not one by one on the disk at once."""
+    for image, path in zip(images, paths, strict=False):
+        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(path)
+
+
 def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
     """A bar of `num_steps` that starts at `step`, and shows nothing if hidden or when standard error is not a terminal."""
     return tqdm(initial=step, total=num_steps, unit=' steps', disable=hidden or None, dynamic_ncols=True)
+
+
+def pictures(run_dir: Path) -> dict[int, Path]:
+    """The pictures of samples that a run has written, by their steps."""
+    return {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
 
 
 def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
