@@ -123,6 +123,11 @@ def filter_window(curve: Curve) -> int:
 
 def median_filtered(curve: Curve, window: int) -> Curve:
     """Each value replaced by the median of the `window` values around it, fewer at the ends."""
-    half = window // 2
-    padded = np.pad(curve.values, half, constant_values=np.nan)
-    return curve._replace(values=np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1))
+    values, half = curve.values, window // 2
+    count = len(values)
+    filtered = np.empty_like(values)
+    if count >= window:
+        filtered[half : count - half] = np.median(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
+    for place in {*range(min(half, count)), *range(max(0, count - half), count)}:
+        filtered[place] = np.median(values[max(0, place - half) : place + half + 1])
+    return curve._replace(values=filtered)

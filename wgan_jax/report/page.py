@@ -1,12 +1,13 @@
 """The page: which sections there are, and what is said where there is nothing to show."""
 
 import base64
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from wgan_jax import writers
 from wgan_jax.data.toys import TOYS
@@ -45,14 +46,7 @@ def write(paths: Sequence[Path], out: Path) -> int:
 
 def render(records: Sequence[Record]) -> str:
     """The page of these runs; everything that comes from their files is escaped in it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template('report.html')
+    template = _template()
     # The page may run this one script, load nothing, and send nothing, whatever a file of a run has put into it.
     script = ''.join(template.blocks['script'](template.new_context()))
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -80,6 +74,13 @@ def render(records: Sequence[Record]) -> str:
         walks=_of_each(records, 'generated', _WALKS),
         missing=_missing(records),
     )
+
+
+@functools.cache
+def _template() -> Template:
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template('report.html')
 
 
 def _films(records: Sequence[Record]) -> tuple[list[Film], list[str]]:

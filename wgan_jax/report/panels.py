@@ -68,18 +68,18 @@ def note(records: Sequence[Record]) -> str:
     """What was done to the lines before they were drawn."""
     curves = [record.curves['wasserstein_estimate'] for record in records if 'wasserstein_estimate' in record.curves]
     windows = sorted({drawing.filter_window(curve) for curve in curves})
+    points = ' or '.join(map(str, windows))
     text = (
-        f'Thin: the log points, each a mean over the rounds since the one before. Thick: their median filter over '
-        f'{" or ".join(map(str, windows))} points, as many as last for the 101 generator updates of the filter in the figures of the '
-        'WGAN authors, or 3.'
+        f'Thin: the log points, each a mean over the rounds since the one before. Thick: their median filter over {points} points: '
+        'as many as last for the 101 generator updates of the filter in the figures of the WGAN authors, and at least 3.'
     )
     left_out = sum(curve.left_out for record in records for curve in record.curves.values())
     if left_out:
         text += f' {left_out:,} values that are no finite numbers are left out.'
     if any(len(curve.values) > drawing.MOST_POINTS for record in records for curve in record.curves.values()):
         text += (
-            f' Lines of more than {drawing.MOST_POINTS:,} points are cut into {drawing.MOST_POINTS // 2:,} parts, of which the least '
-            'and the greatest value are drawn.'
+            f' Lines of more than {drawing.MOST_POINTS:,} points are cut into {drawing.MOST_POINTS // 2:,} parts; of each, the '
+            'least and the greatest value are drawn.'
         )
     return text
 

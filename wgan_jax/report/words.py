@@ -6,33 +6,33 @@ from typing import Any
 _SCORES = {
     'fd_infinity': 'The Fréchet distance, extrapolated to infinitely many samples: the bias of a finite number is taken out.',
     'fid_infinity': 'FID, extrapolated to infinitely many samples: the bias of a finite number is taken out.',
-    'fd_': 'Fréchet distance between the features of samples and of images of training: 0 if both have the same mean and covariance.',
+    'fd_': 'Fréchet distance between the features of samples and of images of training: 0 if mean and covariance are equal.',
     'fid': 'Fréchet distance between Inception features of samples and of images of training.',
-    'kd_': 'Kernel distance between the features of samples and of images of training; its expectation does not depend on their number.',
+    'kd_': 'Kernel distance between the features of samples and of images of training; without bias for any number of them.',
     'kid': 'Kernel distance between Inception features of samples and of images of training.',
     'precision': 'The share of samples that lie among real images, by their features: quality.',
     'recall': 'The share of real images that lie among samples: variety.',
     'density': 'How densely real images lie around a sample, on average; may exceed 1.',
     'coverage': 'The share of real images with a sample near them: variety, and hard to raise by outliers.',
-    'classifier_score': 'The Inception score with a classifier of these images: high if each sample has a clear class, and all classes occur.',
+    'classifier_score': 'The Inception score of another classifier: high if each sample has a clear class, and all classes occur.',
     'inception_score': 'High if each sample has a clear class for the Inception network, and many classes occur.',
     'modes': 'The number of classes that are not missing: with a tenth or more of their share among images of training.',
     'kl_to_uniform': 'How far the classes of the samples are from equal shares: 0 if all are equally frequent.',
-    'swd': 'Sliced Wasserstein distance between patches of samples and of images of training; a number is the size of the image.',
+    'swd': 'Sliced Wasserstein distance between patches of samples and of images of training; 8: in images of that size.',
     'ms_ssim': 'How alike two samples are on average: far above real images, the samples lack variety.',
-    'copying_distance_ratio': 'Distance to the nearest image of training, over that of real images kept out: far below 1 the samples are copies.',
-    'copying': 'The chance that a sample is nearer to an image of training than a real image kept out: 0.5 without copying, 1 for copies.',
+    'copying_distance_ratio': 'Distance to the nearest image of training, over that of new real images: copies are far below 1.',
+    'copying': 'The chance that a sample is nearer to an image of training than a new real image is: 1 for copies, else about 0.5.',
 }
 SLOPES = (
-    'Slopes between pairs of a real and a generated image. An optimal critic has slope 1 there (the orange line), which the penalty asks for; '
-    'clipping bounds slopes, and does not say where they lie (Gulrajani et al. 2017, proposition 1).'
+    'Slopes between pairs of a real and a generated image. An optimal critic has slope 1 there (the orange line; Gulrajani et al. '
+    '2017, proposition 1), which the penalty asks for. Clipping bounds slopes, and does not say where they lie.'
 )
-WEIGHTS = (
-    'With clipping, weights tend to gather at the two bounds (the orange lines); with a penalty they do not (figure 1b there).'
+WEIGHTS = 'With clipping, weights tend to gather at the two bounds (orange); with a penalty not (Gulrajani et al. 2017, figure 1b).'
+GRADIENTS = 'How the gradient grows or shrinks on its way through the critic: where it explodes or vanishes, training is hard.'
+NORMS = 'How far each kernel can stretch what goes in. In an MLP without norms their product is a bound for every slope.'
+CLASSES = (
+    'The classes that a classifier sees in the samples (grey: in real images). A class whose bar is gone is lost to the generator.'
 )
-GRADIENTS = 'How the gradient grows or shrinks from the output of the critic to its input: level is well, exploding or vanishing is hard to train.'
-NORMS = 'How far each kernel can stretch what goes in. In an MLP without norms the product of them is a bound for every slope.'
-CLASSES = 'The classifier of the scores names the class of each sample. Bars much lower than those of real images are classes that are lost.'
 
 
 def game(config: dict[str, Any]) -> str:
@@ -55,8 +55,8 @@ def quantity(name: str, config: dict[str, Any]) -> str:
     match name:
         case 'wasserstein_estimate' if wasserstein:
             return (
-                'Mean score of real images minus that of generated ones. Once the critic has caught up it is positive, and falls while the '
-                'samples get better. Its scale depends on the critic.'
+                'Mean score of real images minus that of generated ones. Once the critic has caught up it is positive, and falls '
+                'while the samples get better. Its scale depends on the critic.'
             )
         case 'wasserstein_estimate':
             return (
