@@ -74,7 +74,7 @@ def _ticks(axes: Axes) -> None:
     """Few numbers, and short ones."""
     if axes.get_yscale() == 'log':
         low, high = axes.get_ylim()
-        if high < 10 * low:  # there may be no power of ten among them
+        if high < 30 * low:  # there may be but one power of ten among them
             axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_formatter(lambda value, _: f'{value:g}')
         axes.yaxis.set_minor_formatter(NullFormatter())

@@ -50,7 +50,6 @@ def render(records: Sequence[Record]) -> str:
     # The page may run this one script, load nothing, and send nothing, whatever a file of a run has put into it.
     script = ''.join(template.blocks['script'](template.new_context()))
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    groups = scores.comparable(records)
     films, notes = _films(records)
     return template.render(
         records=records,
@@ -66,8 +65,8 @@ def render(records: Sequence[Record]) -> str:
         notes=notes,
         training=panels.of_training(records),
         training_note=panels.note(records),
-        tables=[scores.table(records, group, groups[0]) for group in groups],
-        over_training=[(group, row) for group in groups if (row := scores.over_training(records, group))],
+        tables=scores.tables(records),
+        over_training=scores.over_training(records),
         critics=scores.of_critics(records),
         classes=scores.of_classes(records),
         nearest=_of_each(records, 'evaluation', ('nearest.png',)),
@@ -131,7 +130,7 @@ def _missing(records: Sequence[Record]) -> dict[str, list[Missing]]:
     }
     for record in records:
         name, evaluate = record.name, f'python -m wgan_jax.evaluate --workdir={record.path}'
-        plane = record.config.get('data.name') in TOYS
+        plane = str(record.config.get('data.name')) in TOYS
         if not record.pictures:
             missing['samples'].append(Missing(f'{name} has no pictures of samples.'))
         if not record.curves:

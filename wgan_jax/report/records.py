@@ -69,14 +69,17 @@ def number(value: Any) -> float:
     return float(value)
 
 
+def _is_step(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < 10**12
+
+
 def _read(path: Path, name: str) -> Record:
-    lines = [line for line in writers.read_metrics(path) if isinstance(line['step'], int)]
-    evaluations = [_evaluation(line) for line in writers.read_evaluations(path) if isinstance(line['step'], int)]
+    lines = [line for line in writers.read_metrics(path) if _is_step(line['step'])]
+    evaluations = [_evaluation(line) for line in writers.read_evaluations(path) if _is_step(line['step'])]
     latest = [*evaluations[-1:]]
     later = _json(path / 'evaluation.json')
-    if all(isinstance(later.get(part), dict) for part in ('scores', 'floor', 'critic', 'protocol')) and isinstance(
-        later.get('step'), int
-    ):
+    parts = ('scores', 'floor', 'critic', 'protocol')
+    if _is_step(later.get('step')) and all(isinstance(later.get(part), dict) for part in parts):
         latest.append(_evaluation(later))
     meta = _meta(path / 'checkpoints')
     names = dict.fromkeys(key for line in lines for key in line)
@@ -88,7 +91,7 @@ def _read(path: Path, name: str) -> Record:
         step=lines[-1]['step'] if lines else 0,
         seconds=number(lines[-1]['seconds']) if lines else None,
         evaluations=evaluations,
-        evaluation=max(latest, key=lambda one: one['step'], default=None),
+        evaluation=max(reversed(latest), key=lambda one: one['step'], default=None),
         versions=_dict(meta.get('versions')),
         data_set=_dict(_dict(meta.get('record')).get('data_set')),
         pictures=dict(sorted(writers.sample_pictures(path).items())),

@@ -41,33 +41,42 @@ class Table(NamedTuple):
     has_as_many: bool
 
 
-def comparable(records: Sequence[Record]) -> list[list[int]]:
-    """The runs that have scores, in groups of the same protocol on the same images."""
+def comparable(records: Sequence[Record], evaluations: Sequence[dict[str, Any] | None]) -> list[list[int]]:
+    """The runs that have an evaluation here, in groups of the same protocol on the same images."""
     groups: dict[str, list[int]] = {}
-    for run, record in enumerate(records):
-        if record.evaluation is not None:
-            groups.setdefault(json.dumps(_decisive(record), sort_keys=True), []).append(run)
+    for run, (record, evaluation) in enumerate(zip(records, evaluations, strict=True)):
+        if evaluation is not None:
+            groups.setdefault(json.dumps(_decisive(record, evaluation), sort_keys=True), []).append(run)
     return list(groups.values())
 
 
-def over_training(records: Sequence[Record], group: Sequence[int]) -> Row | None:
+def over_training(records: Sequence[Record]) -> list[tuple[list[int], Row]]:
     """Each score over the steps, all runs of a group together."""
-    scored = [run for run in group if len(records[run].evaluations) > 1]
-    names = dict.fromkeys(name for run in scored for name in records[run].evaluations[-1]['scores'] if '_error_' not in name)
+    last = [record.evaluations[-1] if len(record.evaluations) > 1 else None for record in records]
+    return [(group, _scores_of(records, group)) for group in comparable(records, last)]
+
+
+def tables(records: Sequence[Record]) -> list[Table]:
+    """The latest scores, a table for each group of runs."""
+    groups = comparable(records, [record.evaluation for record in records])
+    return [_table(records, group, groups[0]) for group in groups]
+
+
+def _scores_of(records: Sequence[Record], group: list[int]) -> Row:
+    names = dict.fromkeys(name for run in group for name in records[run].evaluations[-1]['scores'] if '_error_' not in name)
 
     def panel(name: str) -> Panel:
         def draw(axes: Axes) -> None:
-            for run in scored:
+            for run in group:
                 figures.draw_score(axes, records[run].evaluations, name, colour(run))
-            figures.draw_floor(axes, records[scored[0]].evaluations, name)
+            figures.draw_floor(axes, records[group[0]].evaluations, name)
 
         return Panel(name, drawing.svg(draw, f'{name} over steps'), words.score(name))
 
-    return Row('', '', [panel(name) for name in names]) if names else None
+    return Row('', '', [panel(name) for name in names])
 
 
-def table(records: Sequence[Record], group: list[int], first: list[int]) -> Table:
-    """The latest scores of a group of runs; `first` is the first group."""
+def _table(records: Sequence[Record], group: list[int], first: list[int]) -> Table:
     evaluations = [records[run].evaluation for run in group]
     by_name = [[_by_name(evaluation[part]) for part in ('scores', 'as_many')] for evaluation in evaluations]
     floor = _by_name(evaluations[0]['floor'])
@@ -77,7 +86,7 @@ def table(records: Sequence[Record], group: list[int], first: list[int]) -> Tabl
         short = without_count(name)
         better = ('↓' if lower_is_better(name) else '↑') if can_choose(name) else ''
         rows.append((name, better, floor.get(short), [Cell(all_.get(short), fewer.get(short)) for all_, fewer in by_name]))
-    one, other = _decisive(records[first[0]]), _decisive(records[group[0]])
+    one, other = (_decisive(records[run], records[run].evaluation) for run in (first[0], group[0]))
     differs = sorted(name for name in one | other if one.get(name) != other.get(name))
     return Table(group, evaluations[0]['protocol'], differs, rows, any(evaluation['as_many'] for evaluation in evaluations))
 
@@ -117,14 +126,14 @@ def _panel(title: str, draw: Callable[[Axes, dict[str, Any], Record], str], reco
     said = []
     try:
         picture = drawing.svg(lambda axes: said.append(draw(axes, record.evaluation, record)), f'{title} of {record.name}')
-    except (KeyError, TypeError, ValueError, OverflowError):  # it is not there, or damaged
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):  # it is not there, or damaged
         return None
     return Panel(said[0], picture, run=run)
 
 
-def _decisive(record: Record) -> dict[str, Any]:
+def _decisive(record: Record, evaluation: dict[str, Any]) -> dict[str, Any]:
     """What of a protocol must be equal for scores to be comparable."""
-    protocol = {name: value for name, value in record.evaluation['protocol'].items() if name not in _NOT_THE_PROTOCOL}
+    protocol = {name: value for name, value in evaluation['protocol'].items() if name not in _NOT_THE_PROTOCOL}
     if isinstance(protocol.get('data'), dict):
         protocol['data'] = {name: value for name, value in protocol['data'].items() if name not in _NOT_THE_IMAGES}
     return {**protocol, 'images': record.data_set}

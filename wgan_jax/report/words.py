@@ -40,9 +40,8 @@ def game(config: dict[str, Any]) -> str:
     if 'loss' not in config:
         return ''
     clip, weight = config.get('clip_value'), config.get('gp_weight')
-    name = {'wasserstein': 'WGAN', 'non_saturating': 'GAN, -log D trick', 'minimax': 'GAN, minimax'}.get(
-        config['loss'], config['loss']
-    )
+    names = {'wasserstein': 'WGAN', 'non_saturating': 'GAN, -log D trick', 'minimax': 'GAN, minimax'}
+    name = names.get(str(config['loss']), str(config['loss']))
     if weight:
         kind = 'LP' if config.get('gp_one_sided') else 'GP'
         return f'WGAN-{kind}, weight {weight}' if name == 'WGAN' else f'{name}, with gradient penalty, weight {weight}'
