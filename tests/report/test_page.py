@@ -181,6 +181,23 @@ def test_points_in_the_plane_have_pictures_and_no_scores(make_run):
     assert len(page.all('img')) == 4
 
 
+def test_walks_and_nearest_images_are_in_the_page_unless_they_are_too_large(make_run):
+    runs = [make_run(name, lines=0, scored=(), steps=()) for name in ('gif', 'mp4', 'large', 'without')]
+    for run, name, size in zip(runs, ('walk.gif', 'walk.mp4', 'walk.gif'), (10, 10, 1_000_001), strict=False):
+        (run / 'generated').mkdir()
+        (run / 'generated' / name).write_bytes(b'x' * size)
+    save_png(np.zeros((9, 9, 1), np.uint8), runs[3] / 'evaluation' / 'nearest.png')
+    page = page_of(*runs)
+    assert [picture['alt'] for picture in page.all('img', src='data:image/gif;base64,eHh4eHh4eHh4eA==')] == [
+        'a walk among the latents of gif'
+    ]
+    assert len(page.all('video', src='data:video/mp4;base64,eHh4eHh4eHh4eA==')) == 1
+    assert 'large has a walk that is too large for this page:' in page.text
+    assert f'without has no walk among its latents yet; this makes it: python -m wgan_jax.sample --workdir={runs[3]}' in page.text
+    assert len(page.all('img', alt='samples of without and their nearest images of training')) == 1
+    assert 'gif has no picture of nearest images yet' in page.text
+
+
 def test_what_is_no_run_is_told(tmp_path, make_run):
     with pytest.raises(SystemExit, match=r'Error: .*/nothing holds no run: it has neither config\.json nor metrics\.jsonl\.'):
         command.main([str(make_run()), str(tmp_path / 'nothing'), f'--out={tmp_path / "x.html"}'])
