@@ -64,7 +64,10 @@ def make_run(tmp_path):
             path / 'metrics.jsonl',
             [{'step': k, **a, **penalty, **b} for k, (a, b) in enumerate(zip(means, timing, strict=True), 1)],
         )
-        write_lines(path / 'evaluations.jsonl', [evaluation(step, 30.0 / step) for step in scored])
+        write_lines(
+            path / 'evaluations.jsonl',
+            [evaluation(step, 30.0 / step, data={'name': 'digits', 'dir': str(path)}) for step in scored],
+        )
         for number, picture in enumerate(['real', *(f'step_{step:06d}' for step in steps)]):
             save_png(np.full(shape, number, np.uint8), path / 'samples' / f'{picture}.png')
         return path

@@ -70,7 +70,9 @@ def test_several_runs_share_what_can_be_compared_and_nothing_else(make_run):
         make_run('b', gp_weight=0.0, clip_value=0.03, steps=(0, 8, 16)),
         make_run('c/a', loss='minimax'),
     ]
-    write_lines(runs[2] / 'evaluations.jsonl', [evaluation(step, 3.0, features='other_cnn') for step in (10, 20)])
+    write_lines(
+        runs[2] / 'evaluations.jsonl', [evaluation(step, 3.0, features='other_cnn', data={'name': 'digits'}) for step in (10, 20)]
+    )
     page = page_of(*runs)
     labels = [svg['aria-label'] for svg in page.all('svg', role='img')]
     for name in ('b', 'c/a'):
@@ -159,7 +161,7 @@ def test_a_config_of_other_kinds_is_shown_as_it_is(make_run):
 def test_scores_over_training_are_grouped_by_their_own_protocol(make_run):
     """The latest evaluation may have had another one than those before."""
     runs = [make_run('a'), make_run('b')]
-    (runs[1] / 'evaluation.json').write_text(json.dumps(evaluation(20, 9.0, features='other_cnn')))
+    (runs[1] / 'evaluation.json').write_text(json.dumps(evaluation(20, 9.0, features='other_cnn', data={'name': 'digits'})))
     page = page_of(*runs)
     assert [svg['aria-label'] for svg in page.all('svg')].count('fd_digits_cnn_1k over steps') == 1
     assert 'for these differ: features.' in page.text
@@ -210,7 +212,7 @@ def test_what_is_no_run_is_told(tmp_path, make_run):
 
 
 def test_a_long_run_becomes_a_page_of_five_megabytes_at_most(make_run, tmp_path):
-    noise = save_png(np.random.default_rng(0).integers(0, 256, (250, 250, 3), np.uint8), tmp_path / 'noise.png')
+    noise = save_png(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8), tmp_path / 'noise.png')
     path = make_run(lines=5000, steps=range(0, 101, 2), scored=())
     for picture in (path / 'samples').iterdir():
         picture.write_bytes(noise)
