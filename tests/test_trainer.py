@@ -93,6 +93,17 @@ def test_a_run_leaves_everything_it_promises(tmp_path, capsys):
     output = capsys.readouterr().out
     assert f'Done at step 10. Last picture: {run}/samples/step_000010.png' in output
     assert 'give a larger --config.num_steps' in output
+    assert output.endswith(f'Report: {run}/report.html\n')
+    assert 'at step 10' in (run / 'report.html').read_text()
+
+
+def test_a_report_that_cannot_be_written_is_told_and_the_run_is_whole(tmp_path, capsys):
+    (tmp_path / 'report.html' / 'in the way').mkdir(parents=True)
+    config = tiny(num_steps=4)
+    assert trainer.train(config, str(tmp_path)) is None
+    assert 'Warning: the report could not be written (Is a directory)' in capsys.readouterr().out
+    assert final_state(tmp_path, config)[0] == 4
+    assert not (tmp_path / 'report.tmp').exists()
 
 
 @pytest.mark.parametrize('module', [digits_gan, digits_wgan])

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from wgan_jax.errors import UserError
-from wgan_jax.writers import pictures, replace_file
+from wgan_jax.writers import replace_file, sample_pictures
 
 WALK_RATE = 25  # frames per second; a GIF counts hundredths
 TRAINING_RATE = 5
@@ -51,7 +51,7 @@ def training(workdir: Path) -> list[np.ndarray]:
     Raises:
       UserError: there are none, one cannot be read, or they are not of one size.
     """
-    paths = sorted(pictures(workdir).items())
+    paths = sorted(sample_pictures(workdir).items())
     if not paths:
         raise UserError(f'--workdir={workdir} has no pictures samples/step_*.png: give the directory of a run.')
     paths = paths[:: -math.ceil(len(paths) / _MOST)][::-1]

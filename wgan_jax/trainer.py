@@ -17,7 +17,7 @@ from wgan_jax.config import LOCAL, check_resumable, flatten
 from wgan_jax.data import identity, source_of
 from wgan_jax.errors import UserError
 from wgan_jax.experiment import Experiment, prepare
-from wgan_jax.metadata import versions
+from wgan_jax.metadata import reason, versions
 from wgan_jax.metrics.scores import full_name
 from wgan_jax.run import Run
 from wgan_jax.workdir import held, written_in
@@ -113,6 +113,8 @@ def _go_on(
     step, rewinds = int(step), int(rewinds)
     if step >= config.num_steps:
         print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
+        if checkpoints is not None:
+            _report(run_dir)  # the process that came here first may have been killed before it did
         return None
     if step:
         print(f'Continuing {run_dir} at step {step}.')
@@ -135,4 +137,18 @@ def _go_on(
             if stopped_by is not None:
                 how, next_time = f'Stopped by {stopped_by.name}', 'The same command continues from here.'
             print(f'{how} at step {calls.step}. Last picture: {writer.last_picture}\n{next_time}')
+            if stopped_by is None:  # else somebody waits for the process to be gone
+                _report(run_dir)
     return stopped_by
+
+
+def _report(run_dir: Path) -> None:
+    """Writes the report of a run that is complete; that this fails is told, and changes nothing else."""
+    try:
+        from wgan_jax.report.page import write  # slow to import, as matplotlib is
+
+        write([run_dir], run_dir / 'report.html')
+    except Exception as error:  # whatever is wrong with a page, the run is whole
+        print(f'Warning: the report could not be written ({reason(error)}); python -m wgan_jax.report {run_dir} tries again.')
+    else:
+        print(f'Report: {run_dir / "report.html"}')

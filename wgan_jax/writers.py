@@ -17,7 +17,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import
 
-_EVALUATIONS = 'evaluations.jsonl'
+_METRICS, _EVALUATIONS = 'metrics.jsonl', 'evaluations.jsonl'
 _VISIBLE_SECONDS = 10  # until TensorBoard can see a point
 _PICTURE = re.compile(r'step_(\d+)\.png')
 
@@ -37,21 +37,21 @@ class RunWriter:
         """
         self._run_dir = run_dir
         replace_file(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
-        lines = _lines_until(run_dir / 'metrics.jsonl', step if keep_last else step - 1, _has_seconds)
-        replace_file(run_dir / 'metrics.jsonl', ''.join(line + '\n' for line in lines).encode())
+        lines = _lines_until(run_dir / _METRICS, step if keep_last else step - 1, _has_seconds)
+        replace_file(run_dir / _METRICS, ''.join(line + '\n' for line in lines).encode())
         self.scored_step = None  # the last that there are scores of
         if (run_dir / _EVALUATIONS).exists():
             evaluations = _lines_until(run_dir / _EVALUATIONS, step, _has_scores)
             self.scored_step = json.loads(evaluations[-1])['step'] if evaluations else None
             replace_file(run_dir / _EVALUATIONS, ''.join(line + '\n' for line in evaluations).encode())
-        earlier = pictures(run_dir)
-        for later in [number for number in earlier if number > step]:
-            earlier.pop(later).unlink()
-        self._metrics_file = (run_dir / 'metrics.jsonl').open('a')
+        pictures = sample_pictures(run_dir)
+        for later in [number for number in pictures if number > step]:
+            pictures.pop(later).unlink()
+        self._metrics_file = (run_dir / _METRICS).open('a')
         self._events = _Events(run_dir / 'tensorboard', step)
         self._seconds_before = json.loads(lines[-1])['seconds'] if lines else 0.0
         self._began = self._last_time = time.perf_counter()
-        self.last_picture = earlier[max(earlier)] if earlier else None
+        self.last_picture = pictures[max(pictures)] if pictures else None
 
     def start_clock(self) -> None:
         """Begins to count the seconds of training: call it when everything is compiled."""
@@ -179,9 +179,14 @@ def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
     return tqdm(initial=step, total=num_steps, unit=' steps', disable=hidden or None, dynamic_ncols=True)
 
 
-def pictures(run_dir: Path) -> dict[int, Path]:
-    """The pictures of samples that a run has written, by their steps."""
+def sample_pictures(run_dir: Path) -> dict[int, Path]:
+    """The pictures of samples that a run has made, by their steps."""
     return {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """The log points of a run, in the order of its steps."""
+    return [json.loads(line) for line in _lines_until(run_dir / _METRICS, math.inf, _has_seconds)]
 
 
 def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
@@ -206,7 +211,7 @@ def _lines_until(path: Path, step: float, is_right: Callable[[Any], bool]) -> li
             record = json.loads(line)
             if record['step'] <= step and is_right(record):
                 lines.append(line)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             damaged.append(number)
     if damaged and damaged != [len(all_lines)]:
         print(f'Warning: {path} is damaged; left out: {", ".join(f"line {number}" for number in damaged[:10])}.')

@@ -1,0 +1,75 @@
+"""Run directories as training leaves them, made of text: no step is trained for the tests of the report."""
+
+import json
+
+import numpy as np
+import pytest
+
+from configs.default import get_config
+from wgan_jax.writers import save_png
+
+CRITIC = {
+    'layers': ['Dense_1', 'Dense_0'],
+    'slope_counts': [1, 3],
+    'slope_edges': [0.0, 1.0, 2.0],
+    'slope_mean': 1.25,
+    'slope_std': 0.5,
+    'weight_counts': [2, 2],
+    'weight_edges': [-0.1, 0.0, 0.1],
+    'clipped_share': 0.0327,
+    'gradient_norms': [1.0, 20.0, 300.0],
+    'spectral_norms': [4.0, 2.0],
+}
+
+
+def evaluation(step, value, **protocol):
+    protocol = {
+        'num_samples': 1000,
+        'num_real': 1500,
+        'num_held_out': 297,
+        'features': 'digits_cnn',
+        'device': 'TPU v9',
+        **protocol,
+    }
+    return {
+        'step': step,
+        'scores': {'fd_digits_cnn_1k': value, 'copying_1k': 0.4321},
+        'floor': {'fd_digits_cnn_297': 0.1234},
+        'as_many': {'fd_digits_cnn_297': value + 1},
+        'classes': [0.25, 0.75],
+        'classes_of_real': [0.5, 0.5],
+        'critic': CRITIC,
+        'protocol': protocol,
+    }
+
+
+def write_lines(path, records):
+    path.write_text(''.join(json.dumps(record) + '\n' for record in records))
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Makes a run directory."""
+
+    def make(name='run', steps=(0, 10, 20), lines=20, scored=(10, 20), shape=(24, 24, 1), **changes):
+        path = tmp_path / name
+        path.mkdir(parents=True)
+        config = get_config()
+        config.update_from_flattened_dict({'num_steps': lines, **changes})
+        (path / 'config.json').write_text(json.dumps(config.to_dict()))
+        means = [{'wasserstein_estimate': 5 / k, 'critic_loss': -5 / k, 'generator_loss': 0.1 * k} for k in range(1, lines + 1)]
+        timing = [{'seconds': k * 6.1, 'images_per_second': 2500.0 + k} for k in range(1, lines + 1)]
+        penalty = {'gradient_penalty': 0.25} if config.gp_weight else {}
+        write_lines(
+            path / 'metrics.jsonl',
+            [{'step': k, **a, **penalty, **b} for k, (a, b) in enumerate(zip(means, timing, strict=True), 1)],
+        )
+        write_lines(
+            path / 'evaluations.jsonl',
+            [evaluation(step, 30.0 / step, data={'name': 'digits', 'dir': str(path)}) for step in scored],
+        )
+        for number, picture in enumerate(['real', *(f'step_{step:06d}' for step in steps)]):
+            save_png(np.full(shape, number, np.uint8), path / 'samples' / f'{picture}.png')
+        return path
+
+    return make

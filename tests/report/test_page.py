@@ -1,0 +1,253 @@
+"""What is on the page, read as a browser reads it."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.report.conftest import evaluation, write_lines
+from wgan_jax.errors import UserError
+from wgan_jax.report import __main__ as command
+from wgan_jax.report import drawing
+from wgan_jax.report.page import render, write
+from wgan_jax.report.records import Curve, read_runs
+from wgan_jax.writers import save_png
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, the text, and the rows of tables."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.words, self.rows, self.in_row = [], [], [], False
+        self.feed(source)
+        self.text = ' '.join(' '.join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag == 'tr':
+            self.rows.append([])
+            self.in_row = True
+
+    def handle_endtag(self, tag):
+        if tag == 'tr':
+            self.in_row = False
+
+    def handle_data(self, data):
+        self.words.append(data)
+        if self.in_row and data.strip():
+            self.rows[-1].append(data.strip())
+
+    def all(self, tag, **wanted):
+        return [found for name, found in self.elements if name == tag and wanted.items() <= found.items()]
+
+
+def page_of(*paths):
+    return Page(render(read_runs(paths)))
+
+
+def test_the_values_of_a_run(make_run):
+    page = page_of(make_run('one', gp_weight=7.0))
+    for words in ('WGAN-GP, weight 7.0', 'Steps 20', 'Training 2 min 2 s', '2,510 images/s (median)', 'TPU v9', '1.25 ± 0.5'):
+        assert words in page.text
+    assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows
+    assert ['copying_1k', '0.4321'] in page.rows
+    assert ['gp_weight', '10.0', '7.0'] in page.rows
+    assert ['batch_size', '64', '64'] in page.rows  # among all keys
+    assert page.text.index('gp_weight') < page.text.index('batch_size')
+    # estimate, two losses, penalty and throughput; two scores; four of the critic; classes
+    assert len(page.all('svg', role='img')) == 12
+    assert [picture['data-step'] for picture in page.all('img') if 'data-step' in picture] == ['0', '10', '20']
+    assert page.all('input', type='range')[0]['data-steps'] == '0,10,20'
+    assert 'python -m wgan_jax.evaluate --workdir=' in page.text  # for nearest.png
+
+
+def test_several_runs_share_what_can_be_compared_and_nothing_else(make_run):
+    runs = [
+        make_run('a', steps=(0, 20)),
+        make_run('b', gp_weight=0.0, clip_value=0.03, steps=(0, 8, 16)),
+        make_run('c/a', loss='minimax'),
+    ]
+    write_lines(
+        runs[2] / 'evaluations.jsonl', [evaluation(step, 3.0, features='other_cnn', data={'name': 'digits'}) for step in (10, 20)]
+    )
+    page = page_of(*runs)
+    labels = [svg['aria-label'] for svg in page.all('svg', role='img')]
+    for name in ('b', 'c/a'):
+        assert f'Estimate of {name} over steps' in labels
+    assert labels.count('Throughput over steps') == 1
+    assert labels.count('fd_digits_cnn_1k over steps') == 2  # c/a has another protocol
+    assert 'for these differ: features.' in page.text
+    assert 'Estimates and losses of different critics cannot be compared' in page.text
+    assert ['clip_value', 'None', 'None', '0.03', 'None'] in page.rows
+    assert '3.27 % at ±c = ±0.03' in page.text
+    assert page.all('input', type='range')[0]['data-steps'] == '0,8,10,16,20'
+    assert len(page.all('img', alt='real images')) == 1  # the same of all
+
+
+def test_names_are_told_apart(make_run):
+    paths = [make_run('x/run'), make_run('y/run'), make_run('z')]
+    assert [record.name for record in read_runs([*paths, paths[2]])] == ['x/run', 'y/run', 'z', 'z (2)']
+
+
+def test_nothing_of_a_run_is_taken_for_html(make_run):
+    evil = '</script><script>alert(1)</script><img src=x onerror=alert(1)>$x$'
+    path = make_run(evil.replace('/', '\N{FRACTION SLASH}'), loss=evil, **{'data.folder': evil, 'data.name': f'"{evil}'})
+    bad = evaluation(20, 1.5, device=evil, features=evil)
+    bad['scores'] = {f'{evil}_1k': 1.0}
+    bad['critic'] = {**bad['critic'], 'layers': ['</svg><b>$x$', '<script>']}
+    write_lines(path / 'evaluations.jsonl', [bad, {**bad, 'step': 30}])
+    (path / 'checkpoints' / '3' / 'meta').mkdir(parents=True)
+    source = render(read_runs([path]))
+    assert source.count('<script') == 1
+    page = Page(source)
+    assert {tag for tag, _ in page.elements if tag in ('iframe', 'object', 'base', 'link')} == set()
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith('on')]
+    assert all(picture['src'].startswith('data:image/') for picture in page.all('img'))
+    assert evil in page.text
+    (policy,) = (meta['content'] for meta in page.all('meta') if 'content' in meta and 'default-src' in meta['content'])
+    assert policy.startswith("default-src 'none';")
+
+
+def test_the_page_needs_nothing_outside_itself_and_is_the_same_each_time(make_run):
+    path = make_run(scored=(10,))
+    source = render(read_runs([path]))
+    assert re.findall(r'https?:|url\((?!#)|@import', source) == []
+    page = Page(source)
+    assert {found[key][0] for _, found in page.elements for key in ('href', 'xlink:href') if key in found} == {'#'}
+    assert render(read_runs([path])) == source
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_damaged_files_leave_a_page_of_what_is_whole(make_run, capsys):
+    path = make_run(lines=4)
+    with (path / 'metrics.jsonl').open('a') as file:
+        file.write('{"step": 5, "critic_lo\n[1]\n' + '[' * 100_000 + '\n')
+        file.write(json.dumps({'step': 10**400, 'seconds': 1}) + '\n')
+        odd = {'wasserstein_estimate': '<b>', 'critic_loss': 10**400, 'generator_loss': True, 'seconds': 9.0}
+        file.write(
+            json.dumps({'step': 6, **odd})
+            + '\n'
+            + '{"step": 7, "critic_loss": NaN, "generator_loss": -Infinity, "seconds": 12}\n{"st'
+        )
+    (path / 'evaluations.jsonl').write_text(json.dumps({**evaluation(9, 1.5), 'critic': {'layers': 3}, 'classes': 'no'}) + '\n{}\n')
+    (path / 'evaluation.json').write_text('[' * 100_000)
+    (path / 'config.json').write_text('{"num_steps"')
+    (path / 'samples' / 'step_000010.png').write_bytes(b'\x89PNG\r\n\x1a\nno')
+    (path / 'checkpoints' / '9' / 'meta').mkdir(parents=True)
+    (path / 'checkpoints' / '9' / 'meta' / 'metadata').write_text('{"crc32": 1}')
+    page = page_of(path)
+    assert 'Warning' in capsys.readouterr().out
+    assert 'config.json is missing or damaged' in page.text
+    assert '5 values that are no finite numbers are left out' in page.text
+    assert '1 pictures are damaged and left out' in page.text
+    assert 'Steps 7' in page.text
+    assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows
+    assert [picture['data-step'] for picture in page.all('img') if 'data-step' in picture] == ['0', '20']
+
+
+def test_a_config_of_other_kinds_is_shown_as_it_is(make_run):
+    path = make_run(scored=())
+    (path / 'config.json').write_text(
+        json.dumps({'loss': ['x'], 'gp_weight': 'y', 'data': {'name': {}}, 'num_steps': None, 'a b': 'c'})
+    )
+    page = page_of(path)
+    assert ['a b', '-', 'c'] in page.rows
+    assert "['x'], with gradient penalty, weight y" in page.text
+
+
+def test_scores_over_training_are_grouped_by_their_own_protocol(make_run):
+    """The latest evaluation may have had another one than those before."""
+    runs = [make_run('a'), make_run('b')]
+    (runs[1] / 'evaluation.json').write_text(json.dumps(evaluation(20, 9.0, features='other_cnn', data={'name': 'digits'})))
+    page = page_of(*runs)
+    assert [svg['aria-label'] for svg in page.all('svg')].count('fd_digits_cnn_1k over steps') == 1
+    assert 'for these differ: features.' in page.text
+    assert ['fd_digits_cnn_1k', '↓', '0.1234', '9', '10'] in page.rows
+
+
+def test_a_run_that_has_only_begun(make_run):
+    path = make_run(lines=0, scored=(), steps=(), **{'num_steps': 9})
+    page = page_of(path)
+    for words in ('Steps 0 of 9', 'has no log point yet', 'has no scores yet; this makes them:', 'has no pictures of samples'):
+        assert words in page.text
+    assert page.all('svg') == page.all('input') == []
+
+
+def test_points_in_the_plane_have_pictures_and_no_scores(make_run):
+    page = page_of(make_run(scored=(), shape=(40, 60, 3), **{'data.name': 'swiss_roll'}))
+    assert 'it is trained on points in the plane' in page.text
+    assert 'wgan_jax.evaluate' not in page.text
+    assert len(page.all('img')) == 4
+
+
+def test_walks_and_nearest_images_are_in_the_page_unless_they_are_too_large(make_run):
+    runs = [make_run(name, lines=0, scored=(), steps=()) for name in ('gif', 'mp4', 'large', 'without')]
+    for run, name, size in zip(runs, ('walk.gif', 'walk.mp4', 'walk.gif'), (10, 10, 1_000_001), strict=False):
+        (run / 'generated').mkdir()
+        (run / 'generated' / name).write_bytes(b'x' * size)
+    save_png(np.zeros((9, 9, 1), np.uint8), runs[3] / 'evaluation' / 'nearest.png')
+    page = page_of(*runs)
+    assert [picture['alt'] for picture in page.all('img', src='data:image/gif;base64,eHh4eHh4eHh4eA==')] == [
+        'a walk among the latents of gif'
+    ]
+    assert len(page.all('video', src='data:video/mp4;base64,eHh4eHh4eHh4eA==')) == 1
+    assert 'large has a walk that is too large for this page:' in page.text
+    assert (
+        f'without has no walk among its latents yet; this makes it: python -m wgan_jax.sample --workdir={runs[3]} --walk'
+        in page.text
+    )
+    assert len(page.all('img', alt='samples of without and their nearest images of training')) == 1
+    assert 'gif has no picture of nearest images yet' in page.text
+
+
+def test_what_is_no_run_is_told(tmp_path, make_run):
+    with pytest.raises(SystemExit, match=r'Error: .*/nothing holds no run: it has neither config\.json nor metrics\.jsonl\.'):
+        command.main([str(make_run()), str(tmp_path / 'nothing'), f'--out={tmp_path / "x.html"}'])
+    assert not (tmp_path / 'x.html').exists()
+    path = make_run('other')
+    (path / 'metrics.jsonl').unlink()
+    (path / 'metrics.jsonl').mkdir()
+    with pytest.raises(UserError, match=r'metrics\.jsonl cannot be read \(Is a directory\)'):
+        read_runs([path])
+
+
+def test_a_long_run_becomes_a_page_of_five_megabytes_at_most(make_run, tmp_path):
+    noise = save_png(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8), tmp_path / 'noise.png')
+    path = make_run(lines=5000, steps=range(0, 101, 2), scored=())
+    for picture in (path / 'samples').iterdir():
+        picture.write_bytes(noise)
+    size = write([path], tmp_path / 'report.html')
+    assert size == (tmp_path / 'report.html').stat().st_size < 5_000_000
+    page = Page((tmp_path / 'report.html').read_text())
+    steps = [int(step) for step in page.all('input', type='range')[0]['data-steps'].split(',')]
+    assert (len(steps), steps[0], steps[-1]) == (40, 0, 100)
+    assert set(np.diff(steps)) <= {2, 4}
+    for words in (
+        '40 of its 51 pictures are here',
+        '40 pictures are compressed',
+        'Lines of more than 2,000 points are cut into 1,000 parts',
+    ):
+        assert words in page.text
+
+
+def test_a_thinned_curve_keeps_every_extreme():
+    values = np.random.default_rng(0).standard_normal(100_000)
+    values[[777, 55_555]] = 99.0, -99.0
+    thinned = drawing.thin(Curve(np.arange(100_000), values, 0))
+    assert len(thinned.steps) == 2000
+    assert (thinned.steps[thinned.values.argmax()], thinned.steps[thinned.values.argmin()]) == (777, 55_555)
+    np.testing.assert_array_equal(np.diff(thinned.steps) > 0, True)
+    np.testing.assert_array_equal(values[thinned.steps], thinned.values)
+
+
+def test_the_median_filter_lasts_as_long_as_that_of_the_authors():
+    values = np.random.default_rng(0).standard_normal(500)
+    curve = Curve(np.arange(20, 20 * 501, 20), values, 0)
+    assert drawing.filter_window(curve) == 7  # 7 * 20 >= 101 > 5 * 20
+    assert drawing.filter_window(curve._replace(steps=np.arange(500))) == 101
+    assert drawing.median_filtered(Curve(np.arange(2), values[:2], 0), 7).values == pytest.approx(np.mean(values[:2]))
+    filtered = drawing.median_filtered(curve, 7).values
+    np.testing.assert_array_equal(filtered, [np.median(values[max(0, place - 3) : place + 4]) for place in range(500)])

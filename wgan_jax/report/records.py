@@ -1,0 +1,150 @@
+"""What the files of a run say, also where some are damaged or missing; no checkpoint need be readable."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wgan_jax import metadata, writers
+from wgan_jax.config import flatten
+from wgan_jax.errors import UserError
+
+_LARGEST = 1e100  # what is larger is as good as infinite, and no axis can show it
+
+
+class Curve(NamedTuple):
+    """One column of metrics.jsonl."""
+
+    steps: np.ndarray  # int64 [N]
+    values: np.ndarray  # float64 [N], finite
+    left_out: int  # values that are not
+
+
+class Record(NamedTuple):
+    """All that is known of a run; nothing of it is to be trusted to be of the right kind but where it is said."""
+
+    path: Path
+    name: str  # as no other run of the report is called
+    config: dict[str, Any]  # flat; empty if config.json cannot be read
+    curves: dict[str, Curve]
+    step: int  # the last that there is a line of; 0 without
+    seconds: float | None  # of training
+    evaluations: list[dict[str, Any]]  # lines of evaluations.jsonl; numbers in scores, floor and as_many, dictionaries in the rest
+    evaluation: dict[str, Any] | None  # the latest of them and evaluation.json, likewise
+    versions: dict[str, Any]  # of packages
+    data_set: dict[str, Any]  # what data.identity said
+    pictures: dict[int, Path]  # of samples, by step
+
+    @property
+    def device(self) -> str | None:
+        """What the scores were taken on, which only they remember."""
+        return None if self.evaluation is None else self.evaluation['protocol'].get('device')
+
+
+def read_runs(paths: Sequence[Path]) -> list[Record]:
+    """Reads the runs in these directories.
+
+    Raises:
+      UserError: one is no run, or cannot be read.
+    """
+    records = []
+    for path, name in zip(paths, _names(paths), strict=True):
+        try:
+            if not any((path / file).is_file() for file in ('config.json', 'metrics.jsonl')):
+                raise UserError(f'{path} holds no run: it has neither config.json nor metrics.jsonl.')
+            records.append(_read(path, name))
+        except OSError as error:
+            raise UserError(f'{error.filename or path} cannot be read ({error.strerror}).') from error
+    return records
+
+
+def number(value: Any) -> float:
+    """A number that an axis can show, or NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
+        return math.nan
+    return float(value)
+
+
+def _is_step(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < 10**12
+
+
+def _read(path: Path, name: str) -> Record:
+    lines = [line for line in writers.read_metrics(path) if _is_step(line['step'])]
+    evaluations = [_evaluation(line) for line in writers.read_evaluations(path) if _is_step(line['step'])]
+    latest = [*evaluations[-1:]]
+    later = _json(path / 'evaluation.json')
+    parts = ('scores', 'floor', 'critic', 'protocol')
+    if _is_step(later.get('step')) and all(isinstance(later.get(part), dict) for part in parts):
+        latest.append(_evaluation(later))
+    meta = _meta(path / 'checkpoints')
+    names = dict.fromkeys(key for line in lines for key in line)
+    return Record(
+        path=path,
+        name=name,
+        config=flatten(_json(path / 'config.json')),
+        curves={key: _curve(lines, key) for key in names if key not in ('step', 'seconds')},
+        step=lines[-1]['step'] if lines else 0,
+        seconds=number(lines[-1]['seconds']) if lines else None,
+        evaluations=evaluations,
+        evaluation=max(reversed(latest), key=lambda one: one['step'], default=None),
+        versions=_dict(meta.get('versions')),
+        data_set=_dict(_dict(meta.get('record')).get('data_set')),
+        pictures=dict(sorted(writers.sample_pictures(path).items())),
+    )
+
+
+def _curve(lines: list[dict[str, Any]], key: str) -> Curve:
+    """The numbers that the lines have for a key."""
+    pairs = np.array([(line['step'], number(line[key])) for line in lines if key in line])
+    finite = np.isfinite(pairs[:, 1])
+    return Curve(pairs[finite, 0].astype(np.int64), pairs[finite, 1], int(np.sum(~finite)))
+
+
+def _evaluation(line: dict[str, Any]) -> dict[str, Any]:
+    scores = {
+        part: {name: number(value) for name, value in _dict(line.get(part)).items()} for part in ('scores', 'floor', 'as_many')
+    }
+    return {**line, **scores}
+
+
+def _meta(checkpoints: Path) -> dict[str, Any]:
+    """The metadata of the newest checkpoint that has them whole, without its arrays; {} if none has."""
+    for directory in sorted(checkpoints.glob('[0-9]*'), key=lambda path: (len(path.name), path.name), reverse=True):
+        try:
+            return metadata.checked(_json(directory / 'meta' / 'metadata'))
+        except (ValueError, KeyError):
+            continue
+    return {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """What is in a file, or {}."""
+    try:
+        return _dict(json.loads(path.read_text(encoding='utf-8', errors='replace')))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The ends of paths, as long as it takes to tell them apart; the same path again has a number."""
+    parts = [path.resolve().parts[1:] for path in paths]
+    names = []
+    for own in parts:
+        length = 1
+        while length < len(own) and any(other != own and other[-length:] == own[-length:] for other in parts):
+            length += 1
+        names.append('/'.join(own[-length:]))
+    seen: Counter[str] = Counter()
+    for place, name in enumerate(names):
+        seen[name] += 1
+        names[place] = name if seen[name] == 1 else f'{name} ({seen[name]})'
+    return names
