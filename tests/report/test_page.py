@@ -188,6 +188,7 @@ def test_walks_and_nearest_images_are_in_the_page_unless_they_are_too_large(make
     for run, name, size in zip(runs, ('walk.gif', 'walk.mp4', 'walk.gif'), (10, 10, 1_000_001), strict=False):
         (run / 'generated').mkdir()
         (run / 'generated' / name).write_bytes(b'x' * size)
+    (runs[1] / 'generated' / 'walk.gif').write_bytes(b'x' * 1_000_001)  # then the film is enough
     save_png(np.zeros((9, 9, 1), np.uint8), runs[3] / 'evaluation' / 'nearest.png')
     page = page_of(*runs)
     assert [picture['alt'] for picture in page.all('img', src='data:image/gif;base64,eHh4eHh4eHh4eA==')] == [
@@ -195,6 +196,7 @@ def test_walks_and_nearest_images_are_in_the_page_unless_they_are_too_large(make
     ]
     assert len(page.all('video', src='data:video/mp4;base64,eHh4eHh4eHh4eA==')) == 1
     assert 'large has a walk that is too large for this page:' in page.text
+    assert 'mp4 has a walk' not in page.text
     assert (
         f'without has no walk among its latents yet; this makes it: python -m wgan_jax.sample --workdir={runs[3]} --walk'
         in page.text

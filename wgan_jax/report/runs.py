@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from wgan_jax.config import flatten
+from wgan_jax.data.toys import TOYS
 from wgan_jax.report import words
 from wgan_jax.report.records import Record
 
@@ -23,11 +24,11 @@ def facts(record: Record) -> dict[str, str]:
     if isinstance(config.get('num_steps'), int) and config['num_steps'] != record.step:
         steps += f' of {config["num_steps"]:,}'
     images = record.data_set.get('num_images')
+    kind = 'points' if config.get('data.name') in TOYS else 'images'
+    number = f'{images:,} {kind}' if isinstance(images, int) else ''
     known = {
         'Game': words.game(config),
-        'Data': ', '.join(
-            filter(None, [str(config.get('data.name', '')), f'{images:,} images' if isinstance(images, int) else ''])
-        ),
+        'Data': ', '.join(filter(None, [str(config.get('data.name', '')), number])),
         'Networks': ' and '.join(
             dict.fromkeys(str(config[key]) for key in ('generator.network', 'critic.network') if key in config)
         ),
