@@ -1,11 +1,11 @@
-"""Whole runs for figures: trained by the trainer, so that what was interrupted goes on, and scored at each checkpoint.
+"""Whole runs for figures: trained by the trainer, so that one that was interrupted goes on, and looked at at each checkpoint.
 
 Nothing else in wgan_jax knows configs/, which is not installed with it: these figures are made from the root of the repository.
 """
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,10 @@ from wgan_jax.metrics import frechet, networks
 from wgan_jax.metrics.sliced import sliced_wasserstein
 from wgan_jax.output import keep_orbax_quiet
 from wgan_jax.saved_run import open_run
+from wgan_jax.state import GANState
 
 _BATCH = 250  # samples that are generated together
-_SHOWN = 16
+_SHOWN = 25
 
 
 class History(NamedTuple):
@@ -33,7 +34,7 @@ class History(NamedTuple):
     metrics: dict[str, np.ndarray]  # [log points], means over the rounds since the log point before
     scored: np.ndarray  # steps of the checkpoints [S]
     quality: np.ndarray  # [S], lower is better
-    samples: np.ndarray  # uint8 [S, 16, H, W, C], of the same latents
+    samples: np.ndarray  # uint8 [S, 25, H, W, C], of the same latents
 
 
 def config_of(name: str, options: Options, *, num_steps: int, num_scores: int, **changes: object) -> ConfigDict:
@@ -67,37 +68,40 @@ def score_name(config: ConfigDict) -> str:
     return 'swd' if network is None else f'fd_{network}'
 
 
-def history(config: ConfigDict, run_dir: Path, num_samples: int) -> History:
-    """Trains to the end, from where it was left, and scores each checkpoint.
+def checkpoints(config: ConfigDict, run_dir: Path) -> Iterator[tuple[int, GANState]]:
+    """Trains to the end, from where it was left; then gives each checkpoint, a state of numpy arrays, with its step.
 
     Args:
       config: of config_of.
       run_dir: the run's directory.
-      num_samples: generated images for a score, a multiple of 250.
 
     Raises:
-      UserError: as trainer.train; or it was stopped by a signal.
+      UserError: as trainer.train; or a signal has stopped it.
     """
     keep_orbax_quiet()
     stopped_by = trainer.train(config, str(run_dir))
     if stopped_by is not None:
-        raise UserError(f'Stopped by {stopped_by.name}: the same command goes on from there.')
-    lines = [json.loads(line) for line in (run_dir / 'metrics.jsonl').read_text().splitlines()]
-    columns = {name: np.array([line[name] for line in lines]) for name in lines[0]}
-    score, generate = _score(config, num_samples), parallel.compiled(sampling.generate)
-    latents = jax.random.normal(jax.random.key(config.seed + 1), (num_samples, config.latent_dim))
-    scored = np.arange(config.checkpoint_every, config.num_steps + 1, config.checkpoint_every)
-    structure, quality, shown = None, [], []
-    for step in scored:
+        raise UserError(f'stopped by {stopped_by.name}; the same command goes on from there.')
+    structure = None
+    for step in range(config.checkpoint_every, config.num_steps + 1, config.checkpoint_every):
         state = open_run(str(run_dir), str(step), dict(config.data.items())).state
-        structure = structure or jax.tree.structure(state)  # that of each has functions of its own, and would be compiled anew
-        state = jax.tree.unflatten(structure, jax.tree.leaves(state))
-        images = np.concatenate(
-            [sampling.to_uint8(generate(state, part)) for part in latents.reshape(-1, _BATCH, config.latent_dim)]
-        )
+        structure = structure or jax.tree.structure(state)  # each has functions of its own, for which all would be compiled anew
+        yield step, jax.tree.unflatten(structure, jax.tree.leaves(state))
+
+
+def history(config: ConfigDict, run_dir: Path, num_samples: int) -> History:
+    """Trains as checkpoints does, and scores `num_samples` samples of each, a multiple of 250."""
+    score, generate = _score(config, num_samples), parallel.compiled(sampling.generate)
+    latents = jax.random.normal(jax.random.key(config.seed + 1), (num_samples // _BATCH, _BATCH, config.latent_dim))
+    scored, quality, shown = [], [], []
+    for step, state in checkpoints(config, run_dir):
+        images = np.concatenate([sampling.to_uint8(generate(state, batch)) for batch in latents])
+        scored.append(step)
         quality.append(score(images))
         shown.append(images[:_SHOWN])
-    return History(columns.pop('step'), columns, scored, np.array(quality), np.stack(shown))
+    lines = [json.loads(line) for line in (run_dir / 'metrics.jsonl').read_text().splitlines()]
+    metrics = {name: np.array([line[name] for line in lines]) for name in lines[0]}
+    return History(metrics.pop('step'), metrics, np.array(scored), np.array(quality), np.stack(shown))
 
 
 def _score(config: ConfigDict, num_samples: int) -> Callable[[np.ndarray], float]:
