@@ -109,7 +109,7 @@ def picture(found: dict[str, Curve], options: Options, name: str, label: str, sc
         if ceiling is not None:
             axes.axhline(ceiling, color=_GREY, linestyle='--', label='log 2')
         axes.set(title=title, xlabel='step', ylabel=label)
-        axes.set_ylim(bottom=0 if one.raw.min() >= 0 else None)
+        axes.set_ylim(min(0.0, one.median.min()), 1.08 * one.raw.max())  # a single step may be far below
         axes.legend(fontsize='small')
         axes = figure.add_subplot(grid[1, place])
         axes.plot(one.run.scored, one.run.quality, 'o-', color=_ORANGE)
