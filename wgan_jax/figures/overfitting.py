@@ -1,11 +1,11 @@
 """What a critic says of images it was trained on and of others, on 1,000 digits and on all: figure 5b of the WGAN-GP paper.
 
-Source: Gulrajani et al. 2017, section 5.3 and figure 5b: WGAN-GP on 1,000 random digits of MNIST, where the negative loss of the
-critic rises on those and falls on other digits. They do not show all of MNIST, which is here to compare with. The negative loss is
+Source: Gulrajani et al. 2017, figure 5b: WGAN-GP on 1,000 random digits of MNIST, where the negative loss of the critic rises
+on those and falls on other digits. They do not show all of MNIST, which is here to compare with. The negative loss is
 that without the penalty: the Wasserstein estimate. Validation is MNIST's test split; both are measured with the same samples.
 
 The quick size takes MLPs with two layers of 256 units: the critic of configs/mnist_wgan_gp.py has dropout, which hides the effect.
-The generator has batch norm: without it falls behind, and the negative loss rises on all images alike.
+The generator has batch norm: without, it falls behind, and the negative loss rises on all images alike.
 The full size takes upsample_cnn without norm in a critic four times as wide; it is made for a GPU, and has not been run.
 """
 
@@ -61,7 +61,7 @@ def draw(options: Options) -> None:
         f'Negative critic loss at step {size.num_steps}: '
         + '; '.join(
             f'{one["training"][-1]:.3g} on training and {one["validation"][-1]:.3g} on validation images, with {title} '
-            f'(largest {one["training"].max():.3g} and {one["validation"].max():.3g})'
+            f'(lowest before: {one["training"].min():.3g} and {one["validation"].min():.3g})'
             for title, one in found.items()
         )
         + '.'
