@@ -43,6 +43,7 @@ def test_losses_are_those_of_the_saved_critic(tmp_path):
 @pytest.mark.slow
 def test_the_file_holds_what_is_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(overfitting, 'config_of', lambda name, options, **others: tiny(options))
+    monkeypatch.setattr(overfitting, 'PARTS', {'300 digits': 1 / 5, 'all digits': 1.0})
     monkeypatch.setattr(overfitting, 'QUICK', overfitting.Size(6, 2, 250, {}))
     overfitting.draw(Options(tmp_path, quick=True))
     with (tmp_path / 'overfitting.csv').open() as file:

@@ -81,7 +81,7 @@ def checkpoints(config: ConfigDict, run_dir: Path) -> Iterator[tuple[int, GANSta
     keep_orbax_quiet()
     stopped_by = trainer.train(config, str(run_dir))
     if stopped_by is not None:
-        raise UserError(f'stopped by {stopped_by.name}; the same command goes on from there.')
+        raise UserError(f'Stopped by {stopped_by.name}: the same command goes on from there.')
     structure = None
     for step in range(config.checkpoint_every, config.num_steps + 1, config.checkpoint_every):
         state = open_run(str(run_dir), str(step), dict(config.data.items())).state
