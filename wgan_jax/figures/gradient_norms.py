@@ -78,10 +78,9 @@ def draw(options: Options) -> None:
 
 def train(size: Size, clip_value: float | None, points: np.ndarray) -> GANState:
     """Both players after all rounds; points [N, 1, 1, 2]."""
-    generator, critic = (
-        make_network(player, toys.SHAPE, 'mlp', num_layers=size.num_layers, num_features=size.num_features)
-        for player in ('generator', 'critic')
-    )
+    layers = {'num_layers': size.num_layers, 'num_features': size.num_features}
+    generator = make_network('generator', toys.SHAPE, 'mlp', **layers, bounded=False)
+    critic = make_network('critic', toys.SHAPE, 'mlp', **layers)
     name, rate = ('adam', 1e-4) if clip_value is None else ('rmsprop', 5e-5)
     optimizer = {'name': name, 'learning_rate': rate, 'b1': 0.5, 'b2': 0.9}
     make = (generator, critic, make_optimizer(**optimizer), make_optimizer(**optimizer, clip_value=clip_value))

@@ -4,7 +4,6 @@ Nothing else in wgan_jax knows configs/, which is not installed with it: these f
 """
 
 import importlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from wgan_jax.metrics.sliced import sliced_wasserstein
 from wgan_jax.output import keep_orbax_quiet
 from wgan_jax.saved_run import open_run
 from wgan_jax.state import GANState
+from wgan_jax.writers import read_metrics
 
 _BATCH = 250  # samples that are generated together
 _SHOWN = 25
@@ -99,7 +99,7 @@ def history(config: ConfigDict, run_dir: Path, num_samples: int) -> History:
         scored.append(step)
         quality.append(score(images))
         shown.append(images[:_SHOWN])
-    lines = [json.loads(line) for line in (run_dir / 'metrics.jsonl').read_text().splitlines()]
+    lines = read_metrics(run_dir)
     metrics = {name: np.array([line[name] for line in lines]) for name in lines[0]}
     return History(metrics.pop('step'), metrics, np.array(scored), np.array(quality), np.stack(shown))
 
