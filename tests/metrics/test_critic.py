@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import TinyCritic, TinyGenerator
 from wgan_jax import noise, steps
 from wgan_jax.losses import LOSSES
-from wgan_jax.metrics.critic import estimates, in_batches, private_key
+from wgan_jax.metrics.critic import estimates, private_key, whole_batches
 from wgan_jax.optimizers import make_optimizer
 from wgan_jax.state import create_state
 
@@ -101,4 +101,4 @@ def test_noise_is_not_that_of_the_run():
 
 def test_fewer_images_than_a_batch_are_refused():
     with pytest.raises(ValueError, match=r'^3 images are fewer than a batch of 4$'):
-        in_batches(random_images(3), 4)
+        whole_batches(random_images(3), 4)

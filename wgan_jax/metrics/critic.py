@@ -57,7 +57,7 @@ def private_key(key: jax.Array) -> jax.Array:
     return jax.random.fold_in(key, _NOT_THE_RUN)
 
 
-def in_batches(images: jax.Array | np.ndarray, batch_size: int) -> jax.Array:  # [N, H, W, C] -> [n, B, H, W, C]
+def whole_batches(images: jax.Array | np.ndarray, batch_size: int) -> jax.Array:  # [N, H, W, C] -> [n, B, H, W, C]
     """Cuts images into whole batches; what is left over is not used.
 
     Raises:
@@ -98,10 +98,10 @@ def estimates(
       the first less the second: 0 is none. float32 scalars.
     """
     key, settings = private_key(key), {'latent_dim': latent_dim, 'deterministic': deterministic}
-    real, fake = (jnp.mean(scores) for scores in scores_of(state, in_batches(train_images, batch_size), key, **settings))
+    real, fake = (jnp.mean(scores) for scores in scores_of(state, whole_batches(train_images, batch_size), key, **settings))
     if held_out_images is None:
         return {'estimate_train': real - fake}
-    held_out, _ = scores_of(state, in_batches(held_out_images, batch_size), key, with_fake=False, **settings)
+    held_out, _ = scores_of(state, whole_batches(held_out_images, batch_size), key, with_fake=False, **settings)
     held_out = jnp.mean(held_out)
     return {'estimate_train': real - fake, 'estimate_held_out': held_out - fake, 'critic_overfit': real - held_out}
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from wgan_jax import steps
 from wgan_jax.losses import AdversarialLoss, interpolate
-from wgan_jax.metrics.critic import Deal, deal, in_batches, private_key, program, score
+from wgan_jax.metrics.critic import Deal, deal, private_key, program, score, whole_batches
 from wgan_jax.metrics.layers import layer_names, layer_weights, pull_back, spectral_norm
 from wgan_jax.state import GANState, PlayerState
 
@@ -54,7 +54,7 @@ def lipschitz(
     key, examined = private_key(key), []
     draw = program(deal, deterministic, batch_size=batch_size, latent_dim=latent_dim)
     run, examine = program(score, deterministic), program(_slopes_and_gradients, deterministic, loss=loss)
-    for number, batch in enumerate(in_batches(real_images, batch_size)):
+    for number, batch in enumerate(whole_batches(real_images, batch_size)):
         batch, dealt = steps.to_float(batch), draw(state.generator, key, number)
         scores = run(state.critic, batch, dealt.real_key), run(state.critic, dealt.fake, dealt.fake_key)
         examined.append(examine(state.critic, batch, dealt, scores))

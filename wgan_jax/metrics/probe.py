@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from wgan_jax import steps
 from wgan_jax.losses import AdversarialLoss
-from wgan_jax.metrics.critic import in_batches, private_key, program, scores_of
+from wgan_jax.metrics.critic import private_key, program, scores_of, whole_batches
 from wgan_jax.state import GANState, PlayerState
 
 
@@ -50,7 +50,7 @@ def optimality(
     """
     image_key, measure_key, probe_key = jax.random.split(private_key(key), 3)
     first = num_measured(len(train_images), batch_size)
-    measured, others = in_batches(train_images[:first], batch_size // grad_accumulation), train_images[first:]
+    measured, others = whole_batches(train_images[:first], batch_size // grad_accumulation), train_images[first:]
     indices = image_order(image_key, len(others), num_updates, batch_size)
     settings = {'latent_dim': latent_dim, 'deterministic': deterministic}
     game = {'loss': loss, 'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'grad_accumulation': grad_accumulation}
