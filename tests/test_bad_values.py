@@ -95,7 +95,7 @@ def test_what_is_said_of_a_bad_value(monkeypatch, name, override, message):
     [
         ('', 'the config file has no function get_config(); configs/digits_wgan_gp.py shows what it must be.'),
         ('{}', 'the config file gives no config.batch_norm_per_part: let it begin with config = default.get_config().'),
-        ("{**default, 'critic': None}", 'the config file gives no config.critic.constant_width: let it begin with config = '),
+        ("{**default, 'critic': None}", 'the config file gives no config.critic.bounded: let it begin with config = '),
     ],
 )
 def test_a_config_file_that_lacks_a_key_is_told_so(tmp_path, body, message):

@@ -128,6 +128,7 @@ def test_two_processes_compute_what_one_device_computes(tmp_path, double_precisi
         assert_close([arrays[f'arr_{index}'] for index in range(len(arrays))], ten_rounds(game, jax.devices()[:1]))
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     keys = KEYS | {'num_steps': 6, 'checkpoint_every': 4}
     outputs = run(tmp_path / 'two', keys)

@@ -80,6 +80,7 @@ def test_a_run_from_the_command_line_is_quiet_without_a_terminal(tmp_path):
     assert 'Done at step 3.' in result.stdout
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_compiles_nothing_again(tmp_path):
     small = ['--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
     environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}

@@ -181,6 +181,7 @@ def test_nothing_prepared_is_none(tmp_path):
     assert prepared.find(tmp_path, 'mnist') is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(REAL is None, reason='WGAN_JAX_TEST_DATA is not set: the real MNIST files are not tested')
 def test_the_real_files_without_tensorflow(tmp_path):
     """In a process of its own, so that what it imports can be seen."""

@@ -3,6 +3,7 @@ import pytest
 
 from configs import celeba_wgan, default
 from wgan_jax.data import SOURCES, source_of
+from wgan_jax.data.toys import TOYS
 from wgan_jax.errors import UserError
 
 
@@ -68,4 +69,5 @@ def test_shapes_and_numbers_are_known_without_reading():
     assert source_of(data('celeba', manual_dir='somewhere'))[:2] == ((64, 64, 3), None)
     assert source_of(data('lsun_bedroom', image_size=128))[:2] == ((128, 128, 3), 3033042)
     assert source_of(data('folder', image_size=32, channels=1))[:2] == ((32, 32, 1), None)
-    assert SOURCES.keys() == {'celeba', 'digits', 'folder', 'lsun_bedroom', 'mnist'}
+    assert source_of(data('swiss_roll'))[:2] == ((1, 1, 2), 65536)
+    assert SOURCES.keys() == {'celeba', 'digits', 'folder', 'lsun_bedroom', 'mnist', *TOYS}

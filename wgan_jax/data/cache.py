@@ -6,7 +6,7 @@ import io
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -125,10 +125,12 @@ def only_one(path: Path) -> Iterator[BinaryIO]:
     created = [directory for directory in path.parents if not directory.exists()]
     try:
         while True:
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 file = io.FileIO(path, 'r+', opener=_create)
-            except FileNotFoundError:  # another process has just removed the directory
+            except (FileNotFoundError, FileExistsError):  # another process has just removed the directory
+                if path.parent.exists() and not path.parent.is_dir():
+                    raise
                 continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,7 +151,7 @@ def only_one(path: Path) -> Iterator[BinaryIO]:
             file.close()
     finally:
         for directory in created:
-            if directory.is_dir() and not any(directory.iterdir()):
+            with suppress(OSError):  # another process has put something into it, or removed it
                 directory.rmdir()
 
 
