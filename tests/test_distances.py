@@ -160,3 +160,20 @@ def test_what_is_no_distribution_is_refused(distance, p, message):
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize('scale', [1e-9, 1.0, 1e9])
+def test_the_unit_of_the_costs_does_not_matter(scale):
+    x, y = scale * np.random.default_rng(0).normal(size=(2, 40))
+    solved = earth_movers_distance(np.full(40, 1 / 40), np.full(40, 1 / 40), costs_between(x, y))
+    np.testing.assert_allclose(solved.cost, wasserstein_1d(x, y), rtol=1e-6)
+    assert solved.plan.min() >= 0
+
+
+def test_distributions_that_hardly_differ_have_a_distance():
+    """The sum of their logarithms may round to a number below 0, which has no root."""
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        p = random.dirichlet(np.ones(8))
+        q = p * (1 + 1e-9 * random.normal(size=8))
+        assert 0 <= jensen_shannon_distance(p, q / q.sum()) < 1e-7

@@ -1,9 +1,9 @@
 import jax
 import pytest
 
-from configs import digits_wgan_gp
+from configs import digits_wgan_gp, toy_wgan_gp
 from wgan_jax.errors import UserError
-from wgan_jax.experiment import make_experiment
+from wgan_jax.experiment import make_experiment, prepare
 
 
 def changed(generator_norm=None, critic_norm=None, **changes):
@@ -43,3 +43,14 @@ def test_what_is_refused_can_be_asked_for():
     assert settings['grad_accumulation'] == 2
     state = jax.eval_shape(make_experiment(changed(grad_accumulation=2, generator_norm='none', critic_norm='layer')).create_state)
     assert not state.generator.batch_stats
+
+
+def test_a_generator_that_cannot_reach_its_points_is_warned_of(capsys):
+    config = toy_wgan_gp.get_config()
+    prepare(config)
+    assert capsys.readouterr().out == ''
+    config.generator.bounded = None
+    prepare(config)
+    assert capsys.readouterr().out == (
+        'Warning: this generator ends in tanh and cannot reach all points: set config.generator.bounded=False.\n'
+    )

@@ -82,6 +82,9 @@ def test_pictures_that_make_no_film_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserError, match=r'step_000002\.png cannot be read \(it is damaged\)'):
         movies.training(tmp_path)
+    Image.new('L', (64, 64)).save(path, format='GIF')
+    with pytest.raises(UserError, match=r'step_000002\.png cannot be read \(it is damaged\)'):
+        movies.training(tmp_path)
     writers.save_png(np.zeros((32, 32, 1), np.uint8), path)
     with pytest.raises(UserError, match=r'step_000002\.png has another size than .*step_000001\.png'):
         movies.training(tmp_path)

@@ -143,6 +143,7 @@ def test_points_in_the_plane_are_scattered_and_nothing_else(players, tmp_path, m
         (['--workdir=nowhere', '--training'], r'Error: --workdir=nowhere has no pictures'),
         (['--step=3'], r'Error: --step=3 is no checkpoint of .*; there are: 5, 6'),
         (['--images=FULL'], r'Error: FULL is not empty'),
+        (['--images=.'], r'Error: \. is not empty'),
         (['--out=FILE/out'], r'Error: FILE/out.* cannot be written \(Not a directory\): give another --out'),
         (['--num_images=500000'], r'Error: 500000 images make pictures of .*: ask for fewer, or give --images'),
         (['--walk', '--seeds=0-99999'], r'Error: 2500000 images make pictures of'),

@@ -103,7 +103,7 @@ def test_a_report_that_cannot_be_written_is_told_and_the_run_is_whole(tmp_path, 
     assert trainer.train(config, str(tmp_path)) is None
     assert 'Warning: the report could not be written (Is a directory)' in capsys.readouterr().out
     assert final_state(tmp_path, config)[0] == 4
-    assert not (tmp_path / 'report.tmp').exists()
+    assert not (tmp_path / '.report.html.tmp').exists()
 
 
 @pytest.mark.parametrize('module', [digits_gan, digits_wgan])

@@ -60,11 +60,11 @@ def test_files_of_other_names_stay_and_numbers_are_no_words(tmp_path):
 
 def test_a_link_in_the_place_of_an_unfinished_file_is_not_followed(tmp_path):
     (tmp_path / 'precious').write_text('mine')
-    (tmp_path / 'config.tmp').symlink_to('precious')
+    (tmp_path / '.config.json.tmp').symlink_to('precious')
     RunWriter(tmp_path, {'seed': 1}, 0).close()
     assert (tmp_path / 'precious').read_text() == 'mine'
     assert json.loads((tmp_path / 'config.json').read_text()) == {'seed': 1}
-    assert not (tmp_path / 'config.tmp').is_symlink()
+    assert not (tmp_path / '.config.json.tmp').is_symlink()
 
 
 def test_the_config_is_written(tmp_path):

@@ -37,6 +37,8 @@ def prepare(config: ConfigDict) -> Experiment:
     for warning in validate(config, jax.device_count()):
         print(f'Warning: {warning}')
     source = source_of(config.data)
+    if is_plane(source.image_shape) and config.generator.bounded is not False:
+        print('Warning: this generator ends in tanh and cannot reach all points: set config.generator.bounded=False.')
     check_scores(config, source.image_shape)
     limits.check(config, source)  # before the players: even to find their shapes takes memory that grows with the images'
     experiment = make_experiment(config)

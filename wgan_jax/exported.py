@@ -86,6 +86,8 @@ def load(path: Path) -> Generator:
     Raises:
       UserError: a file is missing, damaged, of another version, for other devices, or holds another thing.
     """
+    if path.is_dir():
+        raise UserError(f'{path} is a directory: give --generator a file that python -m wgan_jax.export wrote.')
     described = path.with_suffix('.json')
     try:
         content = path.read_bytes()
@@ -97,7 +99,7 @@ def load(path: Path) -> Generator:
             f'{error.filename} cannot be read ({error.strerror}): give --generator a file that python -m wgan_jax.export wrote, '
             'with its JSON file beside it.'
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f'{described} is damaged, or of another thing than a generator: export it again.') from error
     if known != FORMAT:
         raise UserError(f'{described} has another format ({known}): use the version of this program that wrote it.')

@@ -58,10 +58,10 @@ def training(workdir: Path) -> list[np.ndarray]:
     frames = []
     for step, path in paths:
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=['PNG']) as image:
                 picture = image.convert('L' if image.mode == 'L' else 'RGB')
-        except OSError as error:
-            reason = error.strerror or 'it is damaged'
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's words for a damaged file
+            reason = getattr(error, 'strerror', None) or 'it is damaged'
             raise UserError(f'{path} cannot be read ({reason}): remove it, and give the command again.') from error
         frames.append(_with_step(picture, step))
         if frames[-1].shape != frames[0].shape:

@@ -20,6 +20,7 @@ from wgan_jax.experiment import Experiment, prepare
 from wgan_jax.metadata import reason, versions
 from wgan_jax.metrics.scores import full_name
 from wgan_jax.run import Run
+from wgan_jax.stopping import stop_request
 from wgan_jax.workdir import held, written_in
 
 
@@ -138,7 +139,8 @@ def _go_on(
                 how, next_time = f'Stopped by {stopped_by.name}', 'The same command continues from here.'
             print(f'{how} at step {calls.step}. Last picture: {writer.last_picture}\n{next_time}')
             if stopped_by is None:  # else somebody waits for the process to be gone
-                _report(run_dir)
+                with stop_request():  # the run is complete: one that comes now changes nothing, a second ends it at once
+                    _report(run_dir)
     return stopped_by
 
 

@@ -49,12 +49,12 @@ def make_directories(out: Path, *folders: Path) -> None:
     Raises:
       UserError: one cannot be made, or is not empty.
     """
-    for directory in (out, *folders):
+    for directory, option in ((out, '--out'), *((folder, '--images') for folder in folders)):
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            full = directory != out and any(directory.iterdir())
+            full = option == '--images' and any(directory.iterdir())
         except OSError as error:
-            raise UserError(f'{directory} cannot be made ({error.strerror}): give another --out or --images.') from error
+            raise UserError(f'{directory} cannot be made ({error.strerror}): give another {option}.') from error
         if full:
             raise UserError(f'{directory} is not empty, and other tools would take all that is in it: give another --images.')
 

@@ -220,7 +220,7 @@ def _lines_until(path: Path, step: float, is_right: Callable[[Any], bool]) -> li
 
 def replace_file(path: Path, content: bytes) -> None:
     """Puts a file in the place of another: whole, or not at all."""
-    unfinished = path.with_suffix('.tmp')
+    unfinished = path.with_name(f'.{path.name}.tmp')
     try:
         unfinished.unlink(missing_ok=True)  # of a process that was killed, or a link that leads elsewhere
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), 'wb') as file:

@@ -179,7 +179,7 @@ def test_a_run_that_has_only_begun(make_run):
 def test_points_in_the_plane_have_pictures_and_no_scores(make_run):
     page = page_of(make_run(scored=(), shape=(40, 60, 3), **{'data.name': 'swiss_roll'}))
     assert 'it is trained on points in the plane' in page.text
-    assert 'wgan_jax.evaluate' not in page.text
+    assert 'python -m wgan_jax' not in page.text  # neither scores nor walks
     assert len(page.all('img')) == 4
 
 
@@ -209,6 +209,8 @@ def test_what_is_no_run_is_told(tmp_path, make_run):
     with pytest.raises(SystemExit, match=r'Error: .*/nothing holds no run: it has neither config\.json nor metrics\.jsonl\.'):
         command.main([str(make_run()), str(tmp_path / 'nothing'), f'--out={tmp_path / "x.html"}'])
     assert not (tmp_path / 'x.html').exists()
+    with pytest.raises(SystemExit, match='2'):
+        command.main([str(make_run('another')), f'--out={tmp_path}'])
     path = make_run('other')
     (path / 'metrics.jsonl').unlink()
     (path / 'metrics.jsonl').mkdir()

@@ -8,6 +8,7 @@ from wgan_jax.calls import use_compilation_cache
 from wgan_jax.errors import UserError
 from wgan_jax.figures import FIGURES, Options, figure
 from wgan_jax.output import outlast_the_terminal
+from wgan_jax.workdir import path_of
 
 
 def parse(argv: list[str]) -> tuple[str, Options]:
@@ -17,7 +18,7 @@ def parse(argv: list[str]) -> tuple[str, Options]:
         prog='python -m wgan_jax.figures', epilog=f'names:\n{names}', formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('name', choices=FIGURES, metavar='NAME')
-    parser.add_argument('--out', type=Path, default=Path('figures'), help='directory of the picture and its CSV; default: figures')
+    parser.add_argument('--out', type=path_of, default=Path('figures'), help='directory of what is written; default: figures')
     parser.add_argument('--quick', action='store_true', help='a size for minutes on a CPU; without, that of the paper')
     parser.add_argument('--dir', help='where data sets live, as config.data.dir')
     parser.add_argument('--manual_dir', help='where files fetched by hand are, as config.data.manual_dir')
@@ -28,7 +29,6 @@ def parse(argv: list[str]) -> tuple[str, Options]:
 def main(argv: list[str]) -> None:
     """Makes the figure that the command line names."""
     name, options = parse(argv)
-    options = options._replace(out=options.out.expanduser())
     use_compilation_cache()
     try:
         figure(name)(options)

@@ -4,7 +4,7 @@ A generator stands still and a fresh discriminator learns to tell its images fro
 gradient of mean(log(1 - D)), which the minimax game would have the generator follow (Theorem 2.4); that of -mean(log D), which is
 followed in its place, does not fall but grows, and so does its variance (Theorem 2.6).
 
-The paper takes DCGANs on LSUN after 1, 10 and 25 epochs. Here the data are eight blobs on a circle, and the generator is an
+The paper takes DCGANs after 1, 10 and 25 epochs. Here the data are eight blobs on a circle, and the generator is an
 untrained MLP, whose points are a small cloud in the middle: nothing in common with the data, as in the paper. What is looked at is
 one case and not three, and -log D levels off where the paper's goes on growing: in the plane, with room between the two, a
 discriminator need not become steeper and steeper.

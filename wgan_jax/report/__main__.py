@@ -5,12 +5,12 @@ python -m wgan_jax.report RUN RUN ... [--out=FILE]    # ./report.html
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from wgan_jax.errors import UserError
+from wgan_jax.workdir import path_of
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -18,16 +18,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='python -m wgan_jax.report', description='Writes the report of runs: one HTML file.', allow_abbrev=False
     )
-    parser.add_argument('runs', type=_path, nargs='+', metavar='RUN', help='directory of a run')
-    parser.add_argument('--out', type=_path, help='the file; default: report.html, of one run in its directory')
+    parser.add_argument('runs', type=path_of, nargs='+', metavar='RUN', help='directory of a run')
+    parser.add_argument('--out', type=path_of, help='the file; default: report.html, of one run in its directory')
     parsed = parser.parse_args(arguments)
     if parsed.out is None:
         parsed.out = (parsed.runs[0] if len(parsed.runs) == 1 else Path()) / 'report.html'
+    if parsed.out.is_dir():
+        parser.error(f'--out={parsed.out} is a directory: name the file')
     return parsed
-
-
-def _path(text: str) -> Path:
-    return Path(os.path.expanduser(text))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -117,7 +118,7 @@ def _of_each(records: Sequence[Record], folder: str, names: Sequence[str]) -> li
     found = []
     for run, record in enumerate(records):
         paths = [record.path / folder / name for name in names]
-        uris = (pictures.moving(path) if path.name in _WALKS else pictures.embedded(path, most) for path in paths)
+        uris = (pictures.moving(path, len(records)) if path.name in _WALKS else pictures.embedded(path, most) for path in paths)
         if uri := next(filter(None, uris), None):
             found.append((run, uri))
     return found
@@ -129,7 +130,8 @@ def _missing(records: Sequence[Record]) -> dict[str, list[Missing]]:
         section: [] for section in ('samples', 'training', 'scores', 'progress', 'nearest', 'walk')
     }
     for record in records:
-        name, evaluate = record.name, f'python -m wgan_jax.evaluate --workdir={record.path}'
+        name, workdir = record.name, shlex.quote(str(record.path))
+        evaluate = f'python -m wgan_jax.evaluate --workdir={workdir}'
         plane = str(record.config.get('data.name')) in TOYS
         if not record.pictures:
             missing['samples'].append(Missing(f'{name} has no pictures of samples.'))
@@ -148,13 +150,13 @@ def _missing(records: Sequence[Record]) -> dict[str, list[Missing]]:
         if not (record.path / 'evaluation' / 'nearest.png').is_file() and not plane:
             missing['nearest'].append(Missing(f'{name} has no picture of nearest images yet; this makes it:', evaluate))
         walks = [path for file in _WALKS if (path := record.path / 'generated' / file).is_file()]
-        if not walks:
+        if not walks and not plane:
             missing['walk'].append(
                 Missing(
                     f'{name} has no walk among its latents yet; this makes it:',
-                    f'python -m wgan_jax.sample --workdir={record.path} --walk',
+                    f'python -m wgan_jax.sample --workdir={workdir} --walk',
                 )
             )
-        elif not any(map(pictures.moving, walks)):
+        elif walks and not any(pictures.moving(walk, len(records)) for walk in walks):
             missing['walk'].append(Missing(f'{name} has a walk that is too large for this page:', str(walks[0])))
     return missing

@@ -10,7 +10,7 @@ _MOST_BYTES = 3_000_000  # of all pictures of samples in a report; a third more 
 _MOST_STEPS = 40  # of a run
 _WEBP = ((1, 85), (1, 60), (1, 40), (2, 60))  # (how much smaller, quality), the first one that fits
 LARGEST_OTHER = 300_000  # bytes of any other picture, of all runs together
-_LARGEST_MOVING = 1_000_000
+_LARGEST_MOVING = 1_000_000  # of one run alone
 _KINDS = {'.gif': 'image/gif', '.mp4': 'video/mp4'}
 
 
@@ -45,9 +45,9 @@ def embedded(path: Path, most_bytes: int) -> str | None:
     return _uri(buffer.getvalue(), 'image/webp')
 
 
-def moving(path: Path) -> str | None:
-    """A GIF or MP4 as a data URI; None if it is not there, or too large for a page."""
-    if not path.is_file() or path.stat().st_size > _LARGEST_MOVING:
+def moving(path: Path, num_runs: int) -> str | None:
+    """A GIF or MP4 as a data URI; None if it is not there, or too large for a page of so many runs."""
+    if not path.is_file() or path.stat().st_size > _LARGEST_MOVING // num_runs:
         return None
     return _uri(path.read_bytes(), _KINDS[path.suffix])
 

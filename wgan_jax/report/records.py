@@ -86,7 +86,7 @@ def _read(path: Path, name: str) -> Record:
     return Record(
         path=path,
         name=name,
-        config=flatten(_json(path / 'config.json')),
+        config=_config(path),
         curves={key: _curve(lines, key) for key in names if key not in ('step', 'seconds')},
         step=lines[-1]['step'] if lines else 0,
         seconds=number(lines[-1]['seconds']) if lines else None,
@@ -127,6 +127,13 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         return _dict(json.loads(path.read_text(encoding='utf-8', errors='replace')))
     except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        return flatten(_json(path / 'config.json'))
+    except RecursionError:  # nested as no config is
         return {}
 
 

@@ -24,7 +24,7 @@ def facts(record: Record) -> dict[str, str]:
     if isinstance(config.get('num_steps'), int) and config['num_steps'] != record.step:
         steps += f' of {config["num_steps"]:,}'
     images = record.data_set.get('num_images')
-    kind = 'points' if config.get('data.name') in TOYS else 'images'
+    kind = 'points' if str(config.get('data.name')) in TOYS else 'images'
     number = f'{images:,} {kind}' if isinstance(images, int) else ''
     known = {
         'Game': words.game(config),

@@ -24,8 +24,9 @@ _SCORES = {
     'copying': 'The chance that a sample is nearer to an image of training than a new real image is: 1 for copies, else about 0.5.',
 }
 SLOPES = (
-    'Slopes between pairs of a real and a generated image. An optimal critic has slope 1 there (the orange line; Gulrajani et al. '
-    '2017, proposition 1), which the penalty asks for. Clipping bounds slopes, and does not say where they lie.'
+    'Slopes between pairs of a real and a generated image. An optimal critic has slope 1 (the orange line) between those that the '
+    'optimal transport joins (Gulrajani et al. 2017, proposition 1); the penalty asks for it between any two. Clipping bounds '
+    'slopes, and does not say where they lie.'
 )
 WEIGHTS = 'With clipping, weights tend to gather at the two bounds (orange); with a penalty not (Gulrajani et al. 2017, figure 1b).'
 GRADIENTS = 'How the gradient grows or shrinks on its way through the critic: where it explodes or vanishes, training is hard.'
