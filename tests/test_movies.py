@@ -1,3 +1,5 @@
+import zlib
+
 import av
 import numpy as np
 import pytest
@@ -45,8 +47,9 @@ def test_both_films_show_the_frames_in_their_order(tmp_path, channels):
 
 def test_the_same_frames_give_the_same_bytes_and_small_ones_are_enlarged(tmp_path):
     frames = list(np.random.default_rng(0).integers(0, 256, (5, 48, 100, 3), np.uint8))
-    once, again = (movies.save(frames, tmp_path / name / 'film', 5) for name in ('a', 'b'))
-    assert [path.read_bytes() for path in once] == [path.read_bytes() for path in again]
+    once, *again = (movies.save(frames, tmp_path / str(number) / 'film', 5) for number in range(5))
+    sums = [[zlib.crc32(path.read_bytes()) for path in paths] for paths in (once, *again)]  # bytes would be compared for minutes
+    assert sums == 5 * sums[:1]
     images, rate = decoded(once[1])
     assert (images.shape, rate) == ((5, 144, 300, 3), 5)
 

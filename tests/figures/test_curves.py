@@ -52,6 +52,7 @@ def test_the_js_estimate_is_nothing_for_a_critic_that_guesses_and_log_2_for_one_
     np.testing.assert_allclose(js_estimate.divergence({'critic_loss': losses}), [0.0, np.log(2.0)], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(estimate_and_quality, 'QUICK', SIZE)
     monkeypatch.setattr(estimate_and_quality, '_TITLES', ('MLP',))

@@ -95,6 +95,7 @@ def test_a_network_that_does_not_fit_is_refused():
         networks.name_for('mnist_cnn', 'celeba', (64, 64, 3))
 
 
+@pytest.mark.slow
 def test_training_learns_and_repeats(monkeypatch):
     monkeypatch.setattr(train_classifier, '_BATCH', 32)
     images, labels = digits.source(split='train').load()[:320], load_digits().target[:320].astype(np.int32)
