@@ -58,6 +58,7 @@ def test_a_run_that_was_stopped_has_the_scores_of_one_that_was_not(run, tmp_path
     assert_same_run(tmp_path, run, scored())
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_between_saving_and_scoring_is_scored_when_it_goes_on(run, tmp_path):
     config = scored(best_metric=None, checkpoint_every=4)
     trainer.train(config, str(tmp_path))
@@ -168,6 +169,7 @@ def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkey
         assert np.isfinite(report['critic']['probe_gain'])
 
 
+@pytest.mark.slow
 def test_with_batch_norm_the_critic_is_measured_alike_on_any_number_of_devices(run, tmp_path, monkeypatch):
     for number in (1, 2, 3):
         monkeypatch.setattr(evaluation.jax, 'device_count', lambda number=number: number)
@@ -175,6 +177,7 @@ def test_with_batch_norm_the_critic_is_measured_alike_on_any_number_of_devices(r
         assert report['critic'] == writers.read_evaluations(run)[-1]['critic']
 
 
+@pytest.mark.slow
 def test_the_best_metric_may_be_named_with_the_number_of_samples(tmp_path):
     config = scored(num_steps=4, best_metric='fd_digits_cnn_60')
     trainer.train(config, str(tmp_path))

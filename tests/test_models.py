@@ -212,9 +212,7 @@ def test_torch_uniform_fills_its_interval():
     np.testing.assert_allclose(values.std(), 0.2 / np.sqrt(3), rtol=2e-2)
 
 
-@pytest.mark.parametrize(
-    'name', [pytest.param(name, marks=pytest.mark.slow if name in ('keras_cnn', 'resnet') else ()) for name in NETWORKS]
-)
+@pytest.mark.parametrize('name', [pytest.param(name, marks=pytest.mark.slow if name != 'mlp' else ()) for name in NETWORKS])
 def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
     images, latents = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate([(4, 16, 16, 1), (4, 8)]))
     for player, inputs in (('generator', latents), ('critic', images)):

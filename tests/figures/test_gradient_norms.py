@@ -30,6 +30,7 @@ def norms_by_hand(critic, images, sign):
     return np.stack([np.linalg.norm(leaf, axis=1) for leaf in (*gradients[:0:-1], gradients[0])], axis=1)
 
 
+@pytest.mark.slow
 def test_norms_are_those_of_the_score_and_clipping_bounds_the_weights():
     state = gradient_norms.train(SIZE, 0.05, POINTS)
     assert state.critic.step == 5 * SIZE.num_rounds

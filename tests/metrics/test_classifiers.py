@@ -33,6 +33,7 @@ def test_digits_cnn_is_right_on_digits_that_it_was_not_trained_on():
     assert features.min() == 0.0  # after a ReLU
 
 
+@pytest.mark.slow
 @pytest.mark.skipif('WGAN_JAX_TEST_DATA' not in os.environ, reason='no real MNIST: WGAN_JAX_TEST_DATA is not set')
 def test_mnist_cnn_is_right_on_digits_that_it_was_not_trained_on():
     directory = Path(os.environ['WGAN_JAX_TEST_DATA']) / 'mnist'
