@@ -5,7 +5,7 @@ decays as in DCGAN (Radford et al. 2016). The column wasserstein_estimate is the
 
     python train.py --config=configs/toy_gan.py
 
-Measured: 30 to 55 s on 2 cores. Expect three of the eight Gaussians, sharp, and next to nothing of the others: a collapse of modes.
+Measured: 45 to 55 s on 2 cores. Expect three of the eight Gaussians, sharp, and next to nothing of the others: a collapse of modes.
 Which ones, and how many, depends on the seed.
 """
 

@@ -5,7 +5,7 @@ c = 0.05 and the learning rates are ours: with the paper's 0.01, such a small cr
 
     python train.py --config=configs/toy_wgan.py
 
-Measured: 30 to 45 s on 2 cores. Expect all eight Gaussians, blurred and joined, as the clipped critic can only be simple; the
+Measured: 45 s on 2 cores. Expect all eight Gaussians, blurred and joined, as the clipped critic can only be simple; the
 estimate rises to 0.14 while the critic's weights grow, and falls to 0.02.
 """
 
