@@ -17,7 +17,7 @@ from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from configs.default import get_config as get_default_config
-from wgan_jax import output
+from wgan_jax.runs import terminal
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/; any key can be set: --config.num_steps=100.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run is kept and continued; runs/<config name> if not given.')
@@ -69,13 +69,14 @@ def parse_flags(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> None:
     """Runs what the flags say."""
     del argv
-    output.outlast_the_terminal()
+    terminal.outlast_the_terminal()
     if not flags.FLAGS['verbosity'].present:
-        output.keep_orbax_quiet()
+        terminal.keep_orbax_quiet()
     import jax  # slow to import, as what follows: a mistyped flag is answered before
 
-    from wgan_jax import calls, cluster, memory, processes, trainer
+    from wgan_jax.devices import cluster, compiling, processes
     from wgan_jax.errors import LocalError, UserError
+    from wgan_jax.training import dry_run, trainer
 
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem))
     several = False
@@ -84,9 +85,9 @@ def main(argv: list[str]) -> None:
             cluster.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
             several = jax.process_count() > 1
         if not several:  # JAX would have several processes share one store, on a disk that all of them see
-            calls.use_compilation_cache()
+            compiling.use_compilation_cache()
         if _DRY_RUN.value:
-            memory.dry_run(_CONFIG.value)
+            dry_run.dry_run(_CONFIG.value)
             return
         if not processes.is_first():
             sys.stdout = open(os.devnull, 'w')  # noqa: SIM115 - until the end: one process speaks for all

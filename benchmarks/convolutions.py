@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from wgan_jax.ops import convolution_on_cpu, transposed_convolution_of_xla, transposed_convolution_on_cpu
+from wgan_jax.convolutions.cpu import convolution_on_cpu, transposed_convolution_of_xla, transposed_convolution_on_cpu
 
 LAYERS = {  # name: (side, channels, filters, kernel size, stride)
     'UpsampleCNN critic 1': (28, 1, 16, 3, 1),

@@ -22,7 +22,7 @@ PLACEMENTS = ('device', 'host')
 
 def of_program(config: Any, placement: str, rounds: int) -> float:
     """Images per second of the training program over so many rounds, after as many."""
-    from wgan_jax import trainer
+    from wgan_jax.training import trainer
 
     config.num_steps = 2 * rounds
     config.log_every = rounds

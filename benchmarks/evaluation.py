@@ -17,10 +17,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.measuring import machine
-from wgan_jax import evaluate, evaluation, output
 from wgan_jax.data import source_of
+from wgan_jax.evaluate import __main__, scoring
 from wgan_jax.metrics import frechet, kernel, neighbours, scores, sliced, ssim
-from wgan_jax.saved_run import open_run
+from wgan_jax.runs import terminal
+from wgan_jax.runs.saved_run import open_run
 
 PARTS = {
     'frechet_distance': frechet,
@@ -47,8 +48,8 @@ def timed(function: Callable[..., Any], seconds: dict[str, float], name: str) ->
 
 
 def main() -> None:
-    arguments = evaluate.parse(sys.argv[1:])
-    output.keep_orbax_quiet()
+    arguments = __main__.parse(sys.argv[1:])
+    terminal.keep_orbax_quiet()
     changes = {'eval_num_samples': arguments.num_samples, 'eval_features': arguments.features, 'eval_weights': arguments.weights}
     run = open_run(arguments.workdir, arguments.step, changes)
     images = source_of(run.config.data).load()
@@ -56,7 +57,7 @@ def main() -> None:
     for name, module in PARTS.items():
         setattr(module, name, timed(getattr(module, name), seconds, name))
     began = time.perf_counter()
-    evaluate_state = evaluation.Evaluation(run.config, run.experiment, images, seed=arguments.seed)
+    evaluate_state = scoring.Evaluation(run.config, run.experiment, images, seed=arguments.seed)
     columns = {'once': {**seconds, 'all': time.perf_counter() - began}}
     scorer: scores.Scorer = evaluate_state.scorer
     if scorer.network is not None:

@@ -41,9 +41,11 @@ class OurRounds:
     def __init__(self, config: Any) -> None:
         import jax
 
-        from wgan_jax import calls, parallel, steps
+        from wgan_jax.algorithm import steps
         from wgan_jax.data.plan import index_plan
-        from wgan_jax.experiment import make_experiment, num_parameters
+        from wgan_jax.devices import parallel
+        from wgan_jax.runs.experiment import make_experiment, num_parameters
+        from wgan_jax.training.rounds import compile_rounds
 
         experiment, images = make_experiment(config), random_images(config)
         rows = images.reshape(len(images), -1)
@@ -53,7 +55,7 @@ class OurRounds:
         self.num_parameters = [num_parameters(player.params) for player in (self.state.generator, self.state.critic)]
         self._block = jax.block_until_ready
         began = time.perf_counter()
-        self._program = calls.compile_rounds(config, experiment, images.shape, config.n_critic, on_host=False)
+        self._program = compile_rounds(config, experiment, images.shape, config.n_critic, on_host=False)
         self.compile_seconds = time.perf_counter() - began
         plan = index_plan(0, 0, self._program.capacity, config.n_critic, config.batch_size, NUM_IMAGES)
         self._indices = parallel.scatter(parallel.split_batch(plan))

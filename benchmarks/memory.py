@@ -19,9 +19,9 @@ from typing import Any
 
 from measuring import load_config
 
-from wgan_jax import memory
 from wgan_jax.data import source_of
-from wgan_jax.experiment import make_experiment
+from wgan_jax.runs.experiment import make_experiment
+from wgan_jax.training import dry_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,7 +42,7 @@ def peak(command: list[str], environment: dict[str, str]) -> int:
 def estimate(config: Any) -> None:
     """Prints what --dry_run would say if it knew how many images there are."""
     shape = source_of(config.data).load().shape  # prepared before: what preparing takes would come on top
-    print(memory.of_run(config, make_experiment(config), shape).process)
+    print(dry_run.of_run(config, make_experiment(config), shape).process)
 
 
 def main() -> None:

@@ -22,11 +22,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from wgan_jax import sampling, steps, trainer
-from wgan_jax.checkpoint import Checkpoints
+from wgan_jax.algorithm import steps
+from wgan_jax.algorithm.state import generate
 from wgan_jax.data import source_of
-from wgan_jax.experiment import make_experiment
 from wgan_jax.metrics.frechet import Moments, frechet_distance
+from wgan_jax.runs.checkpoint import Checkpoints
+from wgan_jax.runs.experiment import make_experiment
+from wgan_jax.training import trainer
 
 
 def quality(config: object, real: np.ndarray) -> tuple[float, float]:
@@ -41,7 +43,7 @@ def quality(config: object, real: np.ndarray) -> tuple[float, float]:
         state, _ = checkpoints.restore(template, lambda saved: None).tree
         checkpoints.close()
     latents = jax.random.normal(jax.random.key(2**31), (len(real), config.latent_dim))
-    fake = np.asarray(sampling.generate(state, latents), np.float64).reshape(len(real), -1)
+    fake = np.asarray(generate(state, latents), np.float64).reshape(len(real), -1)
     estimate = statistics.mean(line['wasserstein_estimate'] for line in lines[-max(1, len(lines) // 10) :])
     return estimate, frechet_distance(Moments.of(real), Moments.of(fake))
 

@@ -36,10 +36,10 @@ import jax
 import jax.numpy as jnp
 from measuring import OurRounds, load_config, machine, seconds_per_round
 
-from wgan_jax import steps
+from wgan_jax.algorithm import steps
+from wgan_jax.algorithm.state import GANState, PlayerState
 from wgan_jax.data import source_of
-from wgan_jax.experiment import make_experiment
-from wgan_jax.state import GANState, PlayerState
+from wgan_jax.runs.experiment import make_experiment
 
 CONFIGS = 'celeba_wgan,celeba_gan,celeba_wgan_gp,mnist_gan,mnist_wgan,mnist_wgan_gp'
 

@@ -14,12 +14,13 @@ import time
 import jax
 from measuring import BLOCK_SECONDS, OurRounds, load_config, seconds_per_round
 
-from wgan_jax import parallel, steps
+from wgan_jax.algorithm import steps
+from wgan_jax.devices import compiling
 
 
 def seconds_to_check(state: object) -> float:
     """Median of what one look at all numbers of the state takes."""
-    all_finite, times = parallel.compiled(steps.all_finite), []
+    all_finite, times = compiling.compiled(steps.all_finite), []
     bool(all_finite(state))
     for _ in range(9):
         began = time.perf_counter()

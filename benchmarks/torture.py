@@ -76,7 +76,7 @@ class Run:
 
     def outcome(self) -> dict[str, Any]:
         """Everything that the run has left, but for its clock."""
-        from wgan_jax.checkpoint import Checkpoints
+        from wgan_jax.runs.checkpoint import Checkpoints
 
         lines = [json.loads(line) for line in (self.workdir / 'metrics.jsonl').read_text().splitlines()]
         steps = sorted(int(path.name) for path in (self.workdir / 'checkpoints').iterdir() if path.name.isdigit())
@@ -100,7 +100,7 @@ def child(kind: str, number: int, directory: str, command: list[str]) -> None:
     """Is train.py, and counts what it does to files in `directory`."""
     import runpy
 
-    from wgan_jax import writers
+    from wgan_jax.runs.record import RunWriter
 
     counts: Counter = Counter()
 
@@ -120,14 +120,14 @@ def child(kind: str, number: int, directory: str, command: list[str]) -> None:
         if thing(kind_of(str(arguments[0]).removeprefix(directory))):
             die()
 
-    def metrics(self: writers.RunWriter, step: int, *arguments: Any) -> None:
+    def metrics(self: RunWriter, step: int, *arguments: Any) -> None:
         if thing('half a line of metrics'):
             self._metrics_file.write(f'{{"step": {step}, "critic_l')
             self._metrics_file.flush()
             die()
         write_metrics(self, step, *arguments)
 
-    write_metrics, writers.RunWriter.metrics = writers.RunWriter.metrics, metrics
+    write_metrics, RunWriter.metrics = RunWriter.metrics, metrics
     sys.addaudithook(hook)
     sys.argv = command
     try:

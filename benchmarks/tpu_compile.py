@@ -76,9 +76,10 @@ def step_flops(config: Any, batch: int) -> tuple[float, float]:
     """FLOP of (a critic step, a generator step) on one core, by XLA, before compilation."""
     import jax
 
-    from wgan_jax import ops, steps
+    from wgan_jax import convolutions
+    from wgan_jax.algorithm import steps
     from wgan_jax.data import source_of
-    from wgan_jax.experiment import make_experiment
+    from wgan_jax.runs.experiment import make_experiment
 
     experiment = make_experiment(config)
     state, images = (
@@ -91,7 +92,7 @@ def step_flops(config: Any, batch: int) -> tuple[float, float]:
         settings = {name: value for name, value in experiment.round_settings.items() if name in known}
         return jax.jit(functools.partial(step, **settings, **others)).lower(*arguments).cost_analysis()['flops']
 
-    with ops.compiling_for('tpu'):
+    with convolutions.compiling_for('tpu'):
         critic = flops(steps.critic_step, state, images, experiment.train_key)
         return critic, flops(steps.generator_step, state, experiment.train_key, batch_size=batch)
 
@@ -100,16 +101,17 @@ def compile_for(config: Any, topology: str, batch_per_core: int) -> tuple[Any, i
     """The compiled rounds, and the number of cores; a `batch_per_core` that is not 0 sets the config's batch."""
     from jax.experimental import topologies
 
-    from wgan_jax import calls, ops
+    from wgan_jax import convolutions
     from wgan_jax.data import source_of
-    from wgan_jax.experiment import make_experiment
+    from wgan_jax.runs.experiment import make_experiment
+    from wgan_jax.training import rounds
 
     options = CHIPS[topology.split(':')[0]].options
     devices = topologies.get_topology_desc(topology_name=topology, platform='tpu', **options).devices
     config.batch_size = len(devices) * batch_per_core or config.batch_size
     shape = (IMAGES, *source_of(config.data).image_shape)
-    with ops.compiling_for('tpu'):
-        program = calls.compile_rounds(config, make_experiment(config), shape, config.n_critic, on_host=False, devices=devices)
+    with convolutions.compiling_for('tpu'):
+        program = rounds.compile_rounds(config, make_experiment(config), shape, config.n_critic, on_host=False, devices=devices)
     return program.run, len(devices)
 
 

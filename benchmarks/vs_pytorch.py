@@ -99,7 +99,7 @@ def check(name: str, batch_size: int) -> None:
     from pytorch_rounds import TorchRounds
 
     from tests.reference.pytorch_layout import load
-    from wgan_jax.experiment import make_experiment
+    from wgan_jax.runs.experiment import make_experiment
 
     config = load_config(name, batch_size)
     state = make_experiment(config).create_state()
@@ -128,7 +128,7 @@ def check(name: str, batch_size: int) -> None:
 def _our_losses(state: Any, config: Any, real: np.ndarray, latents: np.ndarray, alpha: np.ndarray) -> list[float]:
     import jax
 
-    from wgan_jax import losses, steps
+    from wgan_jax.algorithm import losses, steps
 
     loss, real = losses.LOSSES[config.loss], steps.to_float(jax.numpy.asarray(real))
 

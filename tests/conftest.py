@@ -23,6 +23,7 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 _COMPILED = tempfile.TemporaryDirectory(prefix='wgan_jax_tests_')
 jax.config.update('jax_compilation_cache_dir', _COMPILED.name)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
+ROOT = Path(__file__).parent.parent  # of the repository
 SEEDS = st.integers(0, 2**32 - 1)
 
 

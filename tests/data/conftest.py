@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wgan_jax.data import celeba, celeba_builder, mnist, mnist_builder
+from wgan_jax.data import celeba, celeba_download, mnist, mnist_download
 
 COUNTS = {'train': 12, 't10k': 5}
 SPLITS = {'train': range(1, 9), 'validation': range(9, 11), 'test': range(11, 14)}
@@ -27,7 +27,7 @@ def face(number, size=(178, 218)):
 def manual(tmp_path, monkeypatch):
     """A directory with an archive of 13 images that the builder takes for the original."""
     monkeypatch.setattr(celeba, 'SPLITS', SPLITS)
-    monkeypatch.setattr(celeba_builder, 'SPLITS', SPLITS)
+    monkeypatch.setattr(celeba_download, 'SPLITS', SPLITS)
     directory = tmp_path / 'manual'
     directory.mkdir()
     path = directory / celeba.ARCHIVE
@@ -35,7 +35,7 @@ def manual(tmp_path, monkeypatch):
         for number in range(1, 14):
             archive.writestr(f'img_align_celeba/{number:06d}.jpg', face(number))
     content = path.read_bytes()
-    monkeypatch.setattr(celeba_builder, 'FILES', {celeba.ARCHIVE: (len(content), hashlib.sha256(content).hexdigest())})
+    monkeypatch.setattr(celeba_download, 'FILES', {celeba.ARCHIVE: (len(content), hashlib.sha256(content).hexdigest())})
     return directory
 
 
@@ -56,8 +56,8 @@ def files(tmp_path, monkeypatch):
             gzip.compress(struct.pack('>II', 2049, count) + labels.tobytes())
         )
     infos = {p.name: (p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest()) for p in directory.iterdir()}
-    assert infos.keys() == mnist_builder.FILES.keys()
-    monkeypatch.setattr(mnist_builder, 'FILES', infos)
-    monkeypatch.setattr(mnist_builder, 'SPLITS', {'train': ('train', COUNTS['train']), 'test': ('t10k', COUNTS['t10k'])})
+    assert infos.keys() == mnist_download.FILES.keys()
+    monkeypatch.setattr(mnist_download, 'FILES', infos)
+    monkeypatch.setattr(mnist_download, 'SPLITS', {'train': ('train', COUNTS['train']), 'test': ('t10k', COUNTS['t10k'])})
     monkeypatch.setattr(mnist, 'SPLITS', {'train': COUNTS['train'], 'test': COUNTS['t10k']})
     return directory

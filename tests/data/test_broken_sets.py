@@ -6,17 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.data.conftest import COUNTS
 from tests.data.test_celeba import load as load_celeba
 from tests.data.test_mnist import everything_in, load, official
-from wgan_jax.data import celeba, mnist_builder
+from wgan_jax.data import celeba, mnist_download
 from wgan_jax.errors import UserError
 
-ROOT = Path(__file__).parent.parent.parent
 IDX = ['train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz', 't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz']
 
 
@@ -208,7 +207,7 @@ def test_our_own_prepared_set_without_its_description_is_told(files, tmp_path):
 
 def test_a_disk_that_fills_up_while_tfds_prepares(files, tmp_path):
     """A limit on the size of files, in a process of its own, stands for the disk."""
-    infos = dict(mnist_builder.FILES)
+    infos = dict(mnist_download.FILES)
     program = (
         'import json, resource, sys; sys.path.insert(0, sys.argv[1])\n'
         'from wgan_jax.data import mnist, mnist_builder\n'

@@ -8,19 +8,18 @@ import sys
 import threading
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import ROOT
 from tests.data import damaged
 from tests.data.encoding import ANY, BAD, GOOD, SIZE, encoded, noise
 from wgan_jax.data import folder, images
 from wgan_jax.data.images import UnusableImage, decode
 from wgan_jax.errors import UserError
 
-ROOT = Path(__file__).parent.parent.parent
 CORPUS = damaged.corpus()
 pytestmark = pytest.mark.filterwarnings('ignore')  # of PIL, about damaged files, as in decode_all
 

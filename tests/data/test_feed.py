@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from wgan_jax.data import feed
 from wgan_jax.data.plan import index_plan
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import images_of
-from wgan_jax.data import mnist, mnist_builder, prepared
+from wgan_jax.data import mnist, mnist_download, tfds_sets
 from wgan_jax.errors import UserError
 
 REAL = os.environ.get('WGAN_JAX_TEST_DATA')
@@ -42,7 +42,7 @@ def server(files, monkeypatch):
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever)
         thread.start()
-        monkeypatch.setattr(mnist_builder, 'URL', f'http://127.0.0.1:{httpd.server_port}/')
+        monkeypatch.setattr(mnist_download, 'URL', f'http://127.0.0.1:{httpd.server_port}/')
         yield httpd
         httpd.shutdown()
         thread.join()
@@ -84,7 +84,7 @@ def fails_and_leaves_nothing(root, manual_dir=None):
     assert not root.exists()
     message = str(caught.value)
     assert '\n' not in message
-    assert all(name in message for name in mnist_builder.FILES)
+    assert all(name in message for name in mnist_download.FILES)
     return message
 
 
@@ -112,7 +112,7 @@ def test_a_missing_file_on_the_server_is_told(files, server, tmp_path):
 
 
 def test_no_network_is_told(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist_builder, 'URL', 'http://127.0.0.1:9/')  # the discard port: nobody listens
+    monkeypatch.setattr(mnist_download, 'URL', 'http://127.0.0.1:9/')  # the discard port: nobody listens
     message = fails_and_leaves_nothing(tmp_path / 'sets')
     assert 'failed (no connection)' in message
 
@@ -136,7 +136,7 @@ def official(root, files, file_format):
     """What TFDS's own `mnist` leaves in `root`: the same features under another name, as array_record or TFRecord."""
     import tensorflow_datasets as tfds
 
-    builder = mnist_builder.MnistIdx(data_dir=root / 'ours', file_format='array_record')
+    builder = mnist_download.MnistIdx(data_dir=root / 'ours', file_format='array_record')
     config = tfds.download.DownloadConfig(manual_dir=str(files))
     builder.download_and_prepare(download_dir=root / 'downloads', download_config=config)
     target = root / 'mnist' / '3.0.1'
@@ -162,7 +162,7 @@ def official(root, files, file_format):
 @pytest.mark.parametrize('file_format', ['array_record', 'tfrecord'])
 def test_an_officially_prepared_set_is_used(files, tmp_path, file_format, monkeypatch):
     official(tmp_path, files, file_format)
-    monkeypatch.setattr(mnist_builder, 'URL', 'http://127.0.0.1:9/')
+    monkeypatch.setattr(mnist_download, 'URL', 'http://127.0.0.1:9/')
     images = load(tmp_path)
     assert as_set(images) == as_set(images_of('train'))
     np.testing.assert_array_equal(images, load(tmp_path / 'other', files))
@@ -174,11 +174,11 @@ def test_a_prepared_set_that_is_cut_short_is_an_error(files, tmp_path):
     path = tmp_path / 'mnist' / '3.0.1' / 'mnist-train.tfrecord-00000-of-00001'
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r'mnist/3\.0\.1 is damaged \(mnist-train.* is cut short\): delete that directory'):
-        list(prepared.encoded_images(prepared.find(tmp_path, 'mnist'), 'train', 12))
+        list(tfds_sets.encoded_images(tfds_sets.find(tmp_path, 'mnist'), 'train', 12))
 
 
 def test_nothing_prepared_is_none(tmp_path):
-    assert prepared.find(tmp_path, 'mnist') is None
+    assert tfds_sets.find(tmp_path, 'mnist') is None
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import SEEDS, examples
-from wgan_jax.data.plan import Schedule, index_plan
+from wgan_jax.algorithm.schedule import Schedule
+from wgan_jax.data.plan import index_plan
 
 SCHEDULES = [
     Schedule(5),

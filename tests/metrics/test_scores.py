@@ -5,7 +5,7 @@ import pytest
 from scipy.special import rel_entr, softmax
 
 from wgan_jax.metrics import frechet, kernel, neighbours, scores, sliced, ssim
-from wgan_jax.metrics.features import FeatureNetwork
+from wgan_jax.metrics.features.network import FeatureNetwork
 
 RANDOM = np.random.default_rng(0)
 

@@ -55,119 +55,147 @@ _CLIP_UPDATES = 'return jax.tree.map(lambda u: jnp.clip(u, -clip_value, clip_val
 MUTATIONS = [
     Mutation(
         'critic loss with the wrong sign',
-        'losses',
+        'algorithm/losses',
         'jnp.mean(fake_scores) - jnp.mean(real_scores)',
         'jnp.mean(real_scores) - jnp.mean(fake_scores)',
     ),
-    Mutation('generator loss with the wrong sign', 'losses', 'return -jnp.mean(fake_scores)', 'return jnp.mean(fake_scores)'),
+    Mutation(
+        'generator loss with the wrong sign', 'algorithm/losses', 'return -jnp.mean(fake_scores)', 'return jnp.mean(fake_scores)'
+    ),
     Mutation(
         'labels of real and fake exchanged',
-        'losses',
+        'algorithm/losses',
         'jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))',
         'jnp.mean(jax.nn.softplus(real_logits)) + jnp.mean(jax.nn.softplus(-fake_logits))',
     ),
     Mutation(
         'only half of the cross entropy',
-        'losses',
+        'algorithm/losses',
         'jnp.mean(jax.nn.softplus(-real_logits)) +',
         '0.5 * jnp.mean(jax.nn.softplus(-real_logits)) + 0.5 *',
     ),
     Mutation(
         'minimax loss with the wrong sign',
-        'losses',
+        'algorithm/losses',
         'return -jnp.mean(jax.nn.softplus(fake_logits))',
         'return jnp.mean(jax.nn.softplus(fake_logits))',
     ),
     Mutation(
         'minimax called non-saturating',
-        'losses',
+        'algorithm/losses',
         'AdversarialLoss(cross_entropy_critic_loss, non_saturating_generator_loss)',
         'AdversarialLoss(cross_entropy_critic_loss, minimax_generator_loss)',
     ),
-    Mutation('slope over the whole batch', 'losses', 'optax.safe_norm(gradients, 0.0, axis=1)', 'optax.safe_norm(gradients, 0.0)'),
+    Mutation(
+        'slope over the whole batch',
+        'algorithm/losses',
+        'optax.safe_norm(gradients, 0.0, axis=1)',
+        'optax.safe_norm(gradients, 0.0)',
+    ),
     Mutation(
         'slope over channels only',
-        'losses',
+        'algorithm/losses',
         'jnp.float32)).reshape(gradients.shape[0], -1)',
         'jnp.float32)).reshape(-1, gradients.shape[-1])',
     ),
     Mutation(
         'slope squared instead of its root',
-        'losses',
+        'algorithm/losses',
         'slopes = optax.safe_norm(gradients, 0.0, axis=1)',
         'slopes = jnp.sum(jnp.square(gradients), axis=1)',
     ),
     Mutation(
-        'norm without a guard at zero', 'losses', 'optax.safe_norm(gradients, 0.0, axis=1)', 'jnp.linalg.norm(gradients, axis=1)'
+        'norm without a guard at zero',
+        'algorithm/losses',
+        'optax.safe_norm(gradients, 0.0, axis=1)',
+        'jnp.linalg.norm(gradients, axis=1)',
     ),
-    Mutation('slopes averaged before they are squared', 'losses', 'excess = slopes - 1.0', 'excess = jnp.mean(slopes) - 1.0'),
     Mutation(
-        'slopes of the mean score', 'losses', 'lambda images: jnp.sum(score(images))', 'lambda images: jnp.mean(score(images))'
+        'slopes averaged before they are squared', 'algorithm/losses', 'excess = slopes - 1.0', 'excess = jnp.mean(slopes) - 1.0'
     ),
-    Mutation('one-sided penalty of the wrong side', 'losses', 'jnp.maximum(excess, 0.0)', 'jnp.minimum(excess, 0.0)'),
-    Mutation('extrapolates instead of interpolates', 'losses', 'real + alpha * (fake - real)', 'real - alpha * (fake - real)'),
-    Mutation('alpha and 1 - alpha exchanged', 'losses', 'real + alpha * (fake - real)', 'fake + alpha * (real - fake)'),
-    Mutation('penalty at real images only', 'losses', 'return real + alpha * (fake - real)', 'return real'),
-    Mutation('penalty without its weight', 'steps', 'total += gp_weight * penalty', 'total += penalty'),
+    Mutation(
+        'slopes of the mean score',
+        'algorithm/losses',
+        'lambda images: jnp.sum(score(images))',
+        'lambda images: jnp.mean(score(images))',
+    ),
+    Mutation('one-sided penalty of the wrong side', 'algorithm/losses', 'jnp.maximum(excess, 0.0)', 'jnp.minimum(excess, 0.0)'),
+    Mutation(
+        'extrapolates instead of interpolates', 'algorithm/losses', 'real + alpha * (fake - real)', 'real - alpha * (fake - real)'
+    ),
+    Mutation('alpha and 1 - alpha exchanged', 'algorithm/losses', 'real + alpha * (fake - real)', 'fake + alpha * (real - fake)'),
+    Mutation('penalty at real images only', 'algorithm/losses', 'return real + alpha * (fake - real)', 'return real'),
+    Mutation('penalty without its weight', 'algorithm/steps', 'total += gp_weight * penalty', 'total += penalty'),
     Mutation(
         'one alpha per batch',
-        'noise',
+        'algorithm/noise',
         '_local_rows(jax.random.uniform, alpha_key, batch_size, (), axis_name)',
         'jax.numpy.full(batch_size, jax.random.uniform(alpha_key))',
     ),
-    Mutation('alpha normal instead of uniform', 'noise', 'jax.random.uniform', 'jax.random.normal'),
-    Mutation('latents uniform instead of normal', 'noise', 'jax.random.normal', 'jax.random.uniform'),
-    Mutation('the same noise in all critic steps of a round', 'steps', "'critic', critic.step,", "'critic', state.step,"),
-    Mutation('the generator draws the same latents in every round', 'steps', "'generator', generator.step,", "'generator', 0,"),
-    Mutation('critic and generator share their noise', 'noise', '_PLAYERS.index(player)', '0'),
-    Mutation('every device draws the same latents', 'noise', 'jax.lax.axis_index(axis_name) * rows, rows)', '0, rows)'),
+    Mutation('alpha normal instead of uniform', 'algorithm/noise', 'jax.random.uniform', 'jax.random.normal'),
+    Mutation('latents uniform instead of normal', 'algorithm/noise', 'jax.random.normal', 'jax.random.uniform'),
+    Mutation('the same noise in all critic steps of a round', 'algorithm/steps', "'critic', critic.step,", "'critic', state.step,"),
+    Mutation(
+        'the generator draws the same latents in every round', 'algorithm/steps', "'generator', generator.step,", "'generator', 0,"
+    ),
+    Mutation('critic and generator share their noise', 'algorithm/noise', '_PLAYERS.index(player)', '0'),
+    Mutation('every device draws the same latents', 'algorithm/noise', 'jax.lax.axis_index(axis_name) * rows, rows)', '0, rows)'),
     Mutation(
         'the same real batch in all critic steps',
-        'steps',
+        'algorithm/steps',
         'critic_step(state, batch, key,',
         'critic_step(state, real[0], key,',
     ),
-    Mutation('the generator meets the old critic', 'steps', _ROUND, _OLD_CRITIC),
-    Mutation('metrics of the first critic step', 'steps', 'lambda values: values[-1]', 'lambda values: values[0]'),
+    Mutation('the generator meets the old critic', 'algorithm/steps', _ROUND, _OLD_CRITIC),
+    Mutation('metrics of the first critic step', 'algorithm/steps', 'lambda values: values[-1]', 'lambda values: values[0]'),
     Mutation(
         'estimate with the wrong sign',
-        'steps',
+        'algorithm/steps',
         'jnp.mean(real_scores) - jnp.mean(fake_scores)',
         'jnp.mean(fake_scores) - jnp.mean(real_scores)',
     ),
-    Mutation('batch norm mixes real and fake', 'steps', _CRITIC_PASSES, _MIXED_PASSES),
+    Mutation('batch norm mixes real and fake', 'algorithm/steps', _CRITIC_PASSES, _MIXED_PASSES),
     Mutation(
         'batch norm forgets the real batch',
-        'steps',
+        'algorithm/steps',
         'critic.replace(batch_stats=batch_stats), params, fake',
         'critic, params, fake',
     ),
-    Mutation('players trained in inference mode', 'updates', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'),
-    Mutation('the critic step keeps statistics of the generator', 'steps', _KEPT, _FAKE_KEPT),
-    Mutation('gradients summed over devices', 'updates', 'jax.lax.pmean(tree, axis_name)', 'jax.lax.psum(tree, axis_name)'),
-    Mutation('gradients of all parts summed', 'updates', 'lambda total: total / num_parts', 'lambda total: total'),
-    Mutation('gradients of one device only', 'updates', 'jax.lax.pmean(tree, axis_name)', 'tree'),
-    Mutation('averaged weights the wrong way round', 'steps', '1.0 - ema_decay)', 'ema_decay)'),
-    Mutation('clipping before the update', 'optimizers', _CLIP_LAST, _CLIP_FIRST.strip()),
-    Mutation('clipping of the updates', 'optimizers', 'return jax.tree.map(update_leaf, updates, params), state', _CLIP_UPDATES),
     Mutation(
-        'clipping from one side', 'optimizers', 'jnp.clip(param + update, -bound, bound)', 'jnp.minimum(param + update, bound)'
+        'players trained in inference mode', 'algorithm/steps', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'
     ),
-    Mutation('clipping an ulp too wide', 'optimizers', _EXACT, '    return step'),
+    Mutation('the critic step keeps statistics of the generator', 'algorithm/steps', _KEPT, _FAKE_KEPT),
+    Mutation('gradients summed over devices', 'algorithm/steps', 'jax.lax.pmean(tree, axis_name)', 'jax.lax.psum(tree, axis_name)'),
+    Mutation('gradients of all parts summed', 'algorithm/steps', 'lambda total: total / num_parts', 'lambda total: total'),
+    Mutation('gradients of one device only', 'algorithm/steps', 'jax.lax.pmean(tree, axis_name)', 'tree'),
+    Mutation('averaged weights the wrong way round', 'algorithm/steps', '1.0 - ema_decay)', 'ema_decay)'),
+    Mutation('clipping before the update', 'algorithm/optimizers', _CLIP_LAST, _CLIP_FIRST.strip()),
+    Mutation(
+        'clipping of the updates', 'algorithm/optimizers', 'return jax.tree.map(update_leaf, updates, params), state', _CLIP_UPDATES
+    ),
+    Mutation(
+        'clipping from one side',
+        'algorithm/optimizers',
+        'jnp.clip(param + update, -bound, bound)',
+        'jnp.minimum(param + update, bound)',
+    ),
+    Mutation('clipping an ulp too wide', 'algorithm/optimizers', _EXACT, '    return step'),
     Mutation(
         "optax's own RMSProp",
-        'optimizers',
+        'algorithm/optimizers',
         'optax.rmsprop(learning_rate, decay=0.99, eps=1e-8, eps_in_sqrt=False, initial_scale=0.0)',
         'optax.rmsprop(learning_rate)',
     ),
-    Mutation("epsilon inside RMSProp's root", 'optimizers', 'eps_in_sqrt=False', 'eps_in_sqrt=True'),
+    Mutation("epsilon inside RMSProp's root", 'algorithm/optimizers', 'eps_in_sqrt=False', 'eps_in_sqrt=True'),
     Mutation(
         "optax's own AMSGrad",
-        'optimizers',
+        'algorithm/optimizers',
         'optax.chain(scale_by_amsgrad(b1, b2), optax.scale_by_learning_rate(learning_rate))',
         'optax.amsgrad(learning_rate, b1, b2)',
     ),
-    Mutation("Adam's betas ignored", 'optimizers', 'optax.adam(learning_rate, b1, b2, eps=1e-8)', 'optax.adam(learning_rate)'),
+    Mutation(
+        "Adam's betas ignored", 'algorithm/optimizers', 'optax.adam(learning_rate, b1, b2, eps=1e-8)', 'optax.adam(learning_rate)'
+    ),
     Mutation(
         'images drawn with replacement',
         'data/plan',
@@ -175,7 +203,9 @@ MUTATIONS = [
         'generator.integers(0, num_images, num_images).astype(np.int32)',
     ),
     Mutation('every epoch in the same order', 'data/plan', 'key=[seed, epoch]', 'key=[seed, 0]'),
-    Mutation('images in [0, 1]', 'steps', 'images.astype(jnp.float32) / 127.5 - 1.0', 'images.astype(jnp.float32) / 255.0'),
+    Mutation(
+        'images in [0, 1]', 'algorithm/steps', 'images.astype(jnp.float32) / 127.5 - 1.0', 'images.astype(jnp.float32) / 255.0'
+    ),
     Mutation(
         'bilinear enlarging with half-pixel centres',
         'models/layers',

@@ -12,11 +12,11 @@ import optax
 import pytest
 
 from tests.reference import cases
-from wgan_jax import noise, steps
-from wgan_jax.losses import LOSSES
+from wgan_jax.algorithm import noise, steps
+from wgan_jax.algorithm.losses import LOSSES
+from wgan_jax.algorithm.optimizers import make_optimizer
+from wgan_jax.algorithm.state import create_state
 from wgan_jax.models import make_network
-from wgan_jax.optimizers import make_optimizer
-from wgan_jax.state import create_state
 
 KEY = jax.random.key(0)  # nothing is drawn from it: the draws are given, and there is no dropout
 # Compiles in three quarters of the time. The float32 tests, and all others, are of what XLA makes of the program by default.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.default import get_config
-from wgan_jax.writers import save_png
+from wgan_jax.runs.files import save_png
 
 CRITIC = {
     'layers': ['Dense_1', 'Dense_0'],

@@ -13,7 +13,7 @@ from wgan_jax.report import __main__ as command
 from wgan_jax.report import drawing
 from wgan_jax.report.page import render, write
 from wgan_jax.report.records import Curve, read_runs
-from wgan_jax.writers import save_png
+from wgan_jax.runs.files import save_png
 
 
 class Page(HTMLParser):

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from wgan_jax.data import prepared
+from wgan_jax.data import tfds_sets
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.files import open_files, shuffled
 from wgan_jax.data.folder import load_files, path_mark
@@ -68,8 +68,8 @@ def source(
         total = sum(len(SPLITS[part]) for part in builders)
 
         def blocks() -> Iterator[np.ndarray]:
-            builder = prepared.find(root, 'celeb_a') or prepared.find(root, 'celeba_aligned') or _prepare(root)
-            items = (item for part in builders for item in prepared.encoded_images(builder, part, len(SPLITS[part])))
+            builder = tfds_sets.find(root, 'celeb_a') or tfds_sets.find(root, 'celeba_aligned') or _prepare(root)
+            items = (item for part in builders for item in tfds_sets.encoded_images(builder, part, len(SPLITS[part])))
             return decode_all(items, total, decode_one, shape, builder.data_path, strict=strict)
 
         return cached(root, key, shape, total, blocks, complete=strict)
@@ -79,9 +79,9 @@ def source(
 
 
 def _prepare(root: Path) -> object:
-    from wgan_jax.data import celeba_builder
+    from wgan_jax.data import celeba_download
 
-    return prepared.prepare(celeba_builder.CelebaAligned, root, None, 'CelebA', celeba_builder.URLS, _REMEDY)
+    return tfds_sets.prepare(celeba_download.CelebaAligned, root, None, 'CelebA', celeba_download.URLS, _REMEDY)
 
 
 def find(manual_dir: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.data import prepared
+from wgan_jax.data import tfds_sets
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.files import open_files, shuffled
 from wgan_jax.data.folder import load_files, path_mark
@@ -46,14 +46,14 @@ def source(
             return load_files(root, f'{key}-{path_mark(files.place)}', files, shuffled(files.marks), shape, decode_one, strict)
 
         def blocks() -> Iterator[np.ndarray]:
-            builder = prepared.find(root, 'lsun/bedroom')
+            builder = tfds_sets.find(root, 'lsun/bedroom')
             if builder is None:
                 raise UserError(
                     f'{root} has no lsun/bedroom prepared by TFDS, and LSUN is not downloaded for you: fetch '
                     f'http://dl.yf.io/lsun/scenes/{_LMDB["train"]}.zip (43 GB), unzip it, and pass the directory that holds '
                     f'{_LMDB["train"]} as --config.data.manual_dir=DIR.'
                 )
-            items = prepared.encoded_images(builder, split, SPLITS[split])
+            items = tfds_sets.encoded_images(builder, split, SPLITS[split])
             return decode_all(items, SPLITS[split], decode_one, shape, builder.data_path, strict=strict)
 
         return cached(root, key, shape, SPLITS[split], blocks, complete=strict)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.data import prepared
+from wgan_jax.data import tfds_sets
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.images import decode, decode_all
 from wgan_jax.data.source import Source, choose, existing
@@ -36,12 +36,12 @@ def source(dir: str | None = None, manual_dir: str | None = None, split: str = '
         root = data_root(dir)
 
         def blocks() -> Iterator[np.ndarray]:
-            builder = prepared.find(root, 'mnist') or prepared.find(root, 'mnist_idx') or _prepare(root, manual_dir)
-            items = prepared.encoded_images(builder, split, SPLITS[split])
+            builder = tfds_sets.find(root, 'mnist') or tfds_sets.find(root, 'mnist_idx') or _prepare(root, manual_dir)
+            items = tfds_sets.encoded_images(builder, split, SPLITS[split])
             decode_one = functools.partial(decode, size=28, channels=1, expected=(28, 28))
             images = np.concatenate(list(decode_all(items, SPLITS[split], decode_one, IMAGE_SHAPE, builder.data_path)))
             if len(images) != SPLITS[split]:
-                raise UserError(prepared.damaged(builder.data_path, f'{SPLITS[split] - len(images)} images cannot be used'))
+                raise UserError(tfds_sets.damaged(builder.data_path, f'{SPLITS[split] - len(images)} images cannot be used'))
             yield _canonical(images)
 
         return cached(root, f'mnist-{split}-28x28x1-v1', IMAGE_SHAPE, SPLITS[split], blocks)
@@ -57,16 +57,16 @@ def _canonical(images: np.ndarray) -> np.ndarray:
 
 
 def _prepare(root: Path, manual_dir: str | None) -> object:
-    from wgan_jax.data import mnist_builder
+    from wgan_jax.data import mnist_download
 
-    files = ', '.join(mnist_builder.FILES)
+    files = ', '.join(mnist_download.FILES)
     remedy = f'Put the four original files ({files}) into one directory and pass it as --config.data.manual_dir=DIR.'
     if manual_dir is not None:
         remedy = f'Put the four original files ({files}) into {manual_dir}, unchanged and still compressed.'
-        missing = [name for name in mnist_builder.FILES if not (existing('manual_dir', manual_dir) / name).is_file()]
+        missing = [name for name in mnist_download.FILES if not (existing('manual_dir', manual_dir) / name).is_file()]
         if missing:
             raise UserError(
                 f'config.data.manual_dir={manual_dir} has no {", ".join(missing)}: put the original files there, still compressed.'
             )
-    urls = {name: mnist_builder.URL + name for name in mnist_builder.FILES}
-    return prepared.prepare(mnist_builder.MnistIdx, root, manual_dir, 'MNIST', urls, remedy)
+    urls = {name: mnist_download.URL + name for name in mnist_download.FILES}
+    return tfds_sets.prepare(mnist_download.MnistIdx, root, manual_dir, 'MNIST', urls, remedy)

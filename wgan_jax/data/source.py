@@ -104,3 +104,11 @@ def existing(option: str, value: str) -> Path:
     except OSError as error:
         raise UserError(f'config.data.{option}={value} cannot be read ({error.strerror}): check the path.') from error
     return path
+
+
+POINT_SHAPE = (1, 1, 2)  # of a point in the plane, as an image of one pixel with two channels
+
+
+def is_plane(image_shape: tuple[int, ...]) -> bool:
+    """Whether what looks like an image is a point in the plane."""
+    return tuple(image_shape) == POINT_SHAPE

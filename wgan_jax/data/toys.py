@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wgan_jax.data.source import Source, choose
+from wgan_jax.data.source import POINT_SHAPE, Source, choose
 
-SHAPE = (1, 1, 2)  # of a point, as an image of one pixel with two channels
 _SPLITS = {'train': (0, 65_536), 'test': (1, 8_192)}  # split: (seed, number of points)
 _ROOT_HALF = math.sqrt(0.5)
 _EIGHT = [(1, 0), (-1, 0), (0, 1), (0, -1), *((x * _ROOT_HALF, y * _ROOT_HALF) for x in (1, -1) for y in (1, -1))]
@@ -50,11 +49,6 @@ def source_of_toy(name: str) -> Callable[..., Source]:
 
     def source(split: str = 'train') -> Source:
         seed, count = _SPLITS[choose('split', split, _SPLITS)]
-        return Source(SHAPE, count, lambda: TOYS[name](count, seed).reshape(-1, *SHAPE), np.float32)
+        return Source(POINT_SHAPE, count, lambda: TOYS[name](count, seed).reshape(-1, *POINT_SHAPE), np.float32)
 
     return source
-
-
-def is_plane(image_shape: tuple[int, ...]) -> bool:
-    """Whether what looks like an image is a point in the plane."""
-    return tuple(image_shape) == SHAPE

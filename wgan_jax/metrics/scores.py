@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from wgan_jax.metrics import frechet, kernel, neighbours, sliced, ssim
-from wgan_jax.metrics.features import FeatureNetwork
+from wgan_jax.metrics.features.network import FeatureNetwork
 
 LEAST = 20  # images of any kind from which a score can be told
 MOST_REAL = 50_000  # images of training that are compared with; more change a score by less than its own noise

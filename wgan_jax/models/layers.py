@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from wgan_jax import fused, ops
+from wgan_jax import convolutions
+from wgan_jax.convolutions import fused
 
-Conv = functools.partial(nn.Conv, conv_general_dilated_cls=ops.convolution)
+Conv = functools.partial(nn.Conv, conv_general_dilated_cls=convolutions.convolution)
 NORMS = ('batch', 'layer', 'none')
 
 
@@ -36,7 +37,7 @@ class TransposedConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, x.shape[-1], self.features))
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-        return ops.transposed_convolution()(x, kernel, self.stride, self.padding)
+        return convolutions.transposed_convolution()(x, kernel, self.stride, self.padding)
 
 
 def doublings(network: str, image_shape: tuple[int, ...]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wgan_jax.errors import UserError
-from wgan_jax.workdir import path_of
+from wgan_jax.runs.files import path_of
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    from wgan_jax.output import outlast_the_terminal
+    from wgan_jax.runs.terminal import outlast_the_terminal
 
     outlast_the_terminal()
     main()

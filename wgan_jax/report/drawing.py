@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from wgan_jax.metrics.figures import BLUE, GREY, ORANGE
+from wgan_jax.evaluate.plots import BLUE, GREY, ORANGE
 from wgan_jax.report.records import Curve
 
 MOST_POINTS = 2000  # of a line; a panel is some hundred pixels wide

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from wgan_jax import writers
 from wgan_jax.data.toys import TOYS
 from wgan_jax.report import drawing, panels, pictures, runs, scores
 from wgan_jax.report.records import Record, read_runs
+from wgan_jax.runs import files
 
 _WALKS = ('walk.mp4', 'walk.gif')  # the first that a page has room for: a film takes a tenth of the bytes
 
@@ -41,7 +41,7 @@ def write(paths: Sequence[Path], out: Path) -> int:
     """
     content = render(read_runs(paths)).encode('utf-8', 'replace')
     out.parent.mkdir(parents=True, exist_ok=True)
-    writers.replace_file(out, content)
+    files.replace_file(out, content)
     return len(content)
 
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wgan_jax import metadata, writers
-from wgan_jax.config import flatten
 from wgan_jax.errors import UserError
+from wgan_jax.runs import checkpoint_format, record
+from wgan_jax.runs.config import flatten
 
 _LARGEST = 1e100  # what is larger is as good as infinite, and no axis can show it
 
@@ -74,8 +74,8 @@ def _is_step(value: Any) -> bool:
 
 
 def _read(path: Path, name: str) -> Record:
-    lines = [line for line in writers.read_metrics(path) if _is_step(line['step'])]
-    evaluations = [_evaluation(line) for line in writers.read_evaluations(path) if _is_step(line['step'])]
+    lines = [line for line in record.read_metrics(path) if _is_step(line['step'])]
+    evaluations = [_evaluation(line) for line in record.read_evaluations(path) if _is_step(line['step'])]
     latest = [*evaluations[-1:]]
     later = _json(path / 'evaluation.json')
     parts = ('scores', 'floor', 'critic', 'protocol')
@@ -94,7 +94,7 @@ def _read(path: Path, name: str) -> Record:
         evaluation=max(reversed(latest), key=lambda one: one['step'], default=None),
         versions=_dict(meta.get('versions')),
         data_set=_dict(_dict(meta.get('record')).get('data_set')),
-        pictures=dict(sorted(writers.sample_pictures(path).items())),
+        pictures=dict(sorted(record.sample_pictures(path).items())),
     )
 
 
@@ -116,7 +116,7 @@ def _meta(checkpoints: Path) -> dict[str, Any]:
     """The metadata of the newest checkpoint that has them whole, without its arrays; {} if none has."""
     for directory in sorted(checkpoints.glob('[0-9]*'), key=lambda path: (len(path.name), path.name), reverse=True):
         try:
-            return metadata.checked(_json(directory / 'meta' / 'metadata'))
+            return checkpoint_format.checked(_json(directory / 'meta' / 'metadata'))
         except (ValueError, KeyError):
             continue
     return {}

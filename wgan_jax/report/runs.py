@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from wgan_jax.config import flatten
 from wgan_jax.data.toys import TOYS
 from wgan_jax.report import words
 from wgan_jax.report.records import Record
+from wgan_jax.runs.config import flatten
 
 
 class Keys(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
-from wgan_jax.metrics import figures
+from wgan_jax.evaluate import plots
 from wgan_jax.metrics.scores import can_choose, lower_is_better, without_count
 from wgan_jax.report import drawing, words
 from wgan_jax.report.panels import Panel, Row, colour
@@ -68,8 +68,8 @@ def _scores_of(records: Sequence[Record], group: list[int]) -> Row:
     def panel(name: str) -> Panel:
         def draw(axes: Axes) -> None:
             for run in group:
-                figures.draw_score(axes, records[run].evaluations, name, colour(run))
-            figures.draw_floor(axes, records[group[0]].evaluations, name)
+                plots.draw_score(axes, records[run].evaluations, name, colour(run))
+            plots.draw_floor(axes, records[group[0]].evaluations, name)
 
         return Panel(name, drawing.svg(draw, f'{name} over steps'), words.score(name))
 
@@ -94,17 +94,17 @@ def _table(records: Sequence[Record], group: list[int], first: list[int]) -> Tab
 def of_critics(records: Sequence[Record]) -> list[Row]:
     """The Lipschitz panel of each run, and the classes of its samples."""
     kinds: list[tuple[str, str, Callable[[Axes, dict[str, Any], Record], str]]] = [
-        ('Slopes', words.SLOPES, lambda axes, latest, _: figures.draw_slopes(axes, latest['critic'])),
-        ('Weights', words.WEIGHTS, lambda axes, latest, record: figures.draw_weights(axes, latest['critic'], _clip_value(record))),
-        ('Gradients by layer', words.GRADIENTS, lambda axes, latest, _: figures.draw_gradients(axes, latest['critic'])),
-        ('Spectral norms', words.NORMS, lambda axes, latest, _: figures.draw_norms(axes, latest['critic'])),
+        ('Slopes', words.SLOPES, lambda axes, latest, _: plots.draw_slopes(axes, latest['critic'])),
+        ('Weights', words.WEIGHTS, lambda axes, latest, record: plots.draw_weights(axes, latest['critic'], _clip_value(record))),
+        ('Gradients by layer', words.GRADIENTS, lambda axes, latest, _: plots.draw_gradients(axes, latest['critic'])),
+        ('Spectral norms', words.NORMS, lambda axes, latest, _: plots.draw_norms(axes, latest['critic'])),
     ]
     return _rows(records, kinds)
 
 
 def of_classes(records: Sequence[Record]) -> list[Row]:
     """The classes of the samples, where the scores know them."""
-    draw = lambda axes, latest, _: figures.draw_classes(axes, latest['classes'], latest.get('classes_of_real'))  # noqa: E731
+    draw = lambda axes, latest, _: plots.draw_classes(axes, latest['classes'], latest.get('classes_of_real'))  # noqa: E731
     return _rows(records, [('Classes of the samples', words.CLASSES, draw)])
 
 

@@ -1,0 +1,144 @@
+"""Joining and ending; test_several_processes.py has whole runs of several."""
+
+import os
+import re
+import socket
+import sys
+
+import jax
+import pytest
+
+from tests.program.test_several_processes import ONE, Processes, free_address
+from wgan_jax.devices import cluster
+from wgan_jax.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('host:1', None, None), '--num_processes is missing: --coordinator, --num_processes and --process_id are given together'),
+        ((None, 2, None), '--coordinator is missing'),
+        (('host', 2, 0), '--coordinator=host is not HOST:PORT'),
+        (('host:port', 2, 0), '--coordinator=host:port is not HOST:PORT'),
+        (('host:1', 2, 2), '--process_id=2 must be at least 0 and less than --num_processes=2'),
+        (('host:1', 2, -1), '--process_id=-1 must be at least 0'),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        cluster.join(*arguments)
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.socket() as taken:
+        taken.bind(('', 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            UserError, match=rf'The port of --coordinator=localhost:{port} cannot be had \(Address already in use\)'
+        ):
+            cluster.join(f'localhost:{port}', 2, 0)
+
+
+def test_what_jax_says_of_a_cluster_is_told(monkeypatch):
+    def initialize(*arguments, **options):
+        raise RuntimeError('no permission to ask the cluster')
+
+    monkeypatch.setattr(jax.distributed, 'initialize', initialize)
+    with pytest.raises(UserError, match=r'JAX cannot join .* \(no permission to ask the cluster\); --num'):
+        cluster.join(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ('error', 'message', 'status'),
+    [
+        (
+            RuntimeError('UNKNOWN: Gloo all-reduce failed: Connection closed by peer\nmore'),
+            'has lost another one',
+            75,
+        ),
+        (ValueError('the network is wrong'), 'Process 0 of 1 ends here, and with it the run.', 1),
+    ],
+)
+def test_an_error_that_ends_a_process_is_told_as_what_it_is(monkeypatch, capsys, error, message, status):
+    codes = []
+    monkeypatch.setattr(cluster.os, '_exit', lambda code: codes.append(code) or sys.exit())
+    with pytest.raises(SystemExit):
+        cluster.end(error)
+    printed = capsys.readouterr().err
+    assert codes == [status]
+    assert message in printed
+    assert str(error).splitlines()[0] in printed
+    assert 'Error: ' in printed
+
+
+@pytest.mark.parametrize(
+    ('variables', 'launcher'),
+    [
+        ({'SLURM_NTASKS': '8'}, 'Slurm'),
+        ({'OMPI_COMM_WORLD_SIZE': '2'}, 'Open MPI'),
+        ({'KUBERNETES_SERVICE_HOST': '10.0.0.1', 'JOB_COMPLETION_INDEX': '0'}, 'Kubernetes'),
+    ],
+)
+def test_one_of_several_does_not_train_alone_because_jax_does_not_see_the_others(monkeypatch, variables, launcher):
+    """As under python without srun, or Open MPI 5 without mpi4py."""
+
+    def initialize(*arguments, **options):
+        raise ValueError('coordinator_address should be defined.')  # so JAX says that it has found nothing
+
+    monkeypatch.setattr(jax.distributed, 'initialize', initialize)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=f'{launcher} has started several processes, and JAX does not find them: give --coord'):
+        cluster.join(None, None, None)
+    cluster.join(None, 1, None)
+
+
+def test_all_must_have_as_many_devices(monkeypatch):
+    monkeypatch.setattr(jax.distributed, 'initialize', lambda *arguments, **options: None)
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(jax, 'local_devices', lambda index: [None] * (index + 1))
+    with pytest.raises(UserError, match=r'The processes of this run have \[1, 2\] devices: all must have as many'):
+        cluster.join(None, None, None)
+
+
+@pytest.mark.parametrize('launcher', ['Slurm', 'Open MPI'])
+def test_what_a_launcher_says_is_enough(launcher):
+    """With the variables that it sets, and without any of our flags; JAX makes the port from the number of the job."""
+    job = os.getpid() % 4096
+    variables = {
+        'Slurm': {
+            'SLURM_JOB_ID': str(job),
+            'SLURM_STEP_NODELIST': 'localhost',
+            'SLURM_STEP_NUM_NODES': '1',
+            'SLURM_NTASKS': '2',
+            'SLURM_PROCID': '{index}',
+            'SLURM_LOCALID': '{index}',
+        },
+        'Open MPI': {
+            'OMPI_MCA_orte_hnp_uri': f'{job * 4096}.0;tcp://127.0.0.1:34911',
+            'OMPI_COMM_WORLD_SIZE': '2',
+            'OMPI_COMM_WORLD_RANK': '{index}',
+            'OMPI_COMM_WORLD_LOCAL_RANK': '{index}',
+        },
+    }[launcher]
+    program = """
+from wgan_jax import cluster, processes
+cluster.join(None, None, None)
+import jax
+print('process', jax.process_index(), 'of', jax.process_count(), 'agrees on', processes.greatest(jax.process_index()))
+"""
+    assignments = [[f'{name}={value.format(index=index)}' for name, value in variables.items()] for index in range(2)]
+    with Processes([['env', *each, sys.executable, '-c', program] for each in assignments], ONE) as started:
+        codes, outputs, errors = started.wait()
+    assert codes == [0, 0], errors
+    for index in range(2):
+        assert f'process {index} of 2 agrees on 1' in outputs[index]
+
+
+def test_what_does_not_come_is_not_waited_for_for_ever():
+    program = 'import sys; from wgan_jax import cluster; cluster.JOIN_SECONDS = 2; cluster.join(sys.argv[1], 2, 1)'
+    with Processes([[sys.executable, '-c', program, free_address()]], ONE) as started:
+        codes, _, errors = started.wait()
+    assert codes == [75]
+    assert 'Error: after 2 s not all processes of the run are there: start each with --coordinator=127.0.0.1:' in errors[0]

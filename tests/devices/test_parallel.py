@@ -1,0 +1,186 @@
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.algorithm.test_steps import GAME, KEY, leaves, make_state
+from tests.conftest import in_float64
+from wgan_jax.algorithm import steps
+from wgan_jax.algorithm.losses import LOSSES
+from wgan_jax.algorithm.optimizers import make_optimizer
+from wgan_jax.algorithm.state import create_state
+from wgan_jax.data import feed
+from wgan_jax.data.plan import index_plan
+from wgan_jax.devices import compiling, parallel
+from wgan_jax.models import make_network
+
+ROUNDS = {'image_shape': (4, 4, 1), **GAME}
+# Each kind of game, and what mixes examples: batch norm over all devices; layer norm and the average of the generator beside it. No
+# bias before a batch norm, as the MLP has: its gradient is zero but for rounding, of which Adam makes steps.
+GAMES = {
+    'gan': ({'loss': 'non_saturating'}, 'dcgan', 'batch', {'name': 'adam', 'learning_rate': 1e-2, 'b1': 0.5, 'b2': 0.999}),
+    'wgan': (
+        {'loss': 'wasserstein'},
+        'dcgan',
+        'batch',
+        {'name': 'rmsprop', 'learning_rate': 1e-2, 'b1': 0.0, 'b2': 0.9, 'clip_value': 0.05},
+    ),
+    'wgan_gp': (
+        {'loss': 'wasserstein', 'gp_weight': 10.0, 'ema_decay': 0.9},
+        'mlp',
+        'layer',
+        {'name': 'adam', 'learning_rate': 1e-2, 'b1': 0.0, 'b2': 0.9},
+    ),
+}
+
+
+def arguments(state, rounds, gp_weight):
+    images = np.random.default_rng(0).integers(0, 256, (24, 16)).astype(np.uint8)
+    return state, steps.zero_sums(gp_weight), images, index_plan(0, 0, rounds, 2, 8, 24), np.int32(rounds), KEY
+
+
+def ten_rounds(game, devices=None, **more):
+    """Ten rounds of a game in float64: the state and the sums, as arrays.
+
+    Float32 would do for no comparison: RMSProp and Adam blow up its rounding in their first steps.
+    """
+    settings, network, norm, optimizer = GAMES[game]
+    critic, generator = (
+        make_network(player, (16, 16, 1), network=network, num_features=8 if network == 'mlp' else 2, norm=norm, dtype=jnp.float64)
+        for player in ('critic', 'generator')
+    )
+    plain = {name: value for name, value in optimizer.items() if name != 'clip_value'}
+    state = create_state(
+        KEY,
+        generator,
+        critic,
+        make_optimizer(**plain),
+        make_optimizer(**optimizer),
+        latent_dim=3,
+        use_ema='ema_decay' in settings,
+    )
+    state = in_float64(state)
+    images = np.random.default_rng(0).integers(0, 256, (24, 256)).astype(np.uint8)
+    settings = settings | {'loss': LOSSES[settings['loss']], 'latent_dim': 3, 'image_shape': (16, 16, 1), **more}
+    mapped = parallel.map_rounds(steps.train_rounds, devices=devices, **settings)
+    indices = index_plan(0, 0, 10, 2, 16, 24)
+    sums = steps.zero_sums(settings.get('gp_weight', 0.0))
+    if devices is not None:
+        parts = np.stack(np.split(indices, len(devices), axis=-1))
+        return leaves(mapped(state, sums, images, parts, np.int32(10), KEY))
+    whole = jax.ShapeDtypeStruct((jax.device_count(), 10, 2, 16 // jax.device_count()), jnp.int32)
+    compiled = compiling.compile_ahead(mapped, (state, sums, images, whole, np.int32(10), KEY))
+    state, sums, images, key = parallel.replicate((state, sums, images, KEY))
+    return leaves(compiled(state, sums, images, parallel.scatter(parallel.split_batch(indices)), np.int32(10), key))
+
+
+def assert_close(these, those):
+    """Of what ten_rounds returns."""
+    for x, y in zip(these, those, strict=True):
+        tolerance = 1e-10 if x.dtype == np.float64 else 1e-6  # sums are float32
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+def test_eight_devices_are_what_the_tests_run_on():
+    assert jax.device_count() == 8
+
+
+@pytest.mark.parametrize('game', [*(pytest.param(game, marks=pytest.mark.slow) for game in ('gan', 'wgan')), 'wgan_gp'])
+def test_one_device_equals_two_four_and_eight(double_precision, game):
+    """Same global batch: the same images, latents, alphas, averaged gradients and batch statistics.
+
+    With eight as a run does it: compiled ahead, its arguments put in place.
+    """
+    one = ten_rounds(game, jax.devices()[:1])
+    for devices in (jax.devices()[:2], jax.devices()[:4], None):
+        assert_close(ten_rounds(game, devices), one)
+    if game == 'wgan_gp':  # no batch norm: in parts, too
+        assert_close(ten_rounds(game, jax.devices()[:2], grad_accumulation=4), one)
+
+
+def test_one_compilation_serves_calls_of_any_number_of_rounds(players):
+    traces = []
+
+    def counted(*args, **settings):
+        traces.append(1)
+        return steps.train_rounds(*args, **settings)
+
+    state, sums, images, indices, _, key = arguments(make_state(players), 4, 0.0)
+    run = parallel.map_rounds(counted, **ROUNDS)
+    state, sums, images, key = parallel.replicate((state, sums, images, key))
+    for rounds in (4, 1, 3):
+        state, sums = run(state, sums, images, parallel.split_batch(indices), np.int32(rounds), key)
+        jax.block_until_ready(sums)
+    assert len(traces) == 1
+    assert int(state.step) == 8
+
+
+def test_the_state_is_donated_and_stays_replicated(players):
+    state, sums, images, indices, rounds, key = arguments(make_state(players), 2, 0.0)
+    state, sums, images, key = parallel.replicate((state, sums, images, key))
+    after, _ = parallel.map_rounds(steps.train_rounds, **ROUNDS)(state, sums, images, parallel.split_batch(indices), rounds, key)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.critic.params))
+    for leaf in jax.tree.leaves(after):
+        assert leaf.sharding.is_fully_replicated
+        assert len(leaf.sharding.device_set) == 8
+
+
+def test_a_chunk_from_the_host_is_used_where_it_lies_and_gives_the_same_bits(players):
+    """Three of five rounds, on eight devices; the program gets each argument as it expects it, so that nothing is moved."""
+    state, sums, images, indices, _, key = arguments(make_state(players, use_ema=True), 5, 10.0)
+    settings = {'gp_weight': 10.0, 'ema_decay': 0.9, **ROUNDS}
+    parts = parallel.split_batch(indices)
+    chunk = feed.Gatherer(images).gather(parts[:, :3], capacity=5)
+    split_images, split_indices = parallel.scatter((chunk, feed.renumbered(parts)))
+    rounds = np.int32(3)
+    placed = (*parallel.replicate((state, sums)), split_images, split_indices)
+    program = parallel.map_rounds(steps.train_rounds, split_images=True, **settings).lower(*placed, rounds, key).compile()
+    expected = jax.tree.leaves(program.input_shardings[0][:4])
+    for got, wanted in zip(jax.tree.leaves(placed), expected, strict=True):
+        assert got.sharding.is_equivalent_to(wanted, got.ndim)
+    assert split_images.addressable_shards[0].data.shape == (1, 5 * 2 * 1, 16)
+    host = jax.device_get(program(*placed, rounds, parallel.replicate(key)))
+    state = make_state(players, use_ema=True)  # the other was donated
+    device = parallel.map_rounds(steps.train_rounds, **settings)(
+        *parallel.replicate((state, sums, images)), parallel.scatter(parts), rounds, key
+    )
+    for x, y in zip(leaves(host), leaves(device), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_cpu_counts_with_its_share_of_the_memory(monkeypatch):
+    assert parallel.bytes_per_device() == os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 8
+
+    class Accelerator:
+        def memory_stats(self):
+            return {'bytes_limit': 80, 'bytes_in_use': 1}
+
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+    monkeypatch.setattr(jax, 'local_devices', lambda: [Accelerator()])
+    assert parallel.bytes_per_device() == parallel.known_bytes_per_device() == 80
+    Accelerator.memory_stats = lambda self: None  # as with XLA_PYTHON_CLIENT_ALLOCATOR=platform
+    assert parallel.known_bytes_per_device() is None
+    assert parallel.bytes_per_device() > 0
+
+
+def test_the_batch_is_cut_into_one_part_per_device():
+    indices = np.arange(2 * 3 * 8).reshape(2, 3, 8)
+    parts = parallel.split_batch(indices)
+    assert parts.shape == (8, 2, 3, 1)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=-1), indices)
+
+
+def test_deterministic_asks_the_compiler_for_it(monkeypatch):
+    """The CPU compiler takes the option, so its name is right; only on a GPU has it an effect."""
+    options = []
+    monkeypatch.setattr(jax, 'jit', lambda function, compiler_options: options.append(compiler_options) or function)
+    compiling.compiled(len)
+    compiling.compiled(len, deterministic=True)
+    assert options == [{}, {'xla_gpu_deterministic_ops': True}]
+    monkeypatch.undo()
+    assert compiling.compiled(lambda x: x + 1, deterministic=True)(1) == 2
+    mapped = parallel.map_rounds(lambda state, sums, images, indices, rounds, key, axis_name: (state, sums))
+    arguments = [np.zeros(()), np.zeros(()), np.zeros(()), np.zeros((8, 1)), np.zeros(()), np.zeros(())]
+    assert compiling.compile_ahead(mapped, arguments, deterministic=True) is not None

@@ -1,0 +1,132 @@
+"""The classifiers that come with the package are what is said of them."""
+
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from wgan_jax.algorithm.state import named_leaves
+from wgan_jax.data import digits
+from wgan_jax.errors import UserError
+from wgan_jax.metrics.features import classifiers, registry, train_classifier
+from wgan_jax.metrics.features.classifiers import ARCHITECTURES, SHA256, classifier
+
+
+@pytest.mark.parametrize('name', SHA256)
+def test_the_weights_of_the_package_are_small_and_have_their_hash(name):
+    path = Path(classifiers.__file__).parent / 'weights' / f'{name}.npz'
+    assert path.stat().st_size < 1_000_000
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256[name] == classifier(name).weights_sha256
+
+
+def test_digits_cnn_is_right_on_digits_that_it_was_not_trained_on():
+    network = classifier('digits_cnn')
+    features, logits = network.apply(digits.source(split='test').load())
+    right = np.mean(logits.argmax(axis=1) == load_digits().target[1500:])
+    np.testing.assert_allclose(right, 283 / 297, atol=1e-9)
+    assert features.shape == (297, network.num_features)
+    assert features.min() == 0.0  # after a ReLU
+
+
+@pytest.mark.slow
+@pytest.mark.skipif('WGAN_JAX_TEST_DATA' not in os.environ, reason='no real MNIST: WGAN_JAX_TEST_DATA is not set')
+def test_mnist_cnn_is_right_on_digits_that_it_was_not_trained_on():
+    directory = Path(os.environ['WGAN_JAX_TEST_DATA']) / 'mnist'
+    images = np.frombuffer(gzip.decompress((directory / 't10k-images-idx3-ubyte.gz').read_bytes()), np.uint8, offset=16)
+    labels = np.frombuffer(gzip.decompress((directory / 't10k-labels-idx1-ubyte.gz').read_bytes()), np.uint8, offset=8)
+    _, logits = classifier('mnist_cnn').apply(images.reshape(-1, 28, 28, 1)[::4])
+    assert np.mean(logits.argmax(axis=1) == labels[::4]) >= 0.994  # of all of them, 0.9957
+
+
+def test_the_features_are_what_the_last_layer_sees():
+    network = classifier('digits_cnn')
+    with np.load(Path(classifiers.__file__).parent / 'weights' / 'digits_cnn.npz') as file:
+        kernel, bias = file['params.Dense_1.kernel'], file['params.Dense_1.bias']
+    features, logits = network.apply(digits.source(split='test').load()[:50])
+    np.testing.assert_allclose(logits, features @ kernel + bias, rtol=1e-4, atol=1e-4)
+
+
+def test_files_of_weights_are_checked(tmp_path):
+    with pytest.raises(UserError, match=r'gone\.npz cannot be read \(No such file or directory\)'):
+        classifier('digits_cnn', str(tmp_path / 'gone.npz'))
+    (tmp_path / 'text.npz').write_text('no weights')
+    with pytest.raises(UserError, match=r'text\.npz holds no weights'):
+        classifier('digits_cnn', str(tmp_path / 'text.npz'))
+    np.savez(tmp_path / 'objects.npz', x=np.array([{}], dtype=object))
+    with pytest.raises(UserError, match=r'objects\.npz holds no weights'):
+        classifier('digits_cnn', str(tmp_path / 'objects.npz'))
+    mnist = Path(classifiers.__file__).parent / 'weights' / 'mnist_cnn.npz'
+    with pytest.raises(UserError, match=r'mnist_cnn\.npz holds no weights of digits_cnn'):
+        classifier('digits_cnn', str(mnist))
+    with pytest.raises(UserError, match=r'weights of celeba_attributes do not come with the package: train them'):
+        classifier('celeba_attributes')
+
+
+def test_attributes_are_no_classes(tmp_path):
+    network, shape = ARCHITECTURES['celeba_attributes']
+    variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, *shape), np.uint8))
+    np.savez(tmp_path / 'weights.npz', **named_leaves(variables))
+    assert classifier('celeba_attributes', str(tmp_path / 'weights.npz')).num_classes is None
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'data_set', 'shape', 'name'),
+    [
+        (None, 'mnist', (28, 28, 1), 'mnist_cnn'),
+        (None, 'digits', (8, 8, 1), 'digits_cnn'),
+        (None, 'celeba', (64, 64, 3), None),
+        ('none', 'mnist', (28, 28, 1), None),
+        ('inception', 'mnist', (28, 28, 1), 'inception'),
+        ('mnist_cnn', 'folder', (28, 28, 1), 'mnist_cnn'),
+    ],
+)
+def test_which_network_fits(wanted, data_set, shape, name):
+    assert registry.name_for(wanted, data_set, shape) == name
+
+
+def test_a_network_that_does_not_fit_is_refused():
+    with pytest.raises(UserError, match=r"config\.eval_features='resnet50' is unknown; known: mnist_cnn, .*, none"):
+        registry.name_for('resnet50', 'mnist', (28, 28, 1))
+    with pytest.raises(UserError, match=r'mnist_cnn takes images of 28x28x1, and these are 64x64x3'):
+        registry.name_for('mnist_cnn', 'celeba', (64, 64, 3))
+
+
+@pytest.mark.slow
+def test_training_learns_and_repeats(monkeypatch):
+    monkeypatch.setattr(train_classifier, '_BATCH', 32)
+    images, labels = digits.source(split='train').load()[:320], load_digits().target[:320].astype(np.int32)
+    one, other = (train_classifier.train('digits_cnn', images, labels, epochs=4) for _ in range(2))
+    for name, array in named_leaves(one).items():
+        np.testing.assert_array_equal(array, named_leaves(other)[name], err_msg=name)
+    test = digits.source(split='test').load(), load_digits().target[1500:]
+    assert train_classifier.accuracy('digits_cnn', one, *test) > 0.5
+
+
+def test_attributes_are_read(tmp_path):
+    (tmp_path / 'list_attr_celeba.txt').write_text('2\nA B C\n000001.jpg -1  1 -1\n000002.jpg  1  1 -1\n')
+    rows = train_classifier._read_attributes(tmp_path)
+    np.testing.assert_array_equal(rows['000001'], [False, True, False])
+    np.testing.assert_array_equal(rows['000002'], [True, True, False])
+    with pytest.raises(UserError, match=r'has no list_attr_celeba\.txt'):
+        train_classifier._read_attributes(tmp_path / 'nowhere')
+
+
+def test_the_weights_are_written_under_the_name_that_was_given_or_nothing_is_trained(tmp_path, monkeypatch):
+    variables = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), classifiers.template('digits_cnn'))
+    trained = []
+    monkeypatch.setattr(train_classifier, 'train', lambda *arguments: trained.append(arguments) or variables)
+    command = ['train_classifier', 'digits_cnn', '--out']
+    monkeypatch.setattr('sys.argv', [*command, str(tmp_path / 'weights')])
+    train_classifier.main()
+    assert [path.name for path in tmp_path.iterdir()] == ['weights']
+    assert classifier('digits_cnn', str(tmp_path / 'weights')).num_features == 64
+    for out in (tmp_path, tmp_path / 'nowhere' / 'weights.npz'):
+        monkeypatch.setattr('sys.argv', [*command, str(out)])
+        with pytest.raises(SystemExit, match=r'--out=.* cannot be written'):
+            train_classifier.main()
+    assert len(trained) == 1

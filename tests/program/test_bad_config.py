@@ -1,0 +1,198 @@
+"""What no one should type, typed: every config trains, or is refused in one sentence before any image is read.
+
+`pytest -n 0 -s tests/test_bad_config.py` lists what was tried, each with its answer.
+"""
+
+import contextlib
+import functools
+import io
+import re
+import sys
+import zlib
+from operator import getitem
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, seed
+from hypothesis import strategies as st
+
+import train
+from configs import default
+from tests.conftest import ROOT, examples
+from wgan_jax.devices import parallel
+from wgan_jax.errors import UserError
+from wgan_jax.runs.config import flatten
+from wgan_jax.runs.experiment import prepare
+from wgan_jax.runs.memory_limits import num_bytes
+from wgan_jax.training import trainer
+from wgan_jax.training.rounds import make_schedule
+
+pytestmark = pytest.mark.filterwarnings('ignore:.*load_module:DeprecationWarning')  # of ml_collections, for each config file
+SMALL = {'num_steps': 1, 'batch_size': 8, 'n_critic': 1, 'num_samples': 4}
+SMALL |= {'generator.num_features': 4, 'critic.num_features': 4}
+CONFIGS = {
+    'digits_wgan_gp': {},
+    'digits_gan': {},
+    'digits_wgan': {},
+    'mnist_gan': {},
+    'mnist_wgan': {},
+    'mnist_wgan_gp': {},
+    'celeba_wgan': {'data.image_size': 16},
+    'celeba_wgan_gp_resnet': {'data.image_size': 16},
+    'celeba_wgan_mlp': {'data.image_size': 16, 'generator.num_layers': 1},
+    'folder_wgan_gp': {'data.image_size': 16},
+    'toy_wgan_gp': {},
+}
+DEFAULTS = flatten(default.get_config())
+MISSPELT = {key: repr(key) for key in ('n_critc', 'seed.x', 'data.name.x', 'Seed', 'loss ', 'critic..norm', 'seed[0]', '')}
+MISSPELT |= {'critic.nom': "'nom'", 'data': 'config.data is a section', 'critic': 'config.critic is', 'boost': 'config.boost is'}
+ANYTHING = ['abc', '', '1.5', 'True', 'None', '[1]', '{}', '-1', '0', '1', 'nan', '1e39', 'a\nb', '"', '~nobody/x', 'x' * 300]
+INTEGERS = ['-1', '0', '1', '2', '7', '16', '64', '1000', *(str(number) for number in (10**6, 10**9, 2**31, 2**32, 2**63, 10**30))]
+FLOATS = ['-1', '-0.0', '0', '0.5', '0.99999999', '1', '1e-320', '1e-30', '1e30', '1e39', 'nan', 'inf', '-inf', '9' * 400]
+NAMES = ['adam', 'amsgrad', 'rmsprop', 'mlp', 'dcgan', 'resnet', 'keras_cnn', 'upsample_cnn', 'batch', 'layer', 'none', 'minimax']
+NAMES += ['bfloat16', 'float16', 'host', 'device', 'mnist', 'digits', 'celeba', 'folder', 'lsun_bedroom', 'train', 'test', 'all']
+CONTRADICTIONS = [
+    {'clip_value': '0.01', 'gp_weight': '10'},
+    {'gp_weight': '0', 'gp_one_sided': 'True'},
+    {'boost.n_critic': '5', 'boost.until': 'None', 'boost.every': 'None'},
+    {'boost.n_critic': 'None', 'boost.until': '3'},
+    {'batch_size': '8', 'grad_accumulation': '2'},
+    {'critic.norm': 'batch', 'gp_weight': '10', 'clip_value': 'None'},
+    {'generator.norm': 'batch', 'grad_accumulation': '2', 'batch_size': '16'},
+    {'critic.network': 'mlp', 'critic.num_extra_layers': '1'},
+    {'generator.network': 'keras_cnn', 'generator.norm': 'layer'},
+    {'data.name': 'digits', 'data.image_size': '32'},
+    {'data.name': 'mnist', 'generator.network': 'dcgan', 'data.image_size': 'None', 'data.crop': 'None'},
+    {'data.image_size': '2', 'critic.network': 'upsample_cnn'},
+    {'data.image_size': '1000000', 'batch_size': '1000000'},
+    {'num_steps': '2000000', 'n_critic': '2000'},
+    {'num_steps': '2000000000', 'boost.n_critic': '100', 'boost.every': '1'},
+    {'latent_dim': '1000000', 'generator.num_features': '1000000'},
+    {'num_samples': '1000000', 'sample_every': '1'},
+    {'clip_value': '1e-30', 'gp_weight': '0'},
+    {'dtype': 'bfloat16', 'batch_size': '1000000000'},
+]
+
+
+def _value(key):
+    """A value for a key: half of them have its type."""
+    *section, name = key.split('.')
+    default_type = functools.reduce(getitem, section, default.get_config()).get_type(name)
+    fitting = {int: INTEGERS, float: FLOATS, bool: ('True', 'False'), str: NAMES}[default_type]
+    return st.tuples(st.just(key), st.sampled_from(fitting) | st.sampled_from(ANYTHING + NAMES))
+
+
+RIGHT_KEY = st.sampled_from(sorted(DEFAULTS)).flatmap(_value)
+WRONG_KEY = st.tuples(st.sampled_from(sorted(MISSPELT)), st.sampled_from(ANYTHING))
+OVERRIDES = st.one_of(
+    st.lists(RIGHT_KEY, min_size=1, max_size=3).map(dict),
+    RIGHT_KEY.map(lambda pair: dict([pair])),
+    st.lists(RIGHT_KEY | WRONG_KEY, min_size=1, max_size=3).map(dict),
+    st.sampled_from(CONTRADICTIONS),
+)
+
+
+@pytest.fixture(autouse=True)
+def _four_gibibytes(monkeypatch):
+    """What fits must not depend on the machine."""
+    monkeypatch.setattr(parallel, 'known_bytes_per_device', lambda: 2**32)
+
+
+def parse(argv):
+    """The config that a command line gives, by the program's own parser."""
+    values = train.flags.FLAGS
+    for name in [name for name in values if name.startswith('config.')]:
+        delattr(values, name)
+    values.unparse_flags()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, 'argv', argv)  # where ml_collections looks for the keys that are set
+        train.parse_flags(argv)
+    return train._CONFIG.value
+
+
+def answer(name, *overrides):
+    """(the refusal, None) or (None, the config that is accepted): what train.py makes of a config with 'key=value's."""
+    argv = ['train.py', f'--config={ROOT}/configs/{name}.py', *(f'--config.{override}' for override in overrides)]
+    try:
+        config = parse(argv)
+        prepare(config)
+    except SystemExit as error:
+        message = str(error)
+    except UserError as error:
+        message = f'Error: {error}'  # as train.py prints it
+    else:
+        return None, config
+    assert re.fullmatch(r'Error: .*[.?]', message), message  # one line
+    return message, None
+
+
+def is_cheap(config):
+    """Whether a round compiles and runs in seconds; what is accepted and is not cheap is prepared and not trained."""
+    state = num_bytes(jax.eval_shape(prepare(config).create_state))
+    layers = [player[key] or 0 for player in (config.generator, config.critic) for key in ('num_layers', 'num_extra_layers')]
+    images = max(make_schedule(config).kinds(0, 1)) * config.batch_size
+    size = config.data.image_size or 28
+    return state < 2**24 and max(layers) <= 4 and images <= 512 and config.num_samples <= 64 and size <= 32
+
+
+def train_a_round(config, workdir):
+    """Trains one round on random images: nothing may be refused any more, but for numbers that a round makes infinite."""
+    real = trainer.source_of(config.data)
+    images = np.random.Generator(np.random.Philox(0)).integers(0, 256, (32, *real.image_shape), np.uint8)
+    config.num_steps = 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, 'source_of', lambda data: real._replace(load=lambda: images))
+        try:
+            stopped_by = trainer.train(config, str(workdir))
+        except UserError as error:
+            if not str(error).startswith('Training diverged between '):
+                raise
+        else:
+            assert stopped_by is None
+
+
+def try_all(name, count, rounds, tmp_path):
+    """Tries `count` lists of overrides, and trains the first `rounds` cheap ones: how many (refused, accepted, trained)."""
+    refused, accepted, trained = [], [], []
+
+    @seed(zlib.crc32(name.encode()))
+    @examples(count)
+    @given(OVERRIDES)
+    def attempt(overrides):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            message, config = answer(name, *(f'{key}={value}' for key, value in {**SMALL, **CONFIGS[name], **overrides}.items()))
+        if message is not None:
+            refused.append(message)
+            if len(overrides) == 1:
+                (key,) = overrides
+                assert (f'config.{key}' if key in DEFAULTS else MISSPELT[key]) in message, (overrides, message)
+        else:
+            accepted.append(overrides)
+            with contextlib.redirect_stdout(output):
+                if len(trained) < rounds and is_cheap(config):
+                    train_a_round(config, tmp_path / str(len(trained)))
+                    trained.append(overrides)
+        print(name, overrides, '->', message or 'accepted')
+
+    attempt()
+    return len(refused), len(accepted), len(trained)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_every_config_is_accepted_or_refused_in_one_sentence(name, tmp_path):
+    """Convolutions take long to compile: those are trained by the slow test below only."""
+    rounds = 1 if name.startswith('digits') else 0
+    refused, accepted, trained = try_all(name, 60, rounds, tmp_path)
+    assert refused + accepted == 60
+    assert refused > 30
+    assert trained == rounds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', CONFIGS)
+def test_every_cheap_config_that_is_accepted_trains(name, tmp_path):
+    refused, accepted, trained = try_all(name, 100, 12, tmp_path)
+    assert refused + accepted == 100
+    assert trained >= 5

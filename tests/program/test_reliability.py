@@ -1,0 +1,70 @@
+"""Real processes that are killed, stopped, or run out of disk: what they leave, and how the run goes on."""
+
+import json
+import signal
+import sys
+import time
+
+import pytest
+
+from tests.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / 'benchmarks'))
+
+import torture
+
+
+def start_of(tmp_path, name, more=''):
+    """A run on a folder of images."""
+    images = tmp_path / 'images'
+    return torture.Run('own_images', tmp_path / name, {'images': images if images.exists() else torture.write_images(images)}, more)
+
+
+def steps_logged(run):
+    path = run.workdir / 'metrics.jsonl'
+    return [json.loads(line)['step'] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_until(condition, process):
+    while not condition():
+        assert process.poll() is None, 'it was over before'
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(('kills', 'kinds'), [(3, 2), pytest.param(10, 5, marks=pytest.mark.slow)])
+def test_kills_change_nothing(tmp_path, kills, kinds):
+    """At many kinds of moments; benchmarks/torture.py does it a hundred times, and on MNIST."""
+    images = torture.write_images(tmp_path / 'images')
+    moments, _ = torture.torture('own_images', kills, tmp_path, {'images': images}, seed=1)
+    assert moments.total() == kills
+    assert len(moments) >= kinds
+
+
+@pytest.mark.parametrize(('number', 'name', 'status'), [(signal.SIGINT, 'SIGINT', 130), (signal.SIGTERM, 'SIGTERM', 143)])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, name, status):
+    run = start_of(tmp_path, 'run', 'num_steps=100000 checkpoint_every=50000 sample_every=50000')
+    process = run.start()
+    wait_until(lambda: steps_logged(run), process)
+    process.send_signal(number)
+    assert process.wait(30) == status
+    (step,) = (int(path.name) for path in (run.workdir / 'checkpoints').iterdir() if path.name.isdigit())
+    output = (run.directory / 'output').read_text()
+    assert f'Stopped by {name} at step {step}.' in output
+    assert output.endswith('The same command continues from here.\n')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kilobytes', [4, 12])
+def test_files_that_may_not_grow_are_told_in_a_sentence_and_the_run_goes_on_when_they_may(tmp_path, kilobytes):
+    """What a full disk is like, at another place of the run each time."""
+    run = start_of(tmp_path, 'run')
+    assert run.start(limit=kilobytes).wait() == 1
+    words = run.last_words()
+    assert 'Traceback' not in words
+    assert 'cannot be written (File too large). What was saved before is whole: raise the limit of the size of a file' in words
+    assert words.count('Error: /') == 1
+    assert [path for path in run.directory.rglob('*') if 'tmp' in path.name or 'unfinished' in path.name] == []
+    straight = start_of(tmp_path, 'straight')
+    for one in (run, straight):
+        assert one.start().wait() == 0, one.last_words()
+    assert run.outcome() == straight.outcome()

@@ -1,0 +1,94 @@
+"""The command line: what a person types, and what comes back."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+CONFIG = '--config=configs/digits_wgan_gp.py'
+
+
+def run(*arguments, **environment):
+    command = [sys.executable, 'train.py', *arguments]
+    environment = os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'} | environment
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([], 'Error: --config is missing; try --config=configs/digits_wgan_gp.py.'),
+        ([CONFIG, '--config.n_critc=1'], "Error: there is no key 'n_critc' in the config; did you mean 'n_critic'?"),
+        ([CONFIG, '--config.critic.nom=layer'], "Error: there is no key 'nom' in the config; did you mean 'norm'?"),
+        ([CONFIG, '--config.xyz=1'], "Error: there is no key 'xyz' in the config; configs/default.py lists every key."),
+        ([CONFIG, '--config.num_steps=1e3'], "Error: --config.num_steps='1e3' must be a whole number."),
+        ([CONFIG, '--wrokdir=x'], "Error: Unknown command line flag 'wrokdir'. Did you mean: workdir ?"),
+        ([CONFIG, 'hello'], "Error: 'hello' is not a flag; keys are set with --config.KEY=VALUE."),
+        (
+            ['--config=configs/nope.py'],
+            "Error: the config file cannot be loaded ([Errno 2] No such file or directory: 'configs/nope.py').",
+        ),
+        (['--config', 'configs/nope.py'], "No such file or directory: 'configs/nope.py')."),
+        ([CONFIG, '--config.data=mnist'], 'Error: config.data is a section; set a key in it.'),
+        ([CONFIG, '--config.seed=None'], 'Error: config.seed cannot be None.'),
+        ([CONFIG, '--config.critic.nom=None'], "Error: there is no key 'nom' in the config;"),
+        ([CONFIG, '--config.loss=hinge'], "Error: config.loss='hinge' is unknown"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_sentence(arguments, message):
+    result = run(*arguments)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+def test_what_the_messages_advise_can_be_typed():
+    """None unsets a key, so any config can become another game or another network by flags."""
+    flags = ['--config.gp_weight=10', '--config.clip_value=None', '--config.critic.network=upsample_cnn']
+    flags += ['--config.critic.norm=layer', '--config.critic.num_features=4', '--config.critic.num_layers=None', '--dry_run']
+    result = run('--config=configs/digits_wgan.py', *flags)
+    assert result.returncode == 0, result.stderr
+    assert '"clip_value": null' in result.stdout
+    assert 'critic: ' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (('config.n_critic', 'config.n_critc'), "Error: there is no key 'n_critc' in the config; did you mean 'n_critic'?"),
+        (('config.n_critic = 1', 'config.n_critic = 1 1'), 'Error: the config file cannot be loaded (SyntaxError'),
+        (('config.n_critic = 1', 'config.n_critic = one'), "mine.py, line 22: name 'one' is not defined)."),
+        (('config.n_critic = 1', "config.n_critic = 'one'"), "Could not override field 'n_critic'"),
+    ],
+)
+def test_a_mistake_in_a_config_file_is_answered_in_one_sentence(tmp_path, change, message):
+    (tmp_path / 'mine.py').write_text((ROOT / 'configs' / 'digits_gan.py').read_text().replace(*change))
+    result = run(f'--config={tmp_path / "mine.py"}')
+    assert message in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+def test_a_run_from_the_command_line_is_quiet_without_a_terminal(tmp_path):
+    small = ['--config.num_steps=3', '--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
+    result = run(CONFIG, f'--workdir={tmp_path}', *small)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ''
+    assert len(result.stdout.splitlines()) == 4  # compiled, done, how to go on, report
+    assert 'Done at step 3.' in result.stdout
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_compiles_nothing_again(tmp_path):
+    small = ['--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
+    environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+    programs = []
+    for steps in (2, 4):
+        result = run(CONFIG, f'--workdir={tmp_path / "run"}', f'--config.num_steps={steps}', *small, **environment)
+        assert result.returncode == 0, result.stderr
+        compiled = {path.name: path.stat().st_size for path in (tmp_path / 'cache' / 'wgan_jax').rglob('*-cache')}
+        largest = max(compiled.values())
+        programs.append({name for name, size in compiled.items() if size > largest / 3})
+    assert programs[0] == programs[1]  # the rounds; what else a resumed run compiles is small

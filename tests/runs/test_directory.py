@@ -1,0 +1,108 @@
+import errno
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.program.test_several_processes import KEYS, LOST, Processes
+from wgan_jax.errors import LocalError, UserError
+from wgan_jax.runs.directory import held, written_in
+
+
+def test_the_one_who_comes_second_is_told_who_has_it(tmp_path):
+    with held(tmp_path / 'run'), pytest.raises(UserError) as caught, held(tmp_path / 'run'):
+        pass
+    holder = json.loads((tmp_path / 'run' / '.lock').read_text())
+    assert holder.keys() == {'process', 'host', 'since'}
+    assert str(caught.value) == (
+        f'Process {os.getpid()} on {holder["host"]}, begun at {holder["since"]}, is training in {tmp_path}/run; wait for it, or '
+        'give another --workdir.'
+    )
+    with held(tmp_path / 'run'):  # and once it is free, anyone may have it
+        pass
+
+
+def test_what_a_dead_process_held_is_taken_over(tmp_path):
+    program = 'import os, sys; from pathlib import Path; from wgan_jax.workdir import held\n'
+    program += 'with held(Path(sys.argv[1])): os.kill(os.getpid(), 9)'
+    process = subprocess.Popen([sys.executable, '-c', program, tmp_path], cwd=os.getcwd())
+    assert process.wait() == -9
+    assert json.loads((tmp_path / '.lock').read_text())['process'] == process.pid
+    with held(tmp_path):
+        assert json.loads((tmp_path / '.lock').read_text())['process'] == os.getpid()
+
+
+def test_a_holder_that_has_not_said_who_it_is(tmp_path):
+    with (tmp_path / '.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for text in ('', '{"process": 1}', '[]', '{'):
+            (tmp_path / '.lock').write_text(text)
+            with pytest.raises(UserError, match=r'^Another process is training in'), held(tmp_path):
+                pass
+
+
+def test_where_there_are_no_locks_it_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    with held(tmp_path):
+        pass
+    warning = f'Warning: {tmp_path} cannot be locked (No locks available): see to it that no other process trains there.\n'
+    assert capsys.readouterr().out == warning
+
+
+def test_on_a_full_disk_it_is_held_without_a_word(tmp_path):
+    program = 'from pathlib import Path; from wgan_jax.workdir import held; import sys\n'
+    program += 'with held(Path(sys.argv[1])): print(Path(sys.argv[1], ".lock").stat().st_size)'
+    limited = ['bash', '-c', 'ulimit -f 0; exec "$@"', 'bash', sys.executable, '-c', program, tmp_path]
+    result = subprocess.run(limited, capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ('0\n', '')
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
+    (tmp_path / 'precious').write_text('mine')
+    (tmp_path / '.lock').symlink_to('precious')
+    with pytest.raises(UserError, match=r'cannot be a directory of this run \(Too many levels of symbolic links\)'), held(tmp_path):
+        pass
+    assert (tmp_path / 'precious').read_text() == 'mine'
+
+
+@pytest.mark.parametrize(
+    ('number', 'what', 'remedy'),
+    [
+        (errno.ENOSPC, 'No space left on device', 'make room on that disk'),
+        (errno.EDQUOT, 'Disk quota exceeded', 'make room in your quota'),
+        (errno.EROFS, 'Read-only file system', 'see to it that the directory can be written, or give another --workdir'),
+        (errno.EMFILE, 'Too many open files', r'raise the limit of open files (ulimit -n)'),
+    ],
+)
+def test_what_the_system_refuses_becomes_a_sentence(tmp_path, number, what, remedy):
+    for name in (None, str(tmp_path / 'metrics.jsonl')):
+        with pytest.raises(LocalError) as caught, written_in(tmp_path):
+            raise OSError(number, os.strerror(number), name)
+        assert str(caught.value) == (
+            f'{name or tmp_path} cannot be written ({what}). What was saved before is whole: {remedy}, and give the same command '
+            'again.'
+        )
+
+
+def test_other_errors_are_not_touched(tmp_path):
+    with pytest.raises(ZeroDivisionError), written_in(tmp_path):
+        1 / 0  # noqa: B018
+
+
+@pytest.mark.slow
+def test_where_process_0_cannot_write_it_says_so_and_the_other_ends_too(tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'samples').write_text('in the way')
+    with Processes.training(tmp_path / 'run', KEYS | {'num_steps': 6}) as started:
+        codes, _, errors = started.wait()
+    assert f'Error: {tmp_path}/run/samples cannot be written (File exists).' in errors[0]
+    assert codes[0] == 1, errors
+    assert codes[1] in (75, -signal.SIGABRT), errors
+    assert any(sentence in errors[1] for sentence in LOST)

@@ -1,0 +1,56 @@
+import jax
+import pytest
+
+from configs import digits_wgan_gp, toy_wgan_gp
+from wgan_jax.errors import UserError
+from wgan_jax.runs.experiment import make_experiment, prepare
+
+
+def changed(generator_norm=None, critic_norm=None, **changes):
+    config = digits_wgan_gp.get_config()
+    config.update(changes)
+    config.generator.norm, config.critic.norm = generator_norm, critic_norm
+    return config
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            {'critic_norm': 'batch'},
+            'A gradient penalty is per example, and batch norm in the critic mixes examples: use config.critic',
+        ),
+        (
+            {'grad_accumulation': 2, 'generator_norm': 'batch'},
+            'config.grad_accumulation=2 goes through a batch in parts, and batch norm',
+        ),
+        (
+            {'grad_accumulation': 2, 'critic_norm': 'batch', 'gp_weight': 0.0},
+            'config.grad_accumulation=2 goes through a batch in parts',
+        ),
+    ],
+)
+def test_batch_norm_is_refused_where_it_changes_the_mathematics(changes, message):
+    with pytest.raises(UserError) as caught:
+        make_experiment(changed(**changes))
+    assert str(caught.value).startswith(message)
+
+
+def test_what_is_refused_can_be_asked_for():
+    settings = make_experiment(
+        changed(generator_norm='batch', critic_norm='layer', grad_accumulation=2, batch_norm_per_part=True)
+    ).round_settings
+    assert settings['grad_accumulation'] == 2
+    state = jax.eval_shape(make_experiment(changed(grad_accumulation=2, generator_norm='none', critic_norm='layer')).create_state)
+    assert not state.generator.batch_stats
+
+
+def test_a_generator_that_cannot_reach_its_points_is_warned_of(capsys):
+    config = toy_wgan_gp.get_config()
+    prepare(config)
+    assert capsys.readouterr().out == ''
+    config.generator.bounded = None
+    prepare(config)
+    assert capsys.readouterr().out == (
+        'Warning: this generator ends in tanh and cannot reach all points: set config.generator.bounded=False.\n'
+    )

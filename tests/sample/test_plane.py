@@ -1,0 +1,80 @@
+import warnings
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from configs import toy_wgan_gp
+from tests.training.test_trainer import assert_same_run, tiny
+from wgan_jax.data import source_of
+from wgan_jax.errors import UserError
+from wgan_jax.runs.saved_run import open_run
+from wgan_jax.sample.plane import draw_surface, picture
+from wgan_jax.training import trainer
+
+REAL, FAKE = np.array([[0.5, -1.0], [1.5, 0.0]]), np.array([[-0.5, 1.0]])
+
+
+def lines_of(axes):
+    """Each line of equal value: (value, points)."""
+    (contours,) = axes.collections
+    levels = zip(contours.levels, contours.get_paths(), strict=True)
+    return [(level, path.vertices) for level, path in levels if len(path.vertices)]
+
+
+def test_lines_lie_where_the_critic_has_their_value_and_x_is_the_first_channel():
+    axes = Figure().subplots()
+    low, high = draw_surface(axes, lambda points: points[:, 0, 0, 0] + 3 * points[:, 0, 0, 1], REAL, FAKE, limit=2.0)
+    np.testing.assert_allclose((low, high), (-8, 8), rtol=1e-6)
+    lines = lines_of(axes)
+    assert len(lines) > 10
+    for level, points in lines:
+        np.testing.assert_allclose(points[:, 0] + 3 * points[:, 1], level, atol=1e-5)
+
+
+def test_the_critic_sees_points_as_images_of_one_pixel():
+    seen = []
+    draw_surface(Figure().subplots(), lambda points: seen.append(points) or points[:, 0, 0, 0], REAL, FAKE, limit=1.0)
+    (points,) = seen
+    assert points.dtype == np.float32
+    assert points.shape[1:] == (1, 1, 2)
+    np.testing.assert_array_equal([points.min(axis=0), points.max(axis=0)], [[[[-1, -1]]], [[[1, 1]]]])
+
+
+def test_points_of_either_kind_are_where_they_are():
+    axes = Figure().subplots()
+    draw_surface(axes, lambda points: points[:, 0, 0, 1], REAL.reshape(-1, 1, 1, 2), FAKE, limit=2.0)
+    drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
+    np.testing.assert_array_equal(drawn['real'], REAL)
+    np.testing.assert_array_equal(drawn['generated'], FAKE)
+    assert axes.get_xlim() == axes.get_ylim() == (-2, 2)
+
+
+def test_a_constant_critic_has_no_lines():
+    axes = Figure().subplots()
+    with warnings.catch_warnings(action='error'):
+        assert draw_surface(axes, lambda points: np.full(len(points), 7.0), REAL, FAKE, limit=1.0) == (7, 7)
+    assert not axes.collections
+
+
+def test_a_run_on_points_shows_its_critic_and_is_the_same_from_host_memory(tmp_path):
+    """Points go to the networks as they are: a data set on the device and one in host memory give the same bits."""
+    config = tiny(toy_wgan_gp, checkpoint_every=12)
+    assert trainer.train(config, str(tmp_path / 'device')) is None
+    config.data.placement = 'host'
+    assert trainer.train(config, str(tmp_path / 'host')) is None
+    assert_same_run(tmp_path / 'device', tmp_path / 'host', config)
+    state = open_run(str(tmp_path / 'device')).state
+    points = source_of(config.data).load()[:4]
+    weights = {'params': state.ema['params'], 'batch_stats': {}}
+    np.testing.assert_array_equal(picture(points), np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'real.png')))
+    drawn = np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'step_000012.png'))
+    assert drawn.shape == (480, 480, 3)
+    assert (drawn != picture(points)).any()
+    assert np.abs(state.generator.apply_fn(weights, np.full((1, 3), 1e4, np.float32), train=False)).max() > 1  # no tanh
+
+
+def test_points_are_not_scored_as_if_they_were_images(tmp_path):
+    with pytest.raises(UserError, match=r'^config.eval_every=5 would score points as if they were images: set it to None.$'):
+        trainer.train(tiny(toy_wgan_gp, eval_every=5), str(tmp_path))

@@ -1,0 +1,30 @@
+import argparse
+
+import pytest
+
+from wgan_jax.sample.seeds import parse
+
+
+def test_numbers_and_ranges_in_their_order():
+    assert parse('7') == [7]
+    assert parse('0,1,5-9') == [0, 1, 5, 6, 7, 8, 9]
+    assert parse('9, 3-3,4294967295') == [9, 3, 4294967295]
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', "'' is no seed: give numbers and ranges, such as 0,1,5-9"),
+        ('1,,2', "'' is no seed"),
+        ('-1', "'-1' is no seed"),
+        ('1.5', "'1.5' is no seed"),
+        ('1-2-3', "'1-2-3' is no seed"),
+        ('\u0663', 'is no seed'),
+        ('9-5', "'9-5' is no range: the smaller seed comes first"),
+        ('4294967296', r'4294967296 is no seed: they are less than 2\^32'),
+        ('0-4294967295', '4294967296 seeds are too many: at most 1000000'),
+    ],
+)
+def test_what_is_no_seed_is_named(text, message):
+    with pytest.raises(argparse.ArgumentTypeError, match=message):
+        parse(text)

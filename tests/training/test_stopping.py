@@ -1,0 +1,84 @@
+"""What is heard, and what comes of it; whole processes are in test_reliability."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from wgan_jax.training.stopping import stop_request
+
+HANDLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture
+def hangup():
+    """SIGHUP as it is in a terminal: the tests may have been begun where it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures('hangup')
+@pytest.mark.parametrize('number', HANDLERS)
+def test_the_first_signal_is_noted_and_nothing_ends(number):
+    before = [signal.getsignal(one) for one in HANDLERS]
+    with stop_request() as stop:
+        assert stop.signal == 0
+        os.kill(os.getpid(), number)
+        assert stop.signal == number
+        for another in HANDLERS:  # as from a launcher that passes on what the terminal has sent as well
+            os.kill(os.getpid(), another)
+        assert stop.signal == number
+    assert [signal.getsignal(one) for one in HANDLERS] == before
+    assert not any(thread.name == 'signals' for thread in threading.enumerate())
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        with stop_request() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.signal == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_may_ask_and_hears_nothing():
+    heard = []
+
+    def ask():
+        with stop_request() as stop:
+            heard.append(stop.signal)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert heard == [0]
+
+
+def test_a_second_signal_ends_a_process_at_once_even_while_python_does_nothing():
+    """As in a call of a compiled program: the main thread is in a wait that no signal ends, written in C."""
+    program = """
+import ctypes, signal, threading
+from wgan_jax.stopping import stop_request
+with stop_request():
+    print('listening', flush=True)
+    lock = ctypes.CDLL(None).sem_init
+    semaphore = ctypes.create_string_buffer(64)
+    lock(semaphore, 0, 0)
+    while True:
+        ctypes.CDLL(None).sem_wait(semaphore)
+"""
+    process = subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == 'listening\n'
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert errors == '\nEnded at once; the last checkpoint is whole.\n'

@@ -1,0 +1,105 @@
+"""The state of a run: two players, the step, and the averaged generator."""
+
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from flax.training.train_state import TrainState
+
+
+class PlayerState(TrainState):
+    """One player. `step` counts this player's own updates.
+
+    Attributes:
+      batch_stats: running means and variances of batch norm; {} for a network without it.
+    """
+
+    batch_stats: Any
+
+
+class GANState(flax.struct.PyTreeNode):
+    """Everything that training changes; resuming needs nothing else.
+
+    Attributes:
+      step: rounds done, int32 scalar.
+      critic: the critic and its optimizer.
+      generator: the generator and its optimizer.
+      ema: exponential moving averages of the generator's `params` and `batch_stats`, or None.
+    """
+
+    step: jax.Array
+    critic: PlayerState
+    generator: PlayerState
+    ema: dict[str, Any] | None
+
+
+def create_state(
+    key: jax.Array,
+    generator: nn.Module,
+    critic: nn.Module,
+    generator_optimizer: optax.GradientTransformation,
+    critic_optimizer: optax.GradientTransformation,
+    *,
+    latent_dim: int,
+    use_ema: bool = False,
+) -> GANState:
+    """Initialises both players from one key.
+
+    Args:
+      key: PRNG key; the same key gives the same state.
+      generator: network [B, latent_dim] -> images.
+      critic: network images -> scores [B].
+      generator_optimizer: its optax transformation.
+      critic_optimizer: its optax transformation; weight clipping is its last link.
+      latent_dim: size of a latent vector.
+      use_ema: keep an average of the generator, which starts as a copy.
+    """
+    generator_key, critic_key = jax.random.split(key)
+    images = jnp.zeros((1, *generator.image_shape))
+    players = {
+        'generator': _create_player(generator_key, generator, generator_optimizer, jnp.zeros((1, latent_dim))),
+        'critic': _create_player(critic_key, critic, critic_optimizer, images),
+    }
+    ema = None
+    if use_ema:  # a copy: a donated buffer may stand in a state only once
+        average = {'params': players['generator'].params, 'batch_stats': players['generator'].batch_stats}
+        ema = jax.tree.map(jnp.copy, average)
+    return GANState(step=jnp.zeros((), jnp.int32), ema=ema, **players)
+
+
+def _create_player(key: jax.Array, network: nn.Module, optimizer: optax.GradientTransformation, inputs: jax.Array) -> PlayerState:
+    # Not train: initialising in train mode would take the statistics of the dummy input into batch_stats.
+    variables = network.init(key, inputs, train=False)
+    state = PlayerState.create(
+        apply_fn=network.apply, params=variables['params'], tx=optimizer, batch_stats=variables.get('batch_stats', {})
+    )
+    return state.replace(step=jnp.zeros((), jnp.int32))
+
+
+def apply(
+    player: PlayerState, params: Any, inputs: jax.Array, *, axis_name: str | None, dropout_key: jax.Array | None = None
+) -> tuple[jax.Array, Any]:
+    """Runs a player in train mode: (outputs, new batch statistics)."""
+    rngs = None if dropout_key is None else {'dropout': dropout_key}
+    variables = {'params': params, 'batch_stats': player.batch_stats}
+    outputs, changed = player.apply_fn(variables, inputs, train=True, axis_name=axis_name, rngs=rngs, mutable=['batch_stats'])
+    return outputs, changed.get('batch_stats', {})
+
+
+def generate(state: GANState, latents: jax.Array) -> jax.Array:
+    """Images [B, H, W, C] in [-1, 1] from latents [B, latent_dim].
+
+    Uses the averaged generator where there is one, with the batch statistics that belong to it, in inference mode: an image
+    depends on its own latent vector alone.
+    """
+    weights = state.ema or {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
+    return state.generator.apply_fn(weights, latents, train=False)
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """{'0.critic.params.Dense_0.kernel': array, ...}."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in leaves}

@@ -1,0 +1,1 @@
+"""Scores of a run: python -m wgan_jax.evaluate."""

@@ -1,0 +1,1 @@
+"""What a critic's numbers are worth: estimates, the probe, slopes, and layers."""

@@ -1,0 +1,119 @@
+"""The critic layer by layer: names, weights, spectral norms, and the gradients that reach each layer.
+
+A layer is a module with a kernel: nn.Dense, nn.Conv and its kin, TransposedConv. Norms are none.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from wgan_jax.algorithm.state import PlayerState, apply
+
+
+def layer_names(critic: PlayerState, image_shape: tuple[int, ...]) -> list[str]:
+    """Names of the layers, 'Block_0/Conv_1' for one inside another module, from the output to the input.
+
+    The order is that of the calls turned round: of branches that run side by side, the one called last comes first.
+    """
+    return [name for name, _ in reversed(_outputs(critic, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))]
+
+
+def layer_weights(critic: PlayerState, names: list[str]) -> list[list[jax.Array]]:
+    """Kernel, then bias if there is one, of each layer."""
+    layers = [_at(critic.params, name) for name in names]
+    return [[layer[part] for part in ('kernel', 'bias') if part in layer] for layer in layers]
+
+
+def spectral_norm(kernel: jax.Array) -> jax.Array:
+    """The largest singular value of a kernel as a matrix [h * w * in, out], a scalar in float32 or better.
+
+    For a convolution that is the convention of Miyato et al. 2018, and not how much the layer can stretch its input: windows
+    overlap, which can make that up to sqrt(h * w) times as much.
+    """
+    matrix = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.promote_types(kernel.dtype, jnp.float32))
+    if matrix.shape[0] < matrix.shape[1]:
+        matrix = matrix.T
+    # The smaller Gram matrix: much less work than singular values, and as exact for the largest one. At full precision, which a
+    # TPU does not take by itself.
+    gram = jnp.matmul(matrix.T, matrix, precision=jax.lax.Precision.HIGHEST)
+    return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(gram)[-1], 0.0))
+
+
+def pull_back(
+    critic: PlayerState, images: jax.Array, dropout_keys: jax.Array, cotangents: jax.Array
+) -> jax.Array:  # [n, B, H, W, C], [n], [n, B] -> [n, B, layers + 1]
+    """L2 norms of the gradient of sum(cotangents * scores), per example: at the output of each layer, and at the images.
+
+    What a layer puts out is taken before norm and activation. With batch norm an example's outputs also move the scores of others,
+    which is then in its gradient.
+
+    Args:
+      critic: the critic.
+      images: n batches in [-1, 1], each with a pass of its own.
+      dropout_keys: one for each.
+      cotangents: gradients with respect to the scores.
+
+    Returns:
+      Norms in float32 or better, in the order of layer_names and the images last.
+    """
+    shapes = [shape for _, shape in _outputs(critic, images[0])]
+
+    def one(batch: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        images, key, cotangent = batch
+
+        def run(images: jax.Array, perturbations: list[jax.Array]) -> jax.Array:
+            remaining = iter(perturbations)  # in the order of the calls
+            with _at_each_layer(lambda outputs, _: outputs + next(remaining)):
+                return apply(critic, critic.params, images, axis_name=None, dropout_key=key)[0]
+
+        scores, pull = jax.vjp(run, images, [jnp.zeros(shape.shape, shape.dtype) for shape in shapes])
+        at_images, at_layers = pull(cotangent.astype(scores.dtype))
+        return jnp.stack([_norms(gradient) for gradient in (*at_layers[::-1], at_images)], axis=-1)
+
+    # A loop, so that one pass is compiled and not n.
+    return jax.lax.map(one, (images, dropout_keys, cotangents))
+
+
+def _norms(gradients: jax.Array) -> jax.Array:  # [B, ...] -> [B]
+    gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
+    return jnp.linalg.norm(gradients.reshape(len(gradients), -1), axis=1)
+
+
+def _outputs(critic: PlayerState, images: jax.Array | jax.ShapeDtypeStruct) -> list[tuple[str, jax.ShapeDtypeStruct]]:
+    """Name and shape of the output of each layer, in the order of the calls."""
+    found = []
+
+    def note(outputs: jax.Array, name: str) -> jax.Array:
+        found.append((name, jax.ShapeDtypeStruct(outputs.shape, outputs.dtype)))
+        return outputs
+
+    def run(params: Any, images: jax.Array) -> jax.Array:
+        return apply(critic, params, images, axis_name=None, dropout_key=jax.random.key(0))[0]
+
+    with _at_each_layer(note):
+        jax.eval_shape(run, critic.params, images)
+    return found
+
+
+@contextmanager
+def _at_each_layer(change: Callable[[jax.Array, str], jax.Array]) -> Iterator[None]:
+    """Has the output of each layer that is called inside replaced by change(output, name)."""
+
+    def intercept(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        outputs, module = call(*args, **kwargs), context.module
+        if context.method_name == '__call__' and module.has_variable('params', 'kernel'):
+            return change(outputs, '/'.join(module.path))
+        return outputs
+
+    with nn.intercept_methods(intercept):
+        yield
+
+
+def _at(tree: Any, name: str) -> Any:
+    for part in name.split('/'):
+        tree = tree[part]
+    return tree

@@ -1,0 +1,187 @@
+"""The weights of the Inception network of the Frechet inception distance: found or downloaded, checked, read, converted.
+
+They are those that TensorFlow gave away in inception-2015-12-05.tgz, in PyTorch's layout: the file that pytorch-fid and
+torch-fidelity use. Only that one file is taken, byte for byte, for a distance is comparable only under the same weights.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from wgan_jax.data.cache import only_one
+from wgan_jax.errors import UserError
+from wgan_jax.metrics.features.torch_file import read_state_dict
+
+SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
+_SIZE = 95_628_359  # bytes
+URLS = (
+    'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth',
+    'https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth',
+)
+_NAMES = tuple(url.split('/')[-1] for url in URLS)
+_REMEDY = f'Fetch {URLS[0]} where there is a network, and give it with --weights=FILE.'
+_EPSILON = 1e-3  # of the network's batch norm
+
+
+def find(path: str | None) -> Path:
+    """The file with the weights: the one given, else that of PyTorch's cache, else our own, else downloaded into our own.
+
+    Our own is ~/.cache/wgan_jax, or below XDG_CACHE_HOME. A file in a cache that is not the original is passed over, with a
+    printed line.
+
+    Raises:
+      UserError: the one given cannot be read or is not the original, or there is none and it cannot be downloaded.
+    """
+    if path is not None:
+        try:
+            given = Path(path).expanduser()
+        except RuntimeError as error:
+            raise UserError(f'--weights={path} begins with the home of nobody here: check the path.') from error
+        _original(given)
+        return given
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
+    torch_home = Path(os.environ.get('TORCH_HOME') or cache / 'torch').expanduser()
+    own = cache / 'wgan_jax' / _NAMES[0]
+    for candidate in (*(torch_home / 'hub' / 'checkpoints' / name for name in _NAMES), own):
+        problem = _problem(candidate)
+        if problem is None:
+            return candidate
+        if problem:
+            print(f'Warning: {problem} It is passed over.')
+    _download(own)
+    return own
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays by PyTorch's names, in PyTorch's layout; the file's sha256 is checked before a byte of it is looked at.
+
+    Raises:
+      UserError: it cannot be read or is not the original.
+    """
+    data = _original(path)
+    try:
+        return read_state_dict(data)
+    except ValueError as error:
+        raise UserError(f'{path} cannot be read: {error}. {_REMEDY}') from error
+
+
+def convert(arrays: dict[str, np.ndarray]) -> dict[str, dict]:
+    """The variables of inception.Inception from PyTorch's state dict.
+
+    Kernels go from OIHW to HWIO. Batch norm, which in inference only scales and shifts each channel, goes into the kernel and
+    bias of the convolution before it, in float64: s * (x - mean) + shift with s = scale / sqrt(var + 1e-3). That is the same
+    function with half the layers, and leaves nothing of batch norm's that could be run in training mode.
+
+    Raises:
+      ValueError: an array is missing, or there is one that belongs to no convolution and not to the last layer.
+    """
+    params: dict = {}
+    left = {name for name in arrays if not name.endswith('.num_batches_tracked')}
+
+    def take(name: str) -> np.ndarray:
+        if name not in left:
+            raise ValueError(f'the weights lack {name}')
+        left.remove(name)
+        return np.asarray(arrays[name], np.float64)
+
+    for name in sorted(left):
+        if name.endswith('.conv.weight'):
+            layer = name.removesuffix('.conv.weight')
+            scale, shift, mean, var = (take(f'{layer}.bn.{of}') for of in ('weight', 'bias', 'running_mean', 'running_var'))
+            scale = scale / np.sqrt(var + _EPSILON)
+            kernel = np.transpose(take(name), (2, 3, 1, 0)) * scale
+            *blocks, last = layer.split('.')
+            within = params
+            for block in blocks:
+                within = within.setdefault(block, {})
+            within[last] = {'kernel': np.float32(kernel), 'bias': np.float32(shift - mean * scale)}
+    params['fc'] = {'kernel': np.float32(take('fc.weight').T)}
+    params['fc_bias'] = np.float32(take('fc.bias'))
+    if left:
+        raise ValueError(f'the weights have arrays of no known layer: {", ".join(sorted(left)[:3])}')
+    return {'params': params}
+
+
+def _original(path: Path) -> bytes:
+    """The bytes of the file; what is not the original goes no further.
+
+    Raises:
+      UserError: it cannot be read, or is not the original.
+    """
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size == _SIZE else b''
+    except OSError as error:
+        raise UserError(f'{path} cannot be read ({error.strerror}). {_REMEDY}') from error
+    if size != _SIZE:
+        raise UserError(f'{path} has {size:,} bytes, and the Inception weights of 2015-12-05 have {_SIZE:,}. {_REMEDY}')
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise UserError(f'{path} does not have the sha256 of the Inception weights of 2015-12-05, {SHA256}. {_REMEDY}')
+    return data
+
+
+def _problem(path: Path) -> str | None:
+    """None where the original is; a sentence where something else is; an empty text where nothing is."""
+    if not os.path.isfile(path):
+        return ''
+    try:
+        _original(path)
+    except UserError as error:
+        return str(error).removesuffix(_REMEDY).strip()
+    return None
+
+
+def _download(path: Path) -> None:
+    """Puts the original at `path`, from the first address that gives it; nothing else is left there.
+
+    Raises:
+      UserError: none gives it, or it cannot be written.
+    """
+    reasons = []
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # calls.py keeps compiled programs there, if no other may write
+        with only_one(path.parent / 'unfinished_inception') as file:
+            if _problem(path) is None:  # another process has just been at it
+                return
+            for url in URLS:
+                print(
+                    f'Downloading the Inception weights ({_SIZE / 1e6:.0f} MB) from {url} to {path.parent}, this once.', flush=True
+                )
+                data, reason = _fetch(url)
+                if data is not None:
+                    with open(file.fileno(), 'r+b', closefd=False) as writer:
+                        writer.write(data)
+                        writer.flush()
+                        os.fsync(writer.fileno())
+                    os.replace(file.name, path)
+                    return
+                reasons.append(f'{url.split("/")[3]}: {reason}')
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f'The Inception weights cannot be written to {path.parent} ({reason}). {_REMEDY}') from error
+    raise UserError(f'The Inception weights could not be downloaded ({"; ".join(reasons)}). {_REMEDY}')
+
+
+def _fetch(url: str) -> tuple[bytes | None, str]:
+    """(what the address gives if it is the original, what is wrong if it is not)."""
+    import requests
+
+    data = bytearray()
+    try:
+        with requests.get(url, stream=True, timeout=30) as response:
+            response.raise_for_status()
+            for chunk in response.iter_content(2**20):
+                data += chunk
+                if len(data) > _SIZE:
+                    break
+    except requests.exceptions.ChunkedEncodingError:
+        return None, 'the connection broke off'
+    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout):
+        return None, 'no connection'
+    except requests.RequestException as error:
+        return None, str(error).rstrip('.')
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        return None, 'it sends another file (wrong checksum)' if len(data) == _SIZE else 'it sends a file of another length'
+    return bytes(data), ''

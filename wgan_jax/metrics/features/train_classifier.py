@@ -1,0 +1,200 @@
+"""Trains the small classifiers on whose features scores are taken.
+
+    python -m wgan_jax.metrics.features.train_classifier mnist_cnn --data=DIR            # the four original files of MNIST
+    python -m wgan_jax.metrics.features.train_classifier digits_cnn
+    python -m wgan_jax.metrics.features.train_classifier celeba_attributes --data=DIR    # the images, and list_attr_celeba.txt or .zip
+
+Each is trained on the training split alone and tested on the test split. The same machine and versions give the same bits; others
+give weights that are as good and not the same, and scores are compared only under the same hash.
+"""
+
+import argparse
+import functools
+import gzip
+import hashlib
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from wgan_jax.algorithm.state import named_leaves
+from wgan_jax.data import celeba, digits, mnist_download
+from wgan_jax.data.files import open_files
+from wgan_jax.data.images import decode
+from wgan_jax.errors import UserError
+from wgan_jax.metrics.features.classifiers import ARCHITECTURES
+
+_BATCH = 128
+_EPOCHS = {'mnist_cnn': 6, 'digits_cnn': 60, 'celeba_attributes': 6}
+_SHIFT = {'mnist_cnn': 2, 'digits_cnn': 1, 'celeba_attributes': 4}  # pixels, at random, of each training image
+_WIDTH_OF_CROP = 140  # of CelebA, as the configs have it
+
+Labelled = tuple[np.ndarray, np.ndarray]  # uint8 [N, H, W, C], and int [N] or {0, 1} [N, attributes]
+
+
+def train(name: str, images: np.ndarray, labels: np.ndarray, epochs: int) -> dict[str, Any]:
+    """Trains with Adam, a learning rate that falls from 2e-3 to 0 along a cosine, and images shifted and disturbed at random.
+
+    Returns:
+      The network's variables.
+    """
+    network, _ = ARCHITECTURES[name]
+    steps = epochs * (len(images) // _BATCH)
+    optimizer = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
+    variables = network.init(jax.random.key(0), images[:1])
+    carry = variables['params'], variables['batch_stats'], optimizer.init(variables['params'])
+
+    @jax.jit
+    def step(carry: Any, images: jax.Array, labels: jax.Array, offsets: jax.Array, key: jax.Array) -> tuple[Any, jax.Array]:
+        params, stats, state = carry
+        dropout_key, noise_key = jax.random.split(key)
+
+        def loss(params: Any) -> tuple[jax.Array, Any]:
+            (_, logits), changed = network.apply(
+                {'params': params, 'batch_stats': stats},
+                _disturbed(_shifted(images, offsets, _SHIFT[name]), noise_key),
+                train=True,
+                mutable=['batch_stats'],
+                rngs={'dropout': dropout_key},
+            )
+            if labels.ndim == 1:
+                each = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            else:
+                each = optax.sigmoid_binary_cross_entropy(logits, labels)
+            return each.mean(), changed['batch_stats']
+
+        (value, stats), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, state = optimizer.update(gradients, state)
+        return (optax.apply_updates(params, updates), stats, state), value
+
+    random = np.random.Generator(np.random.Philox(key=0))
+    for epoch in range(epochs):
+        total = 0.0
+        order = random.permutation(len(images))
+        for i in range(len(images) // _BATCH):
+            chosen = order[i * _BATCH : (i + 1) * _BATCH]
+            offsets = random.integers(0, 2 * _SHIFT[name] + 1, (_BATCH, 2))
+            key = jax.random.key(epoch * (len(images) // _BATCH) + i)
+            carry, value = step(carry, images[chosen], labels[chosen], offsets, key)
+            total += float(value)
+        print(f'Epoch {epoch + 1} of {epochs}: loss {total / (len(images) // _BATCH):.4f}', flush=True)
+    return {'params': carry[0], 'batch_stats': carry[1]}
+
+
+def accuracy(name: str, variables: dict[str, Any], images: np.ndarray, labels: np.ndarray) -> float:
+    """Share of the labels that are right."""
+    predict = jax.jit(functools.partial(ARCHITECTURES[name][0].apply, variables))
+    right = 0
+    for start in range(0, len(images), 1000):
+        _, logits = predict(images[start : start + 1000])
+        given = labels[start : start + 1000]
+        right += int(np.sum(np.argmax(logits, axis=-1) == given if labels.ndim == 1 else (np.asarray(logits) > 0) == given))
+    return right / labels.size
+
+
+def _shifted(images: jax.Array, offsets: jax.Array, most: int) -> jax.Array:
+    """Images moved by offset - most pixels; what comes in at the border repeats it."""
+    padded = jnp.pad(images, [(0, 0), (most, most), (most, most), (0, 0)], mode='edge')
+    return jax.vmap(lambda image, offset: jax.lax.dynamic_slice(image, (offset[0], offset[1], 0), images.shape[1:]))(
+        padded, offsets
+    )
+
+
+def _disturbed(images: jax.Array, key: jax.Array) -> jax.Array:
+    """Half of the images on a brighter ground, with less contrast and with noise; float32, 0 to 255.
+
+    Generated images have greys where real digits have black, and a classifier that never saw any takes all of them for one class.
+    """
+    coin_key, low_key, high_key, size_key, noise_key = jax.random.split(key, 5)
+    shape = (len(images), 1, 1, 1)
+    low = jax.random.uniform(low_key, shape, maxval=0.3)
+    high = jax.random.uniform(high_key, shape, minval=0.5)
+    noise = jax.random.uniform(size_key, shape, maxval=0.15) * jax.random.normal(noise_key, images.shape)
+    images = images.astype(jnp.float32)
+    disturbed = 255.0 * jnp.clip(low + (high - low) * images / 255.0 + noise, 0.0, 1.0)
+    return jnp.where(jax.random.bernoulli(coin_key, shape=shape), disturbed, images)
+
+
+def _read_mnist(directory: Path) -> tuple[Labelled, Labelled]:
+    parts = []
+    for prefix, count in mnist_download.SPLITS.values():
+        contents = []
+        for file in (f'{prefix}-images-idx3-ubyte.gz', f'{prefix}-labels-idx1-ubyte.gz'):
+            content = (directory / file).read_bytes()
+            if hashlib.sha256(content).hexdigest() != mnist_download.FILES[file][1]:
+                raise UserError(f'{directory / file} is not the original file (its SHA-256 differs): fetch it again.')
+            contents.append(np.frombuffer(gzip.decompress(content), np.uint8))
+        parts.append((contents[0][16:].reshape(count, 28, 28, 1), contents[1][8:].astype(np.int32)))
+    return parts[0], parts[1]
+
+
+def _read_digits() -> tuple[Labelled, Labelled]:
+    from sklearn.datasets import load_digits
+
+    labels = load_digits().target.astype(np.int32)
+    train, test = digits.source(split='train').load(), digits.source(split='test').load()
+    return (train, labels[: len(train)]), (test, labels[len(train) :])
+
+
+def _read_celeba(directory: Path) -> tuple[Labelled, Labelled]:
+    attributes = _read_attributes(directory)
+    files = open_files(celeba.find(directory), 'manual_dir')
+    parts = []
+    for split in ('train', 'test'):
+        names = celeba.in_split(list(files.marks), split, celeba.read_partition(directory))
+        images = [decode(files.read(name), size=64, crop=_WIDTH_OF_CROP, expected=(celeba.WIDTH, celeba.HEIGHT)) for name in names]
+        parts.append((np.stack(images), np.stack([attributes[Path(name).stem] for name in names])))
+    return parts[0], parts[1]
+
+
+def _read_attributes(directory: Path) -> dict[str, np.ndarray]:
+    """{'000001': {0, 1} [40], ...}."""
+    for name in ('list_attr_celeba.txt', 'list_attr_celeba.zip'):
+        if (directory / name).exists():
+            break
+    else:
+        raise UserError(f'{directory} has no list_attr_celeba.txt (or .zip): fetch it with the images.')
+    if name.endswith('.zip'):
+        with zipfile.ZipFile(directory / name) as archive:
+            text = archive.read('list_attr_celeba.txt').decode()
+    else:
+        text = (directory / name).read_text()
+    rows = [line.split() for line in text.splitlines()[2:]]
+    return {row[0].split('.')[0]: np.array(row[1:], int) > 0 for row in rows}
+
+
+def main() -> None:
+    """Trains, tests, writes the file of weights and prints its hash."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('name', choices=ARCHITECTURES)
+    parser.add_argument('--data', type=Path, help='directory of the files that the set comes in; not for digits_cnn')
+    parser.add_argument('--out', type=Path, help='file to write; default: NAME.npz')
+    arguments = parser.parse_args()
+    if arguments.data is None and arguments.name != 'digits_cnn':
+        sys.exit(f'Error: {arguments.name} needs --data=DIR.')
+    path = arguments.out or Path(f'{arguments.name}.npz')
+    if path.is_dir() or not path.parent.is_dir():
+        sys.exit(f'Error: --out={path} cannot be written: give the name of a file in a directory that is there.')
+    try:
+        if arguments.name == 'digits_cnn':
+            training, test = _read_digits()
+        else:
+            training, test = (_read_mnist if arguments.name == 'mnist_cnn' else _read_celeba)(arguments.data)
+    except OSError as error:
+        sys.exit(f'Error: {error.filename} cannot be read ({error.strerror}).')
+    except UserError as error:
+        sys.exit(f'Error: {error}')
+    variables = train(arguments.name, *training, _EPOCHS[arguments.name])
+    with path.open('wb') as file:  # numpy gives a name without .npz another one
+        np.savez(file, **named_leaves(variables))
+    print(f'Right on the test split: {100 * accuracy(arguments.name, variables, *test):.2f} %')
+    print(f'{path}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}')
+
+
+if __name__ == '__main__':
+    main()

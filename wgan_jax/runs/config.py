@@ -1,0 +1,175 @@
+"""What a config may say: its checks, and what may change when a run is resumed."""
+
+import reprlib
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from wgan_jax.algorithm.losses import LOSSES
+from wgan_jax.algorithm.optimizers import OPTIMIZERS
+from wgan_jax.algorithm.schedule import Schedule
+from wgan_jax.data.feed import PLACEMENTS
+from wgan_jax.errors import UserError
+from wgan_jax.models.layers import NORMS
+
+DTYPES = ('float32', 'bfloat16')
+ON_NAN = ('stop', 'rewind')
+_MAX_LAYERS = 200  # each is traced and compiled by itself: some minutes at this number
+_POSITIVE = (
+    'num_steps',
+    'batch_size',
+    'grad_accumulation',
+    'n_critic',
+    'boost.n_critic',
+    'boost.until',
+    'boost.every',
+    'latent_dim',
+    'log_every',
+    'sample_every',
+    'num_samples',
+    'checkpoint_every',
+    'checkpoints_to_keep',
+    'max_rewinds',
+    'eval_every',
+    'eval_num_samples',
+    'generator_optimizer.learning_rate',
+    'critic_optimizer.learning_rate',
+    'clip_value',
+    'generator.num_features',
+    'generator.num_layers',
+    'critic.num_features',
+    'critic.num_layers',
+)
+
+
+def flatten(config: ConfigDict | dict) -> dict[str, Any]:
+    """{'critic.network': 'mlp', ...}: every key with its value, nested names joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, ConfigDict | dict):
+            flat.update({f'{name}.{key}': inner for key, inner in flatten(value).items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def make_schedule(config: ConfigDict) -> Schedule:
+    """The critic updates of each round."""
+    return Schedule(config.n_critic, config.boost.n_critic, config.boost.until or 0, config.boost.every or 0)
+
+
+def validate(config: ConfigDict, num_devices: int) -> list[str]:
+    """Refuses a config that makes no sense, before anything is built.
+
+    Args:
+      config: a config with the keys of configs/default.py.
+      num_devices: devices that share a batch.
+
+    Returns:
+      Warnings: one sentence for each choice that is legal and questionable.
+
+    Raises:
+      UserError: one sentence that names the key, its value and the alternatives.
+    """
+    flat = flatten(config)
+    _check_values(flat)
+    if config.clip_value is not None and config.gp_weight:
+        raise UserError(
+            f'config.clip_value={config.clip_value} and config.gp_weight={config.gp_weight} are two ways to the same end: '
+            'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'
+        )
+    if config.gp_one_sided and not config.gp_weight:
+        raise UserError('config.gp_one_sided=True has no penalty to act on: set config.gp_weight=10, or gp_one_sided=False.')
+    boost = config.boost
+    if (boost.n_critic is None) != (boost.until is None and boost.every is None):
+        raise UserError(
+            f'config.boost.n_critic={boost.n_critic} with config.boost.until={boost.until} and config.boost.every={boost.every} '
+            'boosts no round: set n_critic and one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
+        )
+    updates = make_schedule(config).updates_before(config.num_steps)
+    if updates >= 2**31:
+        boosted = f', or config.boost.n_critic={boost.n_critic},' if boost.n_critic else ''
+        raise UserError(
+            f'config.num_steps={config.num_steps} rounds of config.n_critic={config.n_critic}{boosted} critic updates are '
+            f'{updates} updates, and must be fewer than 2^31.'
+        )
+    shares = num_devices * config.grad_accumulation
+    if config.batch_size % shares:
+        nearest = max(1, round(config.batch_size / shares)) * shares
+        devices = f'{num_devices} device{"s" if num_devices > 1 else ""}'
+        parts = f', in {config.grad_accumulation} parts each (config.grad_accumulation)' if config.grad_accumulation > 1 else ''
+        raise UserError(
+            f'config.batch_size={config.batch_size} cannot be shared evenly by {devices}{parts}: '
+            f'use a multiple of {shares}, such as {nearest}.'
+        )
+
+    warnings = []
+    optimizer = config.critic_optimizer
+    if config.clip_value is not None and optimizer.name != 'rmsprop' and optimizer.b1 > 0:
+        warnings.append(
+            f'Clipping with a critic under {optimizer.name} and b1={optimizer.b1} can be unstable '
+            '(Arjovsky et al. 2017, section 4): the paper uses rmsprop.'
+        )
+    if config.clip_value is not None and optimizer.learning_rate > 1e-4:
+        warnings.append(
+            f'Clipping with a learning rate of {optimizer.learning_rate} can be unstable '
+            '(Arjovsky et al. 2017, section 4): the paper uses 5e-5.'
+        )
+    if config.loss == 'wasserstein' and config.clip_value is None and not config.gp_weight:
+        warnings.append(
+            'Nothing bounds the slopes of this critic, so its estimate can grow without limit: '
+            'set config.clip_value or config.gp_weight.'
+        )
+    return warnings
+
+
+def _check_values(flat: dict[str, Any]) -> None:
+    choices = {
+        'loss': LOSSES,
+        'dtype': DTYPES,
+        'on_nan': ON_NAN,
+        'data.placement': PLACEMENTS,
+        'generator_optimizer.name': OPTIMIZERS,
+        'critic_optimizer.name': OPTIMIZERS,
+        'generator.norm': (None, *NORMS),
+        'critic.norm': (None, *NORMS),
+    }
+    if flat['dtype'] == 'float16':
+        raise UserError(
+            "config.dtype='float16' cannot hold the gradients of a critic, which are often smaller than its least number, 6e-8: "
+            'use bfloat16, whose range is that of float32.'
+        )
+    for name, known in choices.items():
+        if flat[name] not in known:
+            raise UserError(f'config.{name}={flat[name]!r} is unknown; known: {", ".join(str(k) for k in known)}.')
+    _check_numbers(flat)
+    for name in _POSITIVE:
+        if flat[name] is not None and not flat[name] > 0:
+            raise UserError(f'config.{name}={flat[name]} must be greater than 0.')
+    for name in ('generator.num_extra_layers', 'critic.num_extra_layers'):
+        if flat[name] is not None and not flat[name] >= 0:
+            raise UserError(f'config.{name}={flat[name]} must be 0 or greater.')
+    for name in [f'{player}.{key}' for player in ('generator', 'critic') for key in ('num_layers', 'num_extra_layers')]:
+        if flat[name] is not None and flat[name] > _MAX_LAYERS:
+            raise UserError(f'config.{name}={flat[name]} must be at most {_MAX_LAYERS}: each is compiled by itself.')
+    if not flat['gp_weight'] >= 0:
+        raise UserError(f'config.gp_weight={flat["gp_weight"]} must be 0 (no penalty) or greater; the paper uses 10.')
+    decays = ('generator_optimizer.b1', 'generator_optimizer.b2', 'critic_optimizer.b1', 'critic_optimizer.b2', 'ema_decay')
+    for name in decays:
+        if flat[name] is not None and not 0 <= np.float32(flat[name]) < 1:
+            rounded = ' in float32, where it is 1.0' if flat[name] < 1 else ''
+            raise UserError(f'config.{name}={flat[name]} must be at least 0 and less than 1{rounded}.')
+    if not 0 <= flat['seed'] < 2**32:
+        raise UserError(f'config.seed={reprlib.repr(flat["seed"])} must be at least 0 and less than 2^32.')
+
+
+def _check_numbers(flat: dict[str, Any]) -> None:
+    """Refuses numbers that float32 or int32 do not hold, in which all is computed and counted."""
+    tiny, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+    for name, value in flat.items():
+        if isinstance(value, float) and value and not tiny <= abs(value) <= largest:
+            held = f'0, or from {tiny:.1e} to {largest:.1e} in size'
+            raise UserError(f'config.{name}={value} must be a number that float32 holds: {held}.')
+        if isinstance(value, int) and name != 'seed' and abs(value) >= 2**31:
+            raise UserError(f'config.{name}={reprlib.repr(value)} must be less than 2^31.')

@@ -1,0 +1,1 @@
+"""Pictures from a trained generator: python -m wgan_jax.sample."""

@@ -1,0 +1,73 @@
+"""A critic as a map: its value all over the plane, for data that are points."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from wgan_jax.algorithm.state import GANState
+from wgan_jax.data.source import POINT_SHAPE
+
+_SIDE = 128  # points of the grid along each axis, as in the WGAN-GP authors' gan_toy.py
+_LEVELS = 20
+_MARGIN = 1.3  # of what a picture shows beyond the real points
+REAL, FAKE = '#d62728', '#2a6fbb'
+
+
+def draw_surface(
+    axes: Axes, score: Callable[[np.ndarray], np.ndarray], real: np.ndarray, fake: np.ndarray, *, limit: float
+) -> tuple[float, float]:
+    """Draws contour lines of a critic's value, with real and generated points over them (Gulrajani et al. 2017, figure 1a).
+
+    Lines are dark where the critic takes points for generated and yellow where it takes them for real.
+
+    Args:
+      axes: where to draw.
+      score: the critic, float32 [N, 1, 1, 2] -> [N].
+      real: points [N, 2], or [N, 1, 1, 2]; a few hundred can be told from each other.
+      fake: generated points, likewise.
+      limit: the picture shows both coordinates from -limit to limit; points outside are not seen.
+
+    Returns:
+      The smallest and the largest value in the picture: contour lines alone do not tell how steep a critic is.
+    """
+    line = np.linspace(-limit, limit, _SIDE, dtype=np.float32)
+    grid = np.stack(np.meshgrid(line, line), axis=-1)  # [y, x, 2]
+    values = np.asarray(score(grid.reshape(-1, *POINT_SHAPE))).reshape(_SIDE, _SIDE)
+    low, high = float(values.min()), float(values.max())
+    if low < high:  # a constant critic has no lines
+        axes.contour(line, line, values, levels=_LEVELS, cmap='viridis', linewidths=0.8, alpha=0.7)
+    for points, colour, label in ((real, REAL, 'real'), (fake, FAKE, 'generated')):
+        x, y = np.asarray(points).reshape(-1, 2).T
+        axes.plot(x, y, '.', color=colour, markersize=4, alpha=0.7, markeredgewidth=0, label=label)
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect='equal')
+    return low, high
+
+
+def picture(real: np.ndarray, fake: np.ndarray | None = None, state: GANState | None = None) -> np.ndarray:
+    """What a run on points looks like: uint8 [480, 480, 3].
+
+    Args:
+      real: points [N, 1, 1, 2]; they decide which part of the plane is shown.
+      fake: generated points, likewise.
+      state: arrays on this machine; its critic is drawn.
+    """
+    figure = Figure(figsize=(4.8, 4.8), dpi=100, layout='constrained')
+    axes = figure.subplots()
+    score = (lambda points: np.zeros(len(points))) if state is None else functools.partial(_score, state)
+    draw_surface(axes, score, real, real[:0] if fake is None else fake, limit=_MARGIN * float(np.abs(real).max()))
+    axes.set_title('real points' if state is None else f'step {state.step}')
+    figure.legend(loc='outside lower center', ncols=2, markerscale=2)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+@jax.jit
+def _score(state: GANState, points: jax.Array) -> jax.Array:
+    weights = {'params': state.critic.params, 'batch_stats': state.critic.batch_stats}
+    return state.critic.apply_fn(weights, points, train=False)
