@@ -1,24 +1,20 @@
-"""Our convolutions for CPU against XLA's own, layer by layer, outside and inside a loop.
+"""Our convolutions for CPU against XLA's, layer by layer, outside and inside a loop.
 
     python benchmarks/convolutions.py [--batch 64] [--only DCGAN]
 
-Prints milliseconds, the median of five: the output and both gradients, of each convolution of the MNIST networks and of DCGAN
-for 64x64 images. Both are timed in the same run, one after the other; compare them with each other, not with another machine.
-The last column is XLA's time over ours, inside a loop, where training runs.
+Prints milliseconds for the output and both gradients of each convolution of the MNIST networks and of DCGAN for 64x64 images, the
+median of five calls. Both are timed in the same run, one after the other; compare them only with each other. The last column is
+XLA's time divided by ours inside a loop, where training runs.
 """
 
 import argparse
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from measuring import median_seconds
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from wgan_jax.convolutions.cpu import convolution_on_cpu, transposed_convolution_of_xla, transposed_convolution_on_cpu
 
 LAYERS = {  # name: (side, channels, filters, kernel size, stride)
@@ -34,7 +30,7 @@ LAYERS = {  # name: (side, channels, filters, kernel size, stride)
     'DCGAN critic 3': (16, 128, 256, 4, 2),
     'DCGAN critic 4': (8, 256, 512, 4, 2),
 }
-TRANSPOSED = {  # name: (side, channels, filters), each with a 4x4 kernel, stride 2 and one pixel cut off each side
+TRANSPOSED = {  # name: (side, channels, filters), each with a 4x4 kernel, stride 2 and padding 1
     'DCGAN generator 2': (4, 512, 256),
     'DCGAN generator 3': (8, 256, 128),
     'DCGAN generator 4': (16, 128, 64),
@@ -48,12 +44,12 @@ def strided(function: Callable[..., jax.Array], stride: int) -> Convolution:
     return lambda inputs, kernel: function(inputs, kernel, (stride, stride), 'SAME', dimension_numbers=numbers)
 
 
-def doubling(function: Callable[..., jax.Array]) -> Convolution:
+def transposed(function: Callable[..., jax.Array]) -> Convolution:
     return lambda inputs, kernel: function(inputs, kernel, 2, 1)
 
 
 def training(function: Convolution, loop: bool) -> Callable[..., jax.Array]:
-    """Output and both gradients; `loop` puts them into a loop whose number of turns is an argument, as in training."""
+    """Output and both gradients; with `loop`, in a loop whose number of turns is an argument, as in training."""
 
     def value(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
         return jnp.sum(function(inputs, kernel) ** 2)
@@ -64,24 +60,15 @@ def training(function: Convolution, loop: bool) -> Callable[..., jax.Array]:
     def looped(inputs: jax.Array, kernel: jax.Array, turns: int) -> tuple[jax.Array, jax.Array]:
         return lax.fori_loop(0, turns, lambda _, gradients: once(*gradients), (inputs, kernel))
 
-    return jax.jit(looped if loop else once)
-
-
-def milliseconds(function: Callable[..., jax.Array], *arguments: object) -> float:
-    """Median of five calls, after two that warm up."""
-    times = []
-    for _ in range(7):
-        began = time.perf_counter()
-        jax.block_until_ready(function(*arguments))
-        times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times[2:])
+    compiled = jax.jit(looped if loop else once)
+    return lambda *arguments: jax.block_until_ready(compiled(*arguments))
 
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument('--batch', type=int, default=64)
-    parser.add_argument('--only', default='', help='layers whose name contains this')
+    parser.add_argument('--only', default='', help='only layers with this in their name')
     options = parser.parse_args()
     print(f'jax {jax.__version__}, {jax.default_backend()}, batch {options.batch}; milliseconds for output and gradients')
     print(f'{"layer":26}{"XLA":>10}{"ours":>10}{"XLA, loop":>12}{"ours, loop":>12}{"ratio":>8}')
@@ -91,7 +78,7 @@ def main() -> None:
             compare(name, both, (options.batch, side, side, channels), (size, size, channels, filters))
     for name, (side, channels, filters) in TRANSPOSED.items():
         if options.only in name:
-            both = [doubling(function) for function in (transposed_convolution_of_xla, transposed_convolution_on_cpu)]
+            both = [transposed(function) for function in (transposed_convolution_of_xla, transposed_convolution_on_cpu)]
             compare(name, both, (options.batch, side, side, channels), (4, 4, channels, filters))
 
 
@@ -100,7 +87,7 @@ def compare(name: str, both: list[Convolution], inputs_shape: tuple[int, ...], k
     inputs = jax.random.normal(jax.random.key(0), inputs_shape)
     kernel = jax.random.normal(jax.random.key(1), kernel_shape) / 100.0
     row = [
-        milliseconds(training(function, loop), inputs, kernel, *([1] if loop else []))
+        1000 * median_seconds(training(function, loop), inputs, kernel, *([1] if loop else []))
         for loop in (False, True)
         for function in both
     ]

@@ -1,9 +1,9 @@
-"""What a long run holds on to: memory, open files and threads of the process, and bytes of what it writes, along the way.
+"""Memory, open files, threads and written bytes of a long run, along the way.
 
     python benchmarks/endurance.py [--rounds 20000] [--config digits_wgan_gp] [--config.KEY=VALUE ...]
 
-On Linux. The run is a process of its own, as a person would begin it; the numbers are read from /proc a few times a second, and
-those of each tenth of the run are printed: the median of memory, the most of the others.
+Linux only. The run is a new process with the usual command. Its numbers are read from /proc a few times a second, and printed for
+each tenth of the run: the median of its memory, and the maximum of the others.
 """
 
 import argparse
@@ -15,9 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measuring import machine
-
-ROOT = Path(__file__).parent.parent
+from measuring import ROOT, machine, process_status
 
 
 def last_step(workdir: Path) -> int:
@@ -27,15 +25,8 @@ def last_step(workdir: Path) -> int:
     return int(steps[-1]) if steps else 0
 
 
-def of_process(process: subprocess.Popen) -> tuple[int, int, int]:
-    """(bytes of its own memory, open files, threads)."""
-    status = Path(f'/proc/{process.pid}/status').read_text()
-    memory, threads = (int(re.search(rf'{name}:\s+(\d+)', status)[1]) for name in ('RssAnon', 'Threads'))
-    return 1024 * memory, len(list(Path(f'/proc/{process.pid}/fd').iterdir())), threads
-
-
 def size(directory: Path) -> int:
-    """Bytes of all files below a directory; a file that goes away meanwhile does not count."""
+    """Bytes of all files below a directory; files that are removed meanwhile do not count."""
     total = 0
     for path in directory.rglob('*'):
         try:
@@ -60,11 +51,13 @@ def main() -> None:
         while process.poll() is None:
             if step := last_step(workdir):
                 try:
-                    numbers = of_process(process)
+                    status = process_status(process.pid)
+                    open_files = len(list(Path(f'/proc/{process.pid}/fd').iterdir()))
                 except (FileNotFoundError, TypeError):  # it has just ended
                     break
                 written = (workdir / 'metrics.jsonl').stat().st_size, size(workdir / 'tensorboard'), size(workdir)
-                tenths.setdefault(min(9, 10 * step // arguments.rounds), []).append((*numbers, *written))
+                row = status['memory'], open_files, status['threads'], *written
+                tenths.setdefault(min(9, 10 * step // arguments.rounds), []).append(row)
             time.sleep(0.2)
         if process.wait():
             raise SystemExit(f'{" ".join(command)} failed.')

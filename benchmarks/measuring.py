@@ -1,7 +1,11 @@
-"""What the benchmarks share: a config's compiled rounds, seconds per round, and a line that names the machine."""
+"""What the benchmarks share: the compiled rounds of a config, clocks, the memory of a process, and the name of the machine.
+
+Each benchmark imports this module before wgan_jax: it puts the root of the repository on the path.
+"""
 
 import importlib
 import os
+import re
 import statistics
 import sys
 import time
@@ -10,58 +14,55 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-NUM_IMAGES = 4096  # of random pixels, in place of a data set
-BLOCK_SECONDS = 0.5  # rounds between two looks at the clock; a call of training aims at the same
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+NUM_IMAGES = 4096  # random images in place of a data set
+BLOCK_SECONDS = 0.5  # of rounds between two readings of the clock, as in a call of training
 
 
-def load_config(name: str, batch_size: int | None, dtype: str = 'float32') -> Any:
-    """configs/<name>.py with another batch size, and with `dtype` where there is such a key."""
+def load_config(name: str, batch_size: int | None, dtype: str = 'float32') -> ConfigDict:
+    """configs/<name>.py with another dtype and, unless it is None, another batch size."""
     config = importlib.import_module(f'configs.{name}').get_config()
     config.batch_size = batch_size or config.batch_size
-    if 'dtype' in config:
-        config.dtype = dtype
-    elif dtype != 'float32':
-        raise ValueError(f'configs have no dtype, so {name} computes in float32 only')
+    config.dtype = dtype
     return config
 
 
-def random_images(config: Any) -> np.ndarray:
-    """Images of the size of the config's data set, uint8 [N, H, W, C]."""
-    from wgan_jax.data import source_of
-
-    shape = (NUM_IMAGES, *source_of(config.data).image_shape)
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+def random_images(image_shape: tuple[int, ...]) -> np.ndarray:
+    """uint8 [NUM_IMAGES, H, W, C]."""
+    return np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, *image_shape), dtype=np.uint8)
 
 
 class OurRounds:
-    """Rounds as the trainer runs them: its own compiled program, the images on the device."""
+    """Rounds as the trainer runs them: the same compiled program, with random images on the device."""
 
-    def __init__(self, config: Any) -> None:
-        import jax
+    def __init__(self, config: ConfigDict) -> None:
+        import jax  # here, so that the processes in which PyTorch is timed do not load it
 
         from wgan_jax.algorithm import steps
         from wgan_jax.data.plan import index_plan
         from wgan_jax.devices import parallel
-        from wgan_jax.runs.experiment import make_experiment, num_parameters
+        from wgan_jax.runs.experiment import build, num_parameters
         from wgan_jax.training.rounds import compile_rounds
 
-        experiment, images = make_experiment(config), random_images(config)
+        experiment = build(config)
+        images = random_images(experiment.data.source.image_shape)
         rows = images.reshape(len(images), -1)
         self.state, self._sums, self._images, self._key = parallel.replicate(
             (experiment.create_state(), steps.zero_sums(config.gp_weight), rows, experiment.train_key)
         )
         self.num_parameters = [num_parameters(player.params) for player in (self.state.generator, self.state.critic)]
         self._block = jax.block_until_ready
-        began = time.perf_counter()
-        self._program = compile_rounds(config, experiment, images.shape, config.n_critic, on_host=False)
-        self.compile_seconds = time.perf_counter() - began
+        start = time.perf_counter()
+        self._program = compile_rounds(experiment, images.shape, config.n_critic, on_host=False)
+        self.compile_seconds = time.perf_counter() - start
         plan = index_plan(0, 0, self._program.capacity, config.n_critic, config.batch_size, NUM_IMAGES)
         self._indices = parallel.scatter(parallel.split_batch(plan))
 
     def run(self, rounds: int) -> None:
-        """Does some rounds and waits for them."""
+        """Runs some rounds and waits for them."""
         while rounds:
             now = min(rounds, self._program.capacity)
             self.state, self._sums = self._program.run(
@@ -72,26 +73,49 @@ class OurRounds:
 
 
 def seconds_per_round(run: Callable[[int], None], least_rounds: int, least_seconds: float) -> float:
-    """Median over blocks of rounds, after three that warm up; `run` does some rounds and waits for them."""
+    """Median over blocks of rounds, after three that warm up.
+
+    Args:
+      run: runs a number of rounds and waits for them.
+      least_rounds: rounds to time, at least.
+      least_seconds: seconds to time, at least.
+    """
     run(1)
     run(1)
-    began = time.perf_counter()
-    run(1)
-    block = min(100, max(1, int(BLOCK_SECONDS / (time.perf_counter() - began))))
+    block = min(100, max(1, int(BLOCK_SECONDS / _seconds(run, 1))))
     times = []
     while len(times) < 3 or block * len(times) < least_rounds or sum(times) < least_seconds:
-        began = time.perf_counter()
-        run(block)
-        times.append(time.perf_counter() - began)
+        times.append(_seconds(run, block))
     return statistics.median(times) / block
 
 
+def median_seconds(function: Callable[..., Any], *arguments: Any, calls: int = 5) -> float:
+    """Median of some calls, after two that warm up; the function must wait for its result."""
+    return statistics.median([_seconds(function, *arguments) for _ in range(2 + calls)][2:])
+
+
+def _seconds(function: Callable[..., Any], *arguments: Any) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def process_status(process_id: int | str = 'self') -> dict[str, int]:
+    """Memory of a process without mapped files, in bytes, and its number of threads (Linux).
+
+    Raises:
+      FileNotFoundError: there is no such process.
+      TypeError: the process has just ended.
+    """
+    status = Path(f'/proc/{process_id}/status').read_text()
+    memory, threads = (int(re.search(rf'{name}:\s+(\d+)', status)[1]) for name in ('RssAnon', 'Threads'))
+    return {'memory': 1024 * memory, 'threads': threads}
+
+
 def machine() -> str:
-    """The processor, its cores, and what it has for products of matrices."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-    except OSError:
-        lines = []
+    """The processor, its cores, and its vector and matrix instructions."""
+    cpuinfo = Path('/proc/cpuinfo')
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     known = dict(map(str.strip, line.split(':', 1)) for line in lines if ':' in line)
     flags = known.get('flags', '').split()
     has = [flag for flag in ('avx2', 'avx512f', 'avx512_bf16', 'amx_tile', 'amx_bf16') if flag in flags]

@@ -1,10 +1,10 @@
-"""Memory at the peak of a run against what --dry_run says of it.
+"""Peak memory of a run against the prediction of --dry_run.
 
     python benchmarks/memory.py --mnist=DIR --celeba=DIR [--configs mnist_gan,celeba_wgan] [--rounds 6]
 
-DIR is what --config.data.manual_dir takes. Each run is a process of its own, with an empty store of compiled programs and a
-data set that has been prepared before; it does a few rounds and writes pictures and checkpoints on the way. On Linux and CPU: the
-peak of the process's own memory (RssAnon, looked at every 5 ms), files that it maps left out.
+DIR is the value of --config.data.manual_dir. Each run is a new process with an empty compilation cache and a data set that is
+already prepared; it trains a few rounds and writes pictures and checkpoints. Linux and CPU only: the peak of the anonymous memory
+of the process (RssAnon, read every 5 ms), without the files that it maps.
 """
 
 import argparse
@@ -19,15 +19,14 @@ from typing import Any
 
 from measuring import load_config
 
-from wgan_jax.data import source_of
-from wgan_jax.runs.experiment import make_experiment
+from wgan_jax.runs.experiment import build
 from wgan_jax.training import dry_run
 
 ROOT = Path(__file__).parent.parent
 
 
 def peak(command: list[str], environment: dict[str, str]) -> int:
-    """Most bytes of its own memory that a process ever had, until it ended."""
+    """Runs a command and returns the peak of its anonymous memory in bytes."""
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
     most, status = 0, Path(f'/proc/{process.pid}/status')
     while process.poll() is None:
@@ -40,9 +39,10 @@ def peak(command: list[str], environment: dict[str, str]) -> int:
 
 
 def estimate(config: Any) -> None:
-    """Prints what --dry_run would say if it knew how many images there are."""
-    shape = source_of(config.data).load().shape  # prepared before: what preparing takes would come on top
-    print(dry_run.of_run(config, make_experiment(config), shape).process)
+    """Prints the prediction of --dry_run for the number of images in the data set."""
+    experiment = build(config)
+    shape = experiment.data.source.load().shape  # already prepared: preparing would take memory too
+    print(dry_run.memory_of(experiment, shape).process)
 
 
 def main() -> None:
@@ -59,11 +59,11 @@ def main() -> None:
         config = load_config(arguments.configs, None)
         config.data.dir, config.data.manual_dir = arguments.data_dir, vars(arguments).get(arguments.configs.split('_')[0])
         if arguments.prepare:
-            source_of(config.data).load()
+            build(config).data.source.load()
         else:
             estimate(config)
         return
-    print(f'{"config":18}{"measured, MiB":>15}{"told, MiB":>12}{"told / measured":>17}', flush=True)
+    print(f'{"config":18}{"measured, MiB":>15}{"predicted, MiB":>16}{"predicted / measured":>22}', flush=True)
     with tempfile.TemporaryDirectory() as data_dir:
         for name in arguments.configs.split(','):
             manual_dir = vars(arguments).get(name.split('_')[0])
@@ -76,9 +76,9 @@ def main() -> None:
                 ask += [f'--{name.split("_")[0]}={manual_dir}']
             with tempfile.TemporaryDirectory() as empty:
                 subprocess.run([*ask, '--prepare'], check=True, stdout=subprocess.DEVNULL)
-                told = int(subprocess.run(ask, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+                predicted = int(subprocess.run(ask, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
                 measured = peak([*train, f'--workdir={empty}/run'], {'JAX_COMPILATION_CACHE_DIR': f'{empty}/compiled'})
-            print(f'{name:18}{measured / 2**20:15.0f}{told / 2**20:12.0f}{told / measured:17.2f}', flush=True)
+            print(f'{name:18}{measured / 2**20:15.0f}{predicted / 2**20:16.0f}{predicted / measured:22.2f}', flush=True)
 
 
 if __name__ == '__main__':

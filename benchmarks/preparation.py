@@ -1,9 +1,9 @@
-"""Images per second and memory of preparing a data set, and what the whole of CelebA would take.
+"""Images per second and memory of preparing CelebA, and the time that all of its images would take.
 
     python benchmarks/preparation.py --manual_dir=DIR [--image_size=64] [--runs=3]
 
-DIR holds CelebA's img_align_celeba.zip or a part of its images. Each run prepares all of them anew, in a process of its own and
-into a directory that is removed afterwards. Memory is the most that the process had resident, without what belongs to files.
+DIR has CelebA's img_align_celeba.zip or some of its images. Each run prepares all of them in a new process, into a temporary
+directory. Memory is the maximum of the process's own memory, without mapped files (Linux only).
 """
 
 import argparse
@@ -14,37 +14,30 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from measuring import process_status
+
+from wgan_jax.data import celeba
+
 CELEBA = 202_599  # images
 
 
-def anonymous_bytes() -> int:
-    """Resident memory that belongs to no file (Linux)."""
-    status = Path('/proc/self/status').read_text()
-    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith('RssAnon')))
-
-
 def prepare(manual_dir: str, image_size: int) -> None:
-    """Prepares once and prints images, seconds and memory before and at the most."""
-    sys.path.insert(0, str(ROOT))
-    from wgan_jax.data import celeba
-
-    before = most = anonymous_bytes()
+    """Prepares once, and prints images, seconds, and memory before and at most."""
+    before = most = process_status()['memory']
     done = threading.Event()
 
     def watch() -> None:
         nonlocal most
         while not done.wait(0.02):
-            most = max(most, anonymous_bytes())
+            most = max(most, process_status()['memory'])
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     with tempfile.TemporaryDirectory() as directory:
-        began = time.perf_counter()
+        start = time.perf_counter()
         images = celeba.source(directory, manual_dir, image_size, split='all').load()
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         done.set()
         watcher.join()
         print('measured', len(images), seconds, before, most)
@@ -63,14 +56,8 @@ def main() -> None:
         return
     rates = []
     print(f'{os.cpu_count()} cores; {"images":>8}{"seconds":>9}{"per second":>12}{"MiB before":>12}{"MiB at most":>13}')
+    command = [sys.executable, __file__, '--once', f'--manual_dir={arguments.manual_dir}', f'--image_size={arguments.image_size}']
     for _ in range(arguments.runs):
-        command = [
-            sys.executable,
-            __file__,
-            '--once',
-            f'--manual_dir={arguments.manual_dir}',
-            f'--image_size={arguments.image_size}',
-        ]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         count, seconds, before, most = map(float, output.splitlines()[-1].split()[1:])
         rates.append(count / seconds)

@@ -2,31 +2,17 @@
 
     python benchmarks/rounds.py [--configs mnist_gan,mnist_wgan] [--rounds 5] [--batch_size 64]
 
-Random images stand in for the data set. Prints the median over blocks of rounds, after those that warm up, the seconds that
-compiling took, and what training adds to each call: to see whether all numbers are finite, as a share of half a second or of a
-round that takes longer.
+Random images replace the data set. Prints the median over blocks of rounds, the seconds to compile, and the time of the check for
+finite numbers that training adds to each call, as a share of a call of half a second, or of a round if that is longer.
 """
 
 import argparse
-import statistics
-import time
 
 import jax
-from measuring import BLOCK_SECONDS, OurRounds, load_config, seconds_per_round
+from measuring import BLOCK_SECONDS, OurRounds, load_config, median_seconds, seconds_per_round
 
-from wgan_jax.algorithm import steps
 from wgan_jax.devices import compiling
-
-
-def seconds_to_check(state: object) -> float:
-    """Median of what one look at all numbers of the state takes."""
-    all_finite, times = compiling.compiled(steps.all_finite), []
-    bool(all_finite(state))
-    for _ in range(9):
-        began = time.perf_counter()
-        bool(all_finite(state))
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+from wgan_jax.training.not_finite import all_finite
 
 
 def main() -> None:
@@ -38,11 +24,13 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f'jax {jax.__version__} on {jax.device_count()} x {jax.devices()[0].device_kind}')
     print(f'{"config":22}{"batch":>6}{"seconds per round":>20}{"seconds to compile":>20}{"check, % of a call":>20}')
+    check = compiling.compiled(all_finite)
     for name in arguments.configs.split(','):
         config = load_config(name, arguments.batch_size)
         rounds = OurRounds(config)
         seconds = seconds_per_round(rounds.run, arguments.rounds, 0.0)
-        share = 100 * seconds_to_check(rounds.state) / max(seconds, BLOCK_SECONDS)
+        to_check = median_seconds(lambda state: bool(check(state)), rounds.state, calls=9)
+        share = 100 * to_check / max(seconds, BLOCK_SECONDS)
         print(f'{name:22}{config.batch_size:6}{seconds:20.4f}{rounds.compile_seconds:20.1f}{share:20.2f}', flush=True)
 
 

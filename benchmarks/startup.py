@@ -1,11 +1,11 @@
-"""From the command to the first completed round: what it is made of, without and with programs compiled before.
+"""Seconds from the command to the first round, with an empty and with a filled compilation cache.
 
     python benchmarks/startup.py --mnist=DIR --celeba=DIR [--configs digits_wgan_gp,mnist_gan,celeba_wgan]
 
-DIR is what --config.data.manual_dir takes. For each config, in seconds: the imports of the training program alone; compiling, as
-the program prints it; and the whole command for one round, from a new directory and with an empty store of compiled programs; then
-the same for a second round, which continues the first. The data set has been prepared before; the batch size is 8, so that the
-round itself takes little.
+DIR is the value of --config.data.manual_dir. Prints the seconds of the imports of the training program and, for each config, of
+compiling (as the program prints it) and of the whole command for one round, in a new directory and with an empty compilation
+cache; then the same for a second round, which continues the first. The data set is already prepared, and the batch size is 8, so
+that the round itself is short.
 """
 
 import argparse
@@ -17,16 +17,16 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from measuring import ROOT
 
 
 def seconds(command: list[str], environment: dict[str, str]) -> tuple[float, str]:
-    """How long a command takes, and what it prints."""
-    began = time.perf_counter()
+    """The seconds of a command, and its output."""
+    start = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f'{" ".join(command)} failed:\n{done.stdout}{done.stderr}')
-    return time.perf_counter() - began, done.stdout
+    return time.perf_counter() - start, done.stdout
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument('--mnist')
     parser.add_argument('--celeba')
     arguments = parser.parse_args()
-    imports = min(seconds([sys.executable, '-c', 'import wgan_jax.trainer'], {})[0] for _ in range(3))
+    imports = min(seconds([sys.executable, '-c', 'import wgan_jax.training.trainer'], {})[0] for _ in range(3))
     print(f'Imports of the training program: {imports:.1f} s.')
     print(f'{"config":18}{"first: compiling":>18}{"whole command":>15}{"second: compiling":>19}{"whole command":>15}', flush=True)
     with tempfile.TemporaryDirectory() as data_dir:

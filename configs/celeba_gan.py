@@ -1,11 +1,11 @@
 """GAN with the -log D trick on CelebA at 64x64: the DCGAN that the WGAN papers compare with.
 
-Source: Radford et al. 2016: Adam 2e-4 with b1 0.5 for both players, n_critic 1; batch 64 and 100 latents as in
+Source: Radford et al. 2016: Adam 2e-4 with b1 0.5 for both players, n_critic 1. Batch 64 and 100 latents as in
 configs/celeba_wgan.py. The number of steps is ours.
 
     python train.py --config=configs/celeba_gan.py
 
-Measured: 0.6 s per round on 2 cores, so 16 hours in all: made for a GPU.
+Measured: 0.6 s per round on 2 cores, 16 hours in all; use a GPU.
 """
 
 from ml_collections import ConfigDict
@@ -14,7 +14,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 100_000
     config.loss = 'non_saturating'

@@ -1,10 +1,10 @@
-"""GAN on CelebA with a fully connected generator: 4 hidden layers of 512 units and ReLU; the critic stays a DCGAN.
+"""GAN on CelebA with a fully connected generator: 4 hidden layers of 512 units with ReLU; the critic is a DCGAN.
 
 Source: Arjovsky et al. 2017, figure 7, where this GAN drops modes and the WGAN (configs/celeba_wgan_mlp.py) does not.
 
     python train.py --config=configs/celeba_gan_mlp.py
 
-Measured: 0.4 s per round on 2 cores, so 12 hours in all: made for a GPU.
+Measured: 0.4 s per round on 2 cores, 12 hours in all; use a GPU.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ from configs import celeba_gan
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = celeba_gan.get_config()
     config.generator.network = 'mlp'
     config.generator.num_layers = 4

@@ -1,10 +1,10 @@
-"""GAN on CelebA with a generator without batch norm and with the same number of filters in every layer.
+"""GAN on CelebA; the generator has no batch norm and the same number of filters in every layer.
 
 Source: Arjovsky et al. 2017, figure 6, where this GAN fails and the WGAN (configs/celeba_wgan_nobn.py) does not.
 
     python train.py --config=configs/celeba_gan_nobn.py
 
-Measured: 0.5 s per round on 2 cores, so 14 hours in all: made for a GPU.
+Measured: 0.5 s per round on 2 cores, 14 hours in all; use a GPU.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ from configs import celeba_gan
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = celeba_gan.get_config()
     config.generator.norm = 'none'
     config.generator.constant_width = True

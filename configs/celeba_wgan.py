@@ -1,12 +1,12 @@
 """WGAN with weight clipping on CelebA at 64x64: DCGAN, 3,576,704 parameters in the generator, 2,765,568 in the critic.
 
-Source: Arjovsky et al. 2017, Algorithm 1: c = 0.01, RMSProp 5e-5 for both players, batch 64, n_critic 5; networks and 100 latents
-as in the authors' code. The paper trains on LSUN bedrooms (configs/lsun_bedroom_wgan.py); the number of steps is ours.
+Source: Arjovsky et al. 2017, Algorithm 1: c = 0.01, RMSProp 5e-5 for both players, batch 64, n_critic 5. Networks and 100 latents
+as in the authors' code. The paper trains on LSUN bedrooms (configs/lsun_bedroom_wgan.py). The number of steps is ours.
 
     python train.py --config=configs/celeba_wgan.py
 
-Measured: 1.5 s per round on 2 cores, so 43 hours in all: made for a GPU. What 32x32 pixels and half the width give on such a
-machine: docs/results.md.
+Measured: 1.5 s per round on 2 cores, 43 hours in all; use a GPU. docs/results.md shows the result at 32x32 pixels and half the
+width on 2 cores.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +15,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 100_000
     config.clip_value = 0.01

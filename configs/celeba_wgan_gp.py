@@ -1,13 +1,13 @@
 """WGAN-GP on CelebA at 64x64: DCGAN without normalisation in the critic.
 
 Source: Gulrajani et al. 2017, Algorithm 1: penalty weight 10, Adam 1e-4 with b1 0 and b2 0.9, batch 64, n_critic 5. The paper's
-Appendix E uses b1 0.5; section 4 recommends layer norm where a critic needs normalisation: --config.critic.norm=layer. The
-number of steps is that of Appendix E.
+Appendix E uses b1 0.5. Section 4 recommends layer norm for a critic that needs normalisation: --config.critic.norm=layer. The
+number of steps is from Appendix E.
 
     python train.py --config=configs/celeba_wgan_gp.py
 
-Measured: 2.3 s per round on 2 cores, so 5 days in all: made for a GPU. What 32x32 pixels and half the width give on such a
-machine: docs/results.md.
+Measured: 2.3 s per round on 2 cores, 5 days in all; use a GPU. docs/results.md shows the result at 32x32 pixels and half the width
+on 2 cores.
 """
 
 from ml_collections import ConfigDict
@@ -16,7 +16,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 200_000
     config.generator.network = config.critic.network = 'dcgan'

@@ -1,11 +1,11 @@
-"""WGAN on CelebA with a fully connected generator: 4 hidden layers of 512 units and ReLU; the critic stays a DCGAN.
+"""WGAN on CelebA with a fully connected generator: 4 hidden layers of 512 units with ReLU; the critic is a DCGAN.
 
 Source: Arjovsky et al. 2017, section 4 and figure 7. For a fully connected critic as well, as in the paper's figure 3, add
 --config.critic.network=mlp --config.critic.num_layers=4 --config.critic.norm=None.
 
     python train.py --config=configs/celeba_wgan_mlp.py
 
-Measured: 1.3 s per round on 2 cores, so 37 hours in all: made for a GPU.
+Measured: 1.3 s per round on 2 cores, 37 hours in all; use a GPU.
 """
 
 from ml_collections import ConfigDict
@@ -14,7 +14,7 @@ from configs import celeba_wgan
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = celeba_wgan.get_config()
     config.generator.network = 'mlp'
     config.generator.num_layers = 4

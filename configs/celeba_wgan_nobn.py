@@ -1,10 +1,10 @@
-"""WGAN on CelebA with a generator without batch norm and with the same number of filters in every layer.
+"""WGAN on CelebA; the generator has no batch norm and the same number of filters in every layer.
 
-Source: Arjovsky et al. 2017, section 4.3 and figure 6: WGAN still learns where a GAN (configs/celeba_gan_nobn.py) fails.
+Source: Arjovsky et al. 2017, section 4.3 and figure 6: the WGAN still learns, the GAN (configs/celeba_gan_nobn.py) fails.
 
     python train.py --config=configs/celeba_wgan_nobn.py
 
-Measured: 1.4 s per round on 2 cores, so 39 hours in all: made for a GPU.
+Measured: 1.4 s per round on 2 cores, 39 hours in all; use a GPU.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ from configs import celeba_wgan
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = celeba_wgan.get_config()
     config.generator.norm = 'none'
     config.generator.constant_width = True

@@ -1,36 +1,36 @@
-"""Every key, with its default: WGAN-GP on the digits of scikit-learn. Other configs change the keys that differ."""
+"""Every key with its default: WGAN-GP on the digits of scikit-learn. Other configs start from these and change some keys."""
 
 from ml_collections import ConfigDict, config_dict
 
 
 def get_config() -> ConfigDict:
-    """The default config, locked: a misspelt key is an error here and on the command line."""
+    """Returns the default config, locked: a misspelt key is an error here and on the command line."""
     config = ConfigDict()
 
-    config.seed = 0  # of the initialisation, the order of the images, latents, alpha and dropout
-    config.num_steps = 10_000  # rounds: n_critic critic updates and one generator update each
-    config.batch_size = 64  # images per critic update over all devices; must be a multiple of their number
-    config.grad_accumulation = 1  # parts of its share of a batch that a device goes through, in less memory; same update
-    config.batch_norm_per_part = False  # allow that with batch norm, whose statistics are then those of a part: not the same
+    config.seed = 0  # of the initialisation, the order of the images, the latents, alpha and dropout
+    config.num_steps = 10_000  # rounds: each is n_critic critic updates and one generator update
+    config.batch_size = 64  # images per critic update, over all devices; a multiple of the number of devices
+    config.grad_accumulation = 1  # parts into which each device divides its share of a batch: less memory, same update
+    config.batch_norm_per_part = False  # allow grad_accumulation > 1 with batch norm: statistics per part, another update
     config.n_critic = 5  # critic updates per generator update
     config.boost = ConfigDict()  # rounds with more critic updates, as in the WGAN authors' code
-    config.boost.n_critic = config_dict.placeholder(int)  # critic updates of a boosted round (theirs: 100); None: no boost
-    config.boost.until = config_dict.placeholder(int)  # rounds before this one are boosted; the WGAN authors: 25
-    config.boost.every = config_dict.placeholder(int)  # so is each round whose number is a multiple of this; they: 500
+    config.boost.n_critic = config_dict.placeholder(int)  # critic updates of a boosted round (the authors: 100); None: no boost
+    config.boost.until = config_dict.placeholder(int)  # rounds before this one are boosted (the authors: 25)
+    config.boost.every = config_dict.placeholder(int)  # so is every round whose number is a multiple of this (the authors: 500)
     config.latent_dim = 100  # size of the generator's input, drawn from N(0, 1)
 
-    # The game. GAN, WGAN and WGAN-GP differ in these keys only.
+    # The objective. GAN, WGAN and WGAN-GP differ in loss, clip_value and gp_weight.
     config.loss = 'wasserstein'  # minimax, non_saturating (the -log D trick) or wasserstein
-    config.clip_value = config_dict.placeholder(float)  # WGAN: critic weights are clipped to [-c, c]; None: not
+    config.clip_value = config_dict.placeholder(float)  # WGAN: clip critic weights to [-c, c]; None: no clipping
     config.clip_batch_norm = True  # clip the critic's batch norm too, as the WGAN authors do
-    config.gp_weight = 10.0  # WGAN-GP: weight of the gradient penalty; 0: none
+    config.gp_weight = 10.0  # WGAN-GP: weight of the gradient penalty; 0: no penalty
     config.gp_one_sided = False  # penalise slopes above 1 only (WGAN-LP)
-    config.ema_decay = config_dict.placeholder(float)  # sample from an average of the generator, with this decay; None: not
+    config.ema_decay = config_dict.placeholder(float)  # decay of the generator's exponential average, which is sampled; None: none
 
-    config.deterministic = False  # on GPU, only algorithms that give the same bits each time; slower. CPU and TPU always do
+    config.deterministic = False  # on GPU: only algorithms that give the same bits each time (slower); CPU and TPU always do
 
     # The players and their optimizers.
-    config.dtype = 'float32'  # float32 or bfloat16: in which the networks compute; weights, statistics and losses stay float32
+    config.dtype = 'float32'  # float32 or bfloat16: precision of the networks; weights, statistics and losses stay float32
     config.generator = _network()
     config.critic = _network()
     config.generator_optimizer = _optimizer()
@@ -38,54 +38,55 @@ def get_config() -> ConfigDict:
 
     config.data = _data()
 
-    # What a run writes, and how often, in rounds. The last round is logged, sampled and saved in any case.
-    config.log_every = 100  # a line of metrics.jsonl: means over the rounds since the line before
+    # What a run writes; intervals in rounds. The last round is always logged, sampled and saved.
+    config.log_every = 100  # a line of metrics.jsonl: means over the rounds since the previous line
     config.sample_every = 1000  # a grid of images
     config.num_samples = 64  # images in a grid
     config.checkpoint_every = 1000  # a checkpoint to resume from
-    config.checkpoints_to_keep = 3  # the newest ones; one more of where the run stopped does not count
+    config.checkpoints_to_keep = 3  # the newest ones; a checkpoint of where the run was stopped does not count
 
-    # Scores while training; python -m wgan_jax.evaluate does the same afterwards.
-    config.eval_every = config_dict.placeholder(int)  # rounds; None: no scores while training
-    config.eval_num_samples = 10_000  # generated images that are scored
-    config.eval_features = config_dict.placeholder(str)  # digits_cnn, mnist_cnn, celeba_attributes or inception; None: what fits
+    # Scores while training; python -m wgan_jax.evaluate computes the same afterwards.
+    config.eval_every = config_dict.placeholder(int)  # interval in rounds; None: no scores while training
+    config.eval_num_samples = 10_000  # number of generated images
+    config.eval_features = config_dict.placeholder(str)  # digits_cnn, mnist_cnn, celeba_attributes or inception; None: by data set
     config.eval_weights = config_dict.placeholder(str)  # file with the weights of inception or celeba_attributes; None: search
-    config.best_metric = config_dict.placeholder(str)  # a score, such as fd_mnist_cnn; the best checkpoint by it is kept besides
+    config.best_metric = config_dict.placeholder(str)  # a score, such as fd_mnist_cnn: also keep the best checkpoint by it
 
     # When a loss or a parameter is no longer finite.
-    config.on_nan = 'stop'  # stop, or rewind: back to the last checkpoint and on with other noise
-    config.max_rewinds = 3  # times in the whole run; then it stops
+    config.on_nan = 'stop'  # stop, or rewind: go back to the last checkpoint and continue with other noise
+    config.max_rewinds = 3  # in the whole run; then it stops
 
     return config.lock()
 
 
 def _data() -> ConfigDict:
     data = ConfigDict()
-    # celeba, digits, folder, gaussians_8, gaussians_25, lsun_bedroom, mnist or swiss_roll; None below: its own value
+    # celeba, digits, folder, gaussians_8, gaussians_25, lsun_bedroom, mnist or swiss_roll. None below: the set's own default.
+    # A key with names in brackets applies to these sets only.
     data.name = 'digits'
-    data.dir = config_dict.placeholder(str)  # where data sets live; None: where TFDS keeps them
-    data.manual_dir = config_dict.placeholder(str)  # where files fetched by hand are; None: download
-    data.folder = config_dict.placeholder(str)  # your images, a directory or a zip archive; folder
-    data.split = config_dict.placeholder(str)  # None: train, or all of the digits
+    data.dir = config_dict.placeholder(str)  # directory of prepared data sets; None: TFDS's own
+    data.manual_dir = config_dict.placeholder(str)  # directory of files fetched by hand; None: download
+    data.folder = config_dict.placeholder(str)  # your images, a directory or a zip archive (folder)
+    data.split = config_dict.placeholder(str)  # None: train, or all for digits
     data.fraction = 1.0  # share of the images to train on
-    data.image_size = config_dict.placeholder(int)  # height and width after resizing; celeba, folder and lsun_bedroom
-    data.crop = config_dict.placeholder(int)  # side of the centre square that is resized; celeba
-    data.channels = config_dict.placeholder(int)  # 3 colour, 1 grey; folder
-    data.holdout = config_dict.placeholder(float)  # share of the images kept out of training; folder
-    data.strict = config_dict.placeholder(bool)  # a file that cannot be used is an error; celeba, folder and lsun_bedroom
-    data.placement = 'auto'  # device, host (gathered ahead of each call), or auto: device if half its memory holds the images
+    data.image_size = config_dict.placeholder(int)  # height and width after resizing (celeba, folder, lsun_bedroom)
+    data.crop = config_dict.placeholder(int)  # side of the centre square that is cut out and resized (celeba)
+    data.channels = config_dict.placeholder(int)  # 3: colour, 1: grey (folder)
+    data.holdout = config_dict.placeholder(float)  # share of the images held out of training (folder)
+    data.strict = config_dict.placeholder(bool)  # make a file that cannot be used an error (celeba, folder, lsun_bedroom)
+    data.placement = 'auto'  # device, host (gathered ahead of each call), or auto: device if the images fit in half its memory
     return data
 
 
 def _network() -> ConfigDict:
     network = ConfigDict()
-    network.network = 'mlp'  # dcgan, keras_cnn, mlp, resnet or upsample_cnn; a key below that is None keeps the network's value
+    network.network = 'mlp'  # dcgan, keras_cnn, mlp, resnet or upsample_cnn; below, None: the network's own default
     network.num_features = config_dict.placeholder(int)  # width: filters or units of the base layer
-    network.num_layers = config_dict.placeholder(int)  # hidden layers; mlp
-    network.num_extra_layers = config_dict.placeholder(int)  # 3x3 convolutions at half the image's size; dcgan
-    network.constant_width = config_dict.placeholder(bool)  # the same number of filters in every hidden layer; dcgan
-    network.bounded = config_dict.placeholder(bool)  # a generator of images ends in tanh, one of points does not; mlp
-    network.norm = config_dict.placeholder(str)  # batch, layer or none; all but keras_cnn
+    network.num_layers = config_dict.placeholder(int)  # hidden layers (mlp)
+    network.num_extra_layers = config_dict.placeholder(int)  # 3x3 convolutions at half the image's size (dcgan)
+    network.constant_width = config_dict.placeholder(bool)  # the same number of filters in every hidden layer (dcgan)
+    network.bounded = config_dict.placeholder(bool)  # the generator ends in tanh; False for points in the plane (mlp)
+    network.norm = config_dict.placeholder(str)  # batch, layer or none (all but keras_cnn)
     return network
 
 

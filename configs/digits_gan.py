@@ -1,7 +1,7 @@
 """GAN with the -log D trick on scikit-learn's digits.
 
-Source: Goodfellow et al. 2014, Algorithm 1 with one critic step; Adam as in DCGAN (Radford et al. 2016); the networks are those of
-digits_wgan_gp. The column wasserstein_estimate is the gap between mean logits here: it estimates no distance.
+Source: Goodfellow et al. 2014, Algorithm 1 with one critic step; Adam as in DCGAN (Radford et al. 2016); the networks of
+digits_wgan_gp. The column wasserstein_estimate is the difference between mean logits; it does not estimate a distance.
 
     python train.py --config=configs/digits_gan.py
 
@@ -14,7 +14,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 15_000
     config.loss = 'non_saturating'
@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     for optimizer in (config.generator_optimizer, config.critic_optimizer):
         optimizer.learning_rate = 2e-4
         optimizer.b1, optimizer.b2 = 0.5, 0.999
-    config.data.split = 'train'  # a sixth is kept to measure with
+    config.data.split = 'train'  # a sixth is held out for evaluation
     config.eval_every = 3000
     config.eval_num_samples = 1000
     return config

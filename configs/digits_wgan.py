@@ -1,8 +1,7 @@
 """WGAN with weight clipping on scikit-learn's digits.
 
-Source: the objective, n_critic and RMSProp of Arjovsky et al. 2017, Algorithm 1; the networks are those of digits_wgan_gp. With
-these the paper's c = 0.01 works too, and leaves an estimate of a thousandth; c = 0.1 and a learning rate of 1e-4 (the generator:
-2e-4) learn faster.
+Source: Arjovsky et al. 2017, Algorithm 1, for the objective, n_critic and RMSProp; the networks of digits_wgan_gp. The paper's
+c = 0.01 also works and ends with an estimate of a thousandth; c = 0.1 and a learning rate of 1e-4 (generator: 2e-4) learn faster.
 
     python train.py --config=configs/digits_wgan.py
 
@@ -15,7 +14,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.clip_value = 0.1
     config.gp_weight = 0.0
@@ -26,7 +25,7 @@ def get_config() -> ConfigDict:
     config.generator_optimizer.name = config.critic_optimizer.name = 'rmsprop'
     config.generator_optimizer.learning_rate = 2e-4
     config.critic_optimizer.learning_rate = 1e-4
-    config.data.split = 'train'  # a sixth is kept to measure with
+    config.data.split = 'train'  # a sixth is held out for evaluation
     config.eval_every = 2000
     config.eval_num_samples = 1000
     return config

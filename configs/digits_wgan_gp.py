@@ -1,12 +1,12 @@
-"""WGAN-GP on scikit-learn's digits: 1,797 scans of 8x8 pixels inside a package, so it runs anywhere in a minute.
+"""WGAN-GP on scikit-learn's digits: 1,797 scans of 8x8 pixels in the scikit-learn package, so nothing is downloaded.
 
-Source: the objective, n_critic, gp_weight and Adam's decays of Gulrajani et al. 2017, Algorithm 1; the networks (MLP, two layers of
-128) and the learning rate are ours, chosen for a minute on a small machine.
+Source: Gulrajani et al. 2017, Algorithm 1, for the objective, n_critic, gp_weight and Adam's decays. The networks (MLP, two layers
+of 128) and the learning rate are ours, chosen for a minute on a small machine.
 
     python train.py --config=configs/digits_wgan_gp.py
 
-Measured: 30 to 50 s of training on 2 cores, and as long for four evaluations. Expect digits that can be read after some 2,000
-steps; the estimate falls from 2.2 (mean of the first 100 steps) to 0.66.
+Measured: 30 to 50 s of training on 2 cores, and as long for four evaluations. Expect readable digits after about 2,000 steps; the
+estimate falls from 2.2 (mean of the first 100 steps) to 0.66.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +15,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 8_000
     config.latent_dim = 32
@@ -24,7 +24,7 @@ def get_config() -> ConfigDict:
     config.generator.norm = 'batch'
     for optimizer in (config.generator_optimizer, config.critic_optimizer):
         optimizer.learning_rate = 5e-4
-    config.data.split = 'train'  # a sixth is kept to measure with
+    config.data.split = 'train'  # a sixth is held out for evaluation
     config.eval_every = 2000
     config.eval_num_samples = 1000
     return config

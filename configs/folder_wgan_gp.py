@@ -1,11 +1,11 @@
 """WGAN-GP on your own images, cropped to squares and resized to 64x64.
 
-Source: Gulrajani et al. 2017, Algorithm 1, as configs/celeba_wgan_gp.py. Sides from 16 to 256 that are 4 times a power of two work:
---config.data.image_size=128. A tenth of the images is held out.
+Source: Gulrajani et al. 2017, Algorithm 1, as configs/celeba_wgan_gp.py. Image sizes from 16 to 256 that are 4 times a power of two
+work: --config.data.image_size=128. A tenth of the images is held out.
 
     python train.py --config=configs/folder_wgan_gp.py --config.data.folder=DIR
 
-Measured: 2.3 s per round on 2 cores, so 33 hours in all: made for a GPU. On a CPU, begin with --config.data.image_size=32
+Measured: 2.3 s per round on 2 cores, 33 hours in all; use a GPU. On a CPU, begin with --config.data.image_size=32
 --config.generator.num_features=32 --config.critic.num_features=32, which takes 0.15 s per round.
 """
 
@@ -15,7 +15,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 50_000
     config.eval_every = 5000

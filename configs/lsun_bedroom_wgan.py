@@ -1,11 +1,11 @@
 """WGAN with weight clipping on LSUN bedrooms at 64x64: the experiment of the WGAN paper.
 
-Source: Arjovsky et al. 2017, section 4 and Algorithm 1; the settings are those of configs/celeba_wgan.py. The set (43 GB) is not
-downloaded for you: fetch http://dl.yf.io/lsun/scenes/bedroom_train_lmdb.zip, unzip it into DIR, pip install lmdb, and run
+Source: Arjovsky et al. 2017, section 4 and Algorithm 1; the settings of configs/celeba_wgan.py. The set (43 GB) is not downloaded
+for you: fetch http://dl.yf.io/lsun/scenes/bedroom_train_lmdb.zip, unzip it into DIR, pip install lmdb, and run
 
     python train.py --config=configs/lsun_bedroom_wgan.py --config.data.manual_dir=DIR
 
-Measured: 1.5 s per round on 2 cores, as configs/celeba_wgan.py, so 43 hours in all: made for a GPU.
+Measured: 1.5 s per round on 2 cores, 43 hours in all, as configs/celeba_wgan.py; use a GPU.
 """
 
 from ml_collections import ConfigDict
@@ -14,7 +14,7 @@ from configs import celeba_wgan
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = celeba_wgan.get_config()
     config.data.name = 'lsun_bedroom'
     config.data.crop = None

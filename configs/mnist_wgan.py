@@ -1,11 +1,11 @@
 """WGAN with weight clipping on MNIST with the UpsampleCNN networks.
 
-Source: the PyTorch tutorials for GAN and WGAN on MNIST; c = 0.01, Adam with amsgrad 5e-5 for both players, batch 64, n_critic 5,
-100 latents. Momentum in a clipped critic is questionable (the program warns of it), and it is what the source uses.
+Source: the PyTorch tutorials for GAN and WGAN on MNIST: c = 0.01, Adam with amsgrad 5e-5 for both players, batch 64, n_critic 5,
+100 latents. The source uses momentum in a clipped critic, which is questionable: the program warns. The number of steps is ours.
 
     python train.py --config=configs/mnist_wgan.py
 
-Measured: 0.4 s per round on 2 cores, so 2 hours in all; it has not been run to the end there. The number of steps is ours.
+Measured: 0.4 s per round on 2 cores, 2 hours in all; not yet run to the end.
 """
 
 from ml_collections import ConfigDict
@@ -14,7 +14,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 20_000
     config.clip_value = 0.01

@@ -1,14 +1,14 @@
-"""WGAN-GP on MNIST with the KerasCNN networks: 902,082 parameters in the generator, 4,305,409 in the critic.
+r"""WGAN-GP on MNIST with the KerasCNN networks: 902,082 parameters in the generator, 4,305,409 in the critic.
 
-Source: keras-team/keras-io, examples/generative/wgan_gp.py; Adam 2e-4 with decays 0.5 and 0.9, batch 512, n_critic 3, 128 latents,
-20 epochs of 118 rounds. Each critic step sees fresh images here; the source feeds one batch to all three.
+Source: keras-team/keras-io, examples/generative/wgan_gp.py: Adam 2e-4 with decays 0.5 and 0.9, batch 512, n_critic 3, 128 latents,
+20 epochs of 118 rounds. Each critic step uses new images; the source uses one batch for all three.
 
     python train.py --config=configs/mnist_wgan_gp.py
 
-Measured: 6 s per round on 2 cores, so 4 hours in all. What half an hour gives, with batch 64 and half the width: digits, the
-estimate from 25.2 to 3.7 (docs/results.md):
+Measured: 6 s per round on 2 cores, 4 hours in all. Half an hour with batch 64 and half the width gives digits, and the estimate
+falls from 25.2 to 3.7 (docs/results.md):
 
-    python train.py --config=configs/mnist_wgan_gp.py --workdir=runs/mnist_small --config.batch_size=64
+    python train.py --config=configs/mnist_wgan_gp.py --workdir=runs/mnist_small --config.batch_size=64 \
         --config.generator.num_features=32 --config.critic.num_features=32
 """
 
@@ -18,7 +18,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 20 * 118
     config.batch_size = 512

@@ -1,12 +1,12 @@
 """GAN with the -log D trick on points in the plane: eight Gaussians on a circle.
 
-Source: the points, batches and depth are those of toy_wgan_gp; Goodfellow et al. 2014, Algorithm 1 with one critic step; Adam's
-decays as in DCGAN (Radford et al. 2016). The column wasserstein_estimate is the gap between mean logits: it estimates no distance.
+Source: the points, batch size and depth of toy_wgan_gp; Goodfellow et al. 2014, Algorithm 1 with one critic step; Adam's decays as
+in DCGAN (Radford et al. 2016). The column wasserstein_estimate is the difference between mean logits, not a distance.
 
     python train.py --config=configs/toy_gan.py
 
-Measured: 45 to 55 s on 2 cores. Expect three of the eight Gaussians, sharp, and next to nothing of the others: a collapse of modes.
-Which ones, and how many, depends on the seed.
+Measured: 45 to 55 s on 2 cores. Expect mode collapse: three of the eight Gaussians, sharp, and almost nothing of the others. Which
+ones, and how many, depends on the seed.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +15,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 10_000
     config.batch_size = 256

@@ -1,11 +1,11 @@
 """WGAN with weight clipping on points in the plane: eight Gaussians on a circle.
 
-Source: the points, batches and depth are those of toy_wgan_gp; RMSProp and n_critic are those of Arjovsky et al. 2017, Algorithm 1.
-c = 0.05 and the learning rates are ours: with the paper's 0.01, such a small critic learns next to nothing in a minute.
+Source: the points, batch size and depth of toy_wgan_gp; RMSProp and n_critic of Arjovsky et al. 2017, Algorithm 1. c = 0.05 and the
+learning rates are ours: with the paper's 0.01, such a small critic learns almost nothing in a minute.
 
     python train.py --config=configs/toy_wgan.py
 
-Measured: 45 s on 2 cores. Expect all eight Gaussians, blurred and joined, as the clipped critic can only be simple; the
+Measured: 45 s on 2 cores. Expect all eight Gaussians, blurred and connected, because the clipped critic is a simple function. The
 estimate rises to 0.14 while the critic's weights grow, and falls to 0.02.
 """
 
@@ -15,7 +15,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 3000
     config.batch_size = 256

@@ -1,14 +1,14 @@
 """WGAN-GP on points in the plane: eight Gaussians on a circle.
 
 Source: gan_toy.py of the WGAN-GP authors (igul222/improved_wgan_training, commit fa66c57): the points, two latents, ReLU MLPs of
-three layers, weight 0.1, batches of 256, Adam with b1 = 0.5 and b2 = 0.9. Theirs are 512 units wide, with a learning rate of 1e-4,
-for 100,000 rounds; 128 units and 1e-3 are ours, for a minute on a small machine.
+three layers, weight 0.1, batch 256, Adam with b1 = 0.5 and b2 = 0.9. Theirs have 512 units and a learning rate of 1e-4, for 100,000
+rounds; 128 units and 1e-3 are ours, for a minute on a small machine.
 
     python train.py --config=configs/toy_wgan_gp.py
     python train.py --config=configs/toy_wgan_gp.py --config.data.name=swiss_roll --workdir=runs/toy_swiss_roll    # or gaussians_25
 
-Measured: 40 to 60 s on 2 cores. Expect all eight Gaussians, of about equal weight, each a little narrower or beside the real one;
-the estimate falls from 1.6 (mean of the first 100 steps) to 0.05. All of the 25 are found in as many steps.
+Measured: 40 to 60 s on 2 cores. Expect all eight Gaussians with about equal weight, each a little narrower than the real one or
+beside it; the estimate falls from 1.6 (mean of the first 100 steps) to 0.05. All of the 25 are found in as many steps.
 """
 
 from ml_collections import ConfigDict
@@ -17,7 +17,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Returns the locked config."""
     config = default.get_config()
     config.num_steps = 3000
     config.batch_size = 256

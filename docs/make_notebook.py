@@ -1,4 +1,4 @@
-"""Makes docs/tutorial.ipynb of docs/tutorial.md: python docs/make_notebook.py. Its commands become cells, not yet run."""
+"""Makes docs/tutorial.ipynb from docs/tutorial.md: python docs/make_notebook.py. Code blocks become cells without outputs."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import jupytext
 import nbformat
 
 _DOCS = Path(__file__).parent
-# Front matter that a reader of the page need not see: most of its commands are for bash, and yet the kernel is Python's.
+# Jupytext would choose a bash kernel, since most blocks are bash. This front matter stays out of the page.
 _KERNEL = '---\njupyter:\n  kernelspec:\n    display_name: Python 3\n    language: python\n    name: python3\n---\n\n'
 
 
@@ -14,7 +14,7 @@ def notebook() -> nbformat.NotebookNode:
     """The tutorial as a notebook."""
     made = jupytext.reads(_KERNEL + (_DOCS / 'tutorial.md').read_text(encoding='utf-8'), fmt='md')
     for number, cell in enumerate(made.cells):
-        cell.id = f'cell-{number}'  # else one at random, and another each time
+        cell.id = f'cell-{number}'  # the default is random and changes each time
     made.metadata = {'kernelspec': made.metadata['kernelspec']}
     return made
 

@@ -1,43 +1,58 @@
-"""Makes a figure of the papers: python -m papers NAME --out=DIR."""
+"""Makes a figure or the table of the papers; `python -m papers --help` lists their names."""
 
 import argparse
+import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from papers import FIGURES, Options, figure
-from wgan_jax.devices.compiling import use_compilation_cache
-from wgan_jax.errors import UserError
-from wgan_jax.runs.files import path_of
-from wgan_jax.runs.terminal import outlast_the_terminal
+from papers.shared.output import Options
+from wgan_jax.runs.files import expand
+from wgan_jax.runs.terminal import errors_in_a_sentence, run_command
+
+FIGURES = {  # name of a module: what its figure shows
+    'parallel_lines': "earth mover's and Jensen-Shannon distance of two parallel lines, exact and estimated (WGAN, figure 1)",
+    'two_gaussians': 'a discriminator and critics between two Gaussians, and their gradients (WGAN, figure 2)',
+    'estimate_and_quality': 'the Wasserstein estimate and the quality of samples over training (WGAN, figure 3)',
+    'js_estimate': "a GAN's estimate of the Jensen-Shannon divergence over training (WGAN, figure 4)",
+    'generators': 'samples of DCGAN, no-batch-norm and MLP generators, WGAN and GAN (WGAN, figures 5 to 7)',
+    'generator_gradients': "the generator's gradients while a discriminator is trained (Arjovsky and Bottou 2017, figures 2, 3)",
+    'value_surfaces': 'value surfaces of critics, clipping and penalty (WGAN-GP, figure 1a)',
+    'gradient_norms': 'gradients by layer and weights, clipping and penalty (WGAN-GP, figure 1b)',
+    'overfitting': "a critic's loss on training and validation images, for 1,000 digits and for all (WGAN-GP, figure 5b)",
+}
+TABLE = 'games_on_mnist'  # has options of its own
 
 
-def parse(argv: list[str]) -> tuple[str, Options]:
-    """The name of the figure, and its options."""
+def parse(arguments: Sequence[str]) -> tuple[str, Options]:
+    """Reads the command line of a figure: its name and its options."""
     names = '\n'.join(f'  {name:22}{shows}' for name, shows in FIGURES.items())
+    names += f'\n  {TABLE:22}scores of GAN, WGAN, WGAN-GP and WGAN-LP; for its options: python -m papers {TABLE} --help'
     parser = argparse.ArgumentParser(
         prog='python -m papers', epilog=f'names:\n{names}', formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('name', choices=FIGURES, metavar='NAME')
-    parser.add_argument('--out', type=path_of, default=Path('figures'), help='directory of what is written; default: figures')
-    parser.add_argument('--quick', action='store_true', help='a size for minutes on a CPU; without, that of the paper')
-    parser.add_argument('--dir', help='where data sets live, as config.data.dir')
-    parser.add_argument('--manual_dir', help='where files fetched by hand are, as config.data.manual_dir')
-    arguments = vars(parser.parse_args(argv))
-    return arguments.pop('name'), Options(**arguments)
+    parser.add_argument('--out', type=expand, default=Path('figures'), help='output directory; default: figures')
+    parser.add_argument('--quick', action='store_true', help="a size for minutes on a CPU instead of the paper's")
+    parser.add_argument('--dir', help='directory of the data sets, like --config.data.dir')
+    parser.add_argument('--manual_dir', help='directory of files fetched by hand, like --config.data.manual_dir')
+    parsed = vars(parser.parse_args(arguments))
+    return parsed.pop('name'), Options(**parsed)
 
 
-def main(argv: list[str]) -> None:
-    """Makes the figure that the command line names."""
-    name, options = parse(argv)
-    use_compilation_cache()
-    try:
-        figure(name)(options)
-    except UserError as error:
-        sys.exit(f'Error: {error}')
-    except OSError as error:
-        sys.exit(f'Error: {error.filename or options.out} cannot be written ({error.strerror}): give another --out.')
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with errors_in_a_sentence('--out'):
+        if arguments[:1] == [TABLE]:
+            importlib.import_module(f'papers.{TABLE}').main(arguments[1:])
+            return
+        name, options = parse(arguments)
+        from wgan_jax.devices.compiling import use_compilation_cache  # imports jax: a mistyped option is answered before
+
+        use_compilation_cache()
+        importlib.import_module(f'papers.{name}').draw(options)
 
 
 if __name__ == '__main__':
-    outlast_the_terminal()
-    main(sys.argv[1:])
+    run_command(main)

@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 from jax import lax
 
-from tests.convolutions.test_cpu import NUMBERS, assert_equal_with_derivatives, draw
+from tests.convolutions.test_cpu import ASYMMETRIC, NUMBERS, assert_equal_with_derivatives, draw, quick_or_slow
 from wgan_jax.convolutions import cpu, winograd
 
 
 @pytest.fixture
 def only_tiles(monkeypatch):
-    """Has every convolution done by tiles that can be."""
-    monkeypatch.setattr(winograd, 'pay', lambda strides, kernel, outputs: (strides, len(kernel)) in winograd.KERNELS)
+    """Every convolution that tiles support is computed by tiles."""
+    monkeypatch.setattr(winograd, 'is_faster', lambda strides, kernel, outputs: (strides, len(kernel)) in winograd.KERNELS)
 
 
-@pytest.fixture(params=[0, 10**6], ids=['4x4', '2x2'])
-def share(monkeypatch, request):
-    """Tiles of 4x4 outputs, as where the kernel costs nothing, and of 2x2, as where it costs more than all else."""
-    monkeypatch.setattr(winograd, '_SHARE', request.param)
+TILES = {'4x4': 0, '2x2': 10**6}  # and the cost of the kernel for which they are chosen
+QUICK = [('4x4', 3, ASYMMETRIC), ('4x4', 4, 'SAME'), ('2x2', 3, 'SAME'), ('2x2', 4, ASYMMETRIC), ('2x2', 5, 'SAME')]
 
 
-@pytest.mark.parametrize('padding', ['SAME', [(2, 0), (0, 1)]])
-@pytest.mark.parametrize(('strides', 'size'), list(winograd.KERNELS))
-def test_tiles_are_the_same_convolution(only_tiles, share, strides, size, padding):
+@pytest.mark.parametrize(('tile', 'size', 'padding'), quick_or_slow(QUICK, TILES, (3, 4, 5), ('SAME', ASYMMETRIC)))
+def test_tiles_are_the_same_convolution(only_tiles, monkeypatch, tile, size, padding):
+    monkeypatch.setattr(winograd, '_KERNEL_COST', TILES[tile])
+    strides = next(strides for strides, known in winograd.KERNELS if known == size)
+
     def both(function):
         return lambda x, w: function(x, w, strides, padding, dimension_numbers=NUMBERS)
 
@@ -30,8 +30,16 @@ def test_tiles_are_the_same_convolution(only_tiles, share, strides, size, paddin
     assert_equal_with_derivatives(both(cpu.convolution_on_cpu), both(lax.conv_general_dilated), *arguments)
 
 
-@pytest.mark.parametrize(('side', 'size', 'padding'), [((4, 5), 4, 1), ((3, 2), 4, 0), ((4, 4), 5, 2)])
-def test_tiles_are_the_same_transposed_convolution(only_tiles, share, side, size, padding):
+TRANSPOSED = [((4, 5), 4, 1), ((3, 2), 4, 0), ((4, 4), 5, 2)]  # side, size, padding
+
+
+@pytest.mark.parametrize(
+    ('tile', 'case'), quick_or_slow([('2x2', TRANSPOSED[0]), ('4x4', TRANSPOSED[1]), ('2x2', TRANSPOSED[2])], TILES, TRANSPOSED)
+)
+def test_tiles_are_the_same_transposed_convolution(only_tiles, monkeypatch, tile, case):
+    monkeypatch.setattr(winograd, '_KERNEL_COST', TILES[tile])
+    side, size, padding = case
+
     def both(function):
         return lambda x, w: function(x, w, 2, padding)
 
@@ -58,9 +66,11 @@ def test_wide_layers_are_done_by_tiles(shapes, strides, dots):
     assert str(jaxpr).count('dot_general') == dots
 
 
+@pytest.mark.parametrize('tile', TILES)
 @pytest.mark.parametrize(('strides', 'size'), list(winograd.KERNELS))
-def test_tiles_round_as_float32_does(only_tiles, share, strides, size):
-    """Against numbers of 64 bits; sums of 288 to 800 products, of float32 with 6e-8."""
+def test_rounding_errors_of_tiles(only_tiles, monkeypatch, tile, strides, size):
+    """Against float64, for sums of 288 to 800 products; one rounding in float32 is 6e-8."""
+    monkeypatch.setattr(winograd, '_KERNEL_COST', TILES[tile])
     inputs, kernel = draw((16, 8, 8, 32), (size, size, 32, 8))
     exact = np.zeros((16, *(8 // step for step in strides), 8))
     padded = np.pad(np.asarray(inputs, np.float64), [(0, 0), (size, size), (size, size), (0, 0)])
@@ -69,6 +79,6 @@ def test_tiles_round_as_float32_does(only_tiles, share, strides, size):
         for j in range(size):
             pixels = padded[:, start + i :: strides[0], start + j :: strides[1]][:, : exact.shape[1], : exact.shape[2]]
             exact += pixels @ np.asarray(kernel[i, j], np.float64)
-    ours = cpu.convolution_on_cpu(inputs, kernel, strides, 'SAME')
+    ours = jax.jit(lambda x, w: cpu.convolution_on_cpu(x, w, strides, 'SAME'))(inputs, kernel)
     error = np.sqrt(np.mean(np.square(ours - exact)) / np.mean(np.square(exact)))
     assert error < 4e-6

@@ -1,9 +1,12 @@
-"""A small CelebA and a small MNIST, in files that the builders take for the originals."""
+"""A small CelebA and a small MNIST, in files that the builders take for the originals, and a web server."""
 
+import contextlib
 import gzip
 import hashlib
+import http.server
 import io
 import struct
+import threading
 import zipfile
 
 import numpy as np
@@ -16,6 +19,17 @@ COUNTS = {'train': 12, 't10k': 5}
 SPLITS = {'train': range(1, 9), 'validation': range(9, 11), 'test': range(11, 14)}
 
 
+@contextlib.contextmanager
+def serving(handler):
+    """A web server on loopback, which the test may shut down."""
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
+        thread.start()
+        yield httpd
+        httpd.shutdown()
+        thread.join()
+
+
 def face(number, size=(178, 218)):
     """One grey level each, as JPEG."""
     buffer = io.BytesIO()
@@ -26,8 +40,8 @@ def face(number, size=(178, 218)):
 @pytest.fixture
 def manual(tmp_path, monkeypatch):
     """A directory with an archive of 13 images that the builder takes for the original."""
-    monkeypatch.setattr(celeba, 'SPLITS', SPLITS)
-    monkeypatch.setattr(celeba_download, 'SPLITS', SPLITS)
+    for split, numbers in SPLITS.items():
+        monkeypatch.setitem(celeba.SPLITS, split, numbers)
     directory = tmp_path / 'manual'
     directory.mkdir()
     path = directory / celeba.ARCHIVE

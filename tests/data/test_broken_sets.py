@@ -1,4 +1,4 @@
-"""Data sets whose files are damaged, mixed up or foreign, and disks that fill up: one sentence, and nothing left behind."""
+"""Damaged or foreign files of data sets, and full disks: the error is one sentence, and no files are left behind."""
 
 import gzip
 import json
@@ -104,8 +104,8 @@ def remove(path):
     path.unlink()
 
 
-def is_told_as_damaged(directory, files):
-    """Whether loading ends in one sentence that names the directory, and leaves all as it was."""
+def is_reported_as_damaged(directory, files):
+    """Whether loading ends with one sentence that names the directory, and changes nothing."""
     root = directory.parent.parent
     before = everything_in(root)
     with pytest.raises(UserError) as caught:
@@ -124,19 +124,19 @@ def is_told_as_damaged(directory, files):
 def test_a_prepared_file_of_images_that_is_damaged(files, prepared, file_format, damage):
     directory = prepared(file_format)
     damage(directory / f'mnist-train.{file_format}-00000-of-00001')
-    assert is_told_as_damaged(directory, files)
+    assert is_reported_as_damaged(directory, files)
 
 
 def test_flipped_bytes_in_a_prepared_file(files, prepared):
     directory = prepared('array_record')
     flip(directory / 'mnist-train.array_record-00000-of-00001')
-    assert is_told_as_damaged(directory, files)
+    assert is_reported_as_damaged(directory, files)
 
 
 def test_the_images_of_another_split(files, prepared):
     directory = prepared('array_record')
     shutil.copy(directory / 'mnist-test.array_record-00000-of-00001', directory / 'mnist-train.array_record-00000-of-00001')
-    assert is_told_as_damaged(directory, files)
+    assert is_reported_as_damaged(directory, files)
 
 
 def info(**changes):
@@ -173,7 +173,7 @@ def fewer(directory):
 def test_a_description_of_a_prepared_set_that_is_damaged(files, prepared, damage):
     directory = prepared('array_record')
     damage(directory)
-    assert is_told_as_damaged(directory, files)
+    assert is_reported_as_damaged(directory, files)
 
 
 @pytest.mark.parametrize('key', ['pythonClassName', 'python_class_name'])
@@ -186,7 +186,7 @@ def test_a_prepared_set_names_no_module_that_is_imported(files, prepared, key, t
     features['featuresDict']['features']['image'].pop('pythonClassName')
     features['featuresDict']['features']['image'][key] = 'hostile_module.Image'
     (directory / 'features.json').write_text(json.dumps(features))
-    assert is_told_as_damaged(directory, files)
+    assert is_reported_as_damaged(directory, files)
     assert not (tmp_path / 'marker').exists()
 
 
@@ -196,8 +196,8 @@ def test_without_its_description_a_set_is_prepared_anew(files, prepared):
     assert len(load(directory.parent.parent, files)) == COUNTS['train']
 
 
-def test_our_own_prepared_set_without_its_description_is_told(files, tmp_path):
-    """TFDS takes the directory for prepared, and what is in it may be another's."""
+def test_our_own_prepared_set_without_its_description(files, tmp_path):
+    """TFDS takes the directory for a prepared data set, and its files may be of another one."""
     load(tmp_path, files)
     shutil.rmtree(tmp_path / 'wgan_jax')
     remove(tmp_path / 'mnist_idx' / '1.0.0' / 'dataset_info.json')
@@ -206,23 +206,21 @@ def test_our_own_prepared_set_without_its_description_is_told(files, tmp_path):
 
 
 def test_a_disk_that_fills_up_while_tfds_prepares(files, tmp_path):
-    """A limit on the size of files, in a process of its own, stands for the disk."""
-    infos = dict(mnist_download.FILES)
+    """In a process with a limit on the size of files."""
     program = (
-        'import json, resource, sys; sys.path.insert(0, sys.argv[1])\n'
-        'from wgan_jax.data import mnist, mnist_builder\n'
-        'from wgan_jax.errors import UserError\n'
-        'mnist_builder.FILES = json.loads(sys.argv[4])\n'
-        f'mnist_builder.SPLITS = {{"train": ("train", {COUNTS["train"]}), "test": ("t10k", {COUNTS["t10k"]})}}\n'
-        'mnist.source(sys.argv[2] + "_imports", sys.argv[3])\n'
+        'import json, os, resource, sys\n'
         'import tensorflow_datasets\n'
-        'resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[5]),) * 2)\n'
-        'try: mnist.source(sys.argv[2], sys.argv[3]).load()\n'
-        'except UserError as error: print("told:", error)\n'
+        'from wgan_jax.data import mnist, mnist_download\n'
+        'from wgan_jax.errors import UserError\n'
+        'mnist_download.FILES = json.loads(sys.argv[3])\n'
+        f'mnist_download.SPLITS = {mnist_download.SPLITS}\n'
+        'for limit in (4000, 100):\n'
+        '    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n'
+        '    try: mnist.source(sys.argv[1], sys.argv[2]).load()\n'
+        '    except UserError as error: print("error:", error, os.path.exists(sys.argv[1]))\n'
     )
-    for limit in (100, 4000):
-        command = [sys.executable, '-c', program, str(ROOT), str(tmp_path / 'sets'), str(files), json.dumps(infos), str(limit)]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        expected = f'told: MNIST could not be prepared in {tmp_path / "sets"} (File too large); choose another place'
-        assert expected in output.splitlines()[-1]
-        assert os.listdir(tmp_path) == ['files']
+    command = [sys.executable, '-c', program, str(tmp_path / 'sets'), str(files), json.dumps(mnist_download.FILES)]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
+    expected = f'error: MNIST could not be prepared in {tmp_path / "sets"} (File too large); choose another place with '
+    assert [line for line in lines if line.startswith('error')] == [f'{expected}--config.data.dir=DIR. False'] * 2

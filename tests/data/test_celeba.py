@@ -65,7 +65,7 @@ def test_a_partition_file_decides(manual, tmp_path, name, lines):
     assert levels(load(tmp_path, manual, split='test')) == [1]
 
 
-def test_a_broken_partition_file_is_told(manual, tmp_path):
+def test_a_broken_partition_file(manual, tmp_path):
     (manual / 'list_eval_partition.txt').write_text('000001.jpg 0\n<html>\n')
     with pytest.raises(UserError, match=r"list_eval_partition\.txt, line 2: '<html>' is not a file name and 0, 1 or 2"):
         load(tmp_path, manual)

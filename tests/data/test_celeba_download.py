@@ -4,11 +4,10 @@ import http.server
 import shutil
 import struct
 import sys
-import threading
 
 import pytest
 
-from tests.data.conftest import SPLITS
+from tests.data.conftest import SPLITS, serving
 from tests.data.test_celeba import levels, load
 from wgan_jax.data import celeba, celeba_download, tfds_sets
 from wgan_jax.errors import UserError
@@ -37,13 +36,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(manual, monkeypatch):
     content = (manual / celeba.ARCHIVE).read_bytes()
     monkeypatch.setattr(Handler, 'answer', (200, content, len(content)))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
+    with serving(Handler) as httpd:
         monkeypatch.setattr(celeba_download, 'URLS', {celeba.ARCHIVE: f'http://127.0.0.1:{httpd.server_port}/get?id=1'})
         yield httpd
-        httpd.shutdown()
-        thread.join()
 
 
 def test_downloads_prepares_and_caches(server, manual, tmp_path):
@@ -66,7 +61,7 @@ HTML = b'<html><title>Google Drive - Quota exceeded</title></html>'
     [
         (
             (200, HTML, len(HTML)),
-            r'what 127\.0\.0\.1:\d+ sends as img_align_celeba\.zip is not the original file \(wrong checksum\)',
+            r'img_align_celeba\.zip from 127\.0\.0\.1:\d+ is not the original file \(wrong checksum\)',
         ),
         ((403, b'', 0), r'the download from 127\.0\.0\.1:\d+ failed \(.*HTTP code: 403\)'),
         ((404, b'', 0), r'HTTP code: 404'),
@@ -74,7 +69,7 @@ HTML = b'<html><title>Google Drive - Quota exceeded</title></html>'
     ],
     ids=['quota page', 'forbidden', 'gone', 'broken off'],
 )
-def test_a_host_that_refuses_is_told_with_the_way_out(server, tmp_path, monkeypatch, answer, reason):
+def test_a_host_that_refuses(server, tmp_path, monkeypatch, answer, reason):
     monkeypatch.setattr(Handler, 'answer', answer)
     with pytest.raises(UserError, match=reason) as caught:
         load(tmp_path / 'sets')
@@ -84,7 +79,7 @@ def test_a_host_that_refuses_is_told_with_the_way_out(server, tmp_path, monkeypa
     assert not (tmp_path / 'sets').exists()
 
 
-def test_no_network_is_told_at_once(manual, tmp_path, monkeypatch):
+def test_no_network(manual, tmp_path, monkeypatch):
     monkeypatch.setattr(celeba_download, 'URLS', {celeba.ARCHIVE: 'http://127.0.0.1:9/'})
     with pytest.raises(UserError, match=r'failed \(no connection\)\. Fetch img_align_celeba\.zip by hand'):
         load(tmp_path / 'sets')

@@ -60,7 +60,7 @@ def test_a_file_without_permission_is_unusable_until_it_has_one(tmp_path, monkey
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
-    with pytest.raises(UnusableImage, match='is no regular file'):
+    with pytest.raises(UnusableImage, match='is not a regular file'):
         open_files(tmp_path, 'folder').read('pipe.png')
 
 
@@ -124,14 +124,14 @@ def test_an_lmdb_that_fails_while_it_is_read(tmp_path, monkeypatch):
         found.read('key')
 
 
-def test_a_broken_lmdb_is_told(tmp_path):
+def test_a_broken_lmdb(tmp_path):
     write(tmp_path / 'data.mdb', b'nonsense' * 1000)
     with pytest.raises(UserError, match='cannot be read as an LMDB'):
         open_files(tmp_path, 'manual_dir')
 
 
 @pytest.mark.parametrize('left', [0.01, 0.3, 0.7])
-def test_an_lmdb_that_is_cut_short_is_told(tmp_path, left):
+def test_an_lmdb_that_is_cut_short(tmp_path, left):
     """Of such a copy LMDB knows nothing until the system ends the process."""
     path = tmp_path / 'set' / 'data.mdb'
     with lmdb.open(str(path.parent), map_size=2**23) as environment, environment.begin(write=True) as transaction:
@@ -144,21 +144,21 @@ def test_an_lmdb_that_is_cut_short_is_told(tmp_path, left):
         open_files(path.parent, 'manual_dir')
 
 
-def test_what_is_neither_is_told(tmp_path):
+def test_what_is_neither(tmp_path):
     write(tmp_path / 'a.png')
     with pytest.raises(UserError, match=r'config\.data\.folder=.*a\.png is neither a directory nor a zip archive'):
         open_files(tmp_path / 'a.png', 'folder')
 
 
 @pytest.mark.parametrize('kind', ['directory', 'archive'])
-def test_nothing_inside_is_told(tmp_path, kind):
+def test_nothing_inside(tmp_path, kind):
     path = tmp_path / 'empty'
     path.mkdir() if kind == 'directory' else archive(path, {})
-    with pytest.raises(UserError, match=r'config\.data\.folder=.* holds no files: give a directory or a zip archive'):
+    with pytest.raises(UserError, match=r'config\.data\.folder=.* has no files: give a directory or a zip archive'):
         open_files(path, 'folder')
 
 
-def test_a_directory_without_permission_is_told(tmp_path, monkeypatch):
+def test_a_directory_without_permission(tmp_path, monkeypatch):
     def denied(path):
         raise PermissionError(13, 'Permission denied')
 

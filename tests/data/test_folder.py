@@ -82,16 +82,16 @@ def test_a_zip_archive_gives_the_same_images(load, tmp_path):
     np.testing.assert_array_equal(load('images.zip'), load())
 
 
-def test_unusable_files_are_left_out_and_told_each_time(load, tmp_path, capsys):
+def test_unusable_files_are_left_out_and_reported_each_time(load, tmp_path, capsys):
     (tmp_path / 'images' / 'broken.jpg').write_bytes(b'\xff\xd8\xff\xe0broken')
     Image.new('RGB', (7, 7)).save(tmp_path / 'images' / 'tiny.png')
     assert levels(load()) == list(range(20))
     output = capsys.readouterr().out
-    assert 'tiny.png is 7x7, less than half of the 16 pixels asked for' in output
+    assert 'tiny.png is 7x7, less than half of the 16 pixels required' in output
     assert '2 of 22 files' in output
     load()
-    assert '.npy: 2 of 22 files are left out; config.data.strict=True names them.' in capsys.readouterr().out
-    with pytest.raises(UserError, match=r'config\.data\.strict=True allows no unusable file: .*broken\.jpg is'):
+    assert '.npy: 2 of 22 files are left out; config.data.strict=True lists them.' in capsys.readouterr().out
+    with pytest.raises(UserError, match=r'config\.data\.strict=True requires all: .*broken\.jpg is'):
         load(strict=True)
     os.remove(tmp_path / 'images' / 'broken.jpg')
     os.remove(tmp_path / 'images' / 'tiny.png')
@@ -104,8 +104,8 @@ def test_unusable_files_are_left_out_and_told_each_time(load, tmp_path, capsys):
         ('', r'config\.data\.folder is not set'),
         (None, r'config\.data\.folder is not set: give the directory or zip archive of your images'),
         ('gone', r'config\.data\.folder=.*gone cannot be read \(No such file or directory\): check the path'),
-        ('empty', r'config\.data\.folder=.*empty holds no files'),
-        ('texts', r'Of 1 files in .*texts 1 cannot be used, and none of them can be used: a\.txt is no image'),
+        ('empty', r'config\.data\.folder=.*empty has no files'),
+        ('texts', r'No file in .*texts can be used: a\.txt is not an image'),
     ],
 )
 def test_folders_that_hold_no_images(tmp_path, place, message):
@@ -127,5 +127,5 @@ def test_a_folder_that_moves_is_prepared_again_under_another_name(load, tmp_path
 
 def test_prepared_images_do_not_go_into_the_folder(tmp_path):
     fill(tmp_path / 'images')
-    with pytest.raises(UserError, match=r'images holds .*sets, where prepared images are kept: choose another place'):
+    with pytest.raises(UserError, match=r'images contains .*sets, where prepared images are kept: choose another place'):
         folder.source(dir=str(tmp_path / 'images' / 'sets'), folder=str(tmp_path / 'images')).load()

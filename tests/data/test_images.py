@@ -1,22 +1,13 @@
-import io
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.encoding import encoded, png
 from wgan_jax.data import images
 from wgan_jax.data.images import UnusableImage, decode, decode_all
 from wgan_jax.errors import UserError
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
-
-
-def encoded(image, form='PNG', **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def halves(mode='RGB', left=RED, right=BLUE, size=(32, 32)):
@@ -108,7 +99,7 @@ def test_making_smaller_is_antialiased():
 
 
 def test_a_large_photo_is_the_same_as_decoded_in_full():
-    """libjpeg decodes it at a fraction of its size, which must not be seen."""
+    """libjpeg decodes it at a fraction of its size, which must not show."""
     ramp = np.linspace(0, 255, 1024).astype(np.uint8)
     photo = Image.fromarray(np.broadcast_to(ramp[None, :, None], (1024, 1024, 3)).copy())
     array = decode(encoded(photo, 'JPEG', quality=95), 32)
@@ -116,28 +107,19 @@ def test_a_large_photo_is_the_same_as_decoded_in_full():
     np.testing.assert_allclose(array, expected, atol=3)
 
 
-def chunk(kind, data):
-    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
-
-
-def bomb(side):
-    """A PNG whose header claims a huge image."""
-    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)) + chunk(b'IEND', b'')
-
-
 @pytest.mark.parametrize(
     ('content', 'reason'),
     [
-        (b'', 'is no image in a known format'),
-        (b'hello', 'is no image in a known format'),
-        (b'<html><body>quota</body></html>', 'is no image in a known format'),
-        (encoded(halves(), 'TIFF'), 'is no image in a known format'),
+        (b'', 'is not an image in a known format'),
+        (b'hello', 'is not an image in a known format'),
+        (b'<html><body>quota</body></html>', 'is not an image in a known format'),
+        (encoded(halves(), 'TIFF'), 'is not an image in a known format'),
         (encoded(halves(size=(320, 320)), 'JPEG')[:-600], 'is damaged'),
         (encoded(halves(size=(320, 320)))[:120], 'is damaged'),
-        (encoded(halves()).replace(b'IDAT', b'IDAX'), 'is no image in a known format'),
-        (encoded(halves(size=(7, 30))), 'is 7x30, less than half of the 16 pixels asked for'),
-        (bomb(60000), 'claims more than 100,000,000 pixels'),
-        (bomb(12000), 'claims 12000x12000 pixels, more than 100,000,000'),
+        (encoded(halves()).replace(b'IDAT', b'IDAX'), 'is not an image in a known format'),
+        (encoded(halves(size=(7, 30))), 'is 7x30, less than half of the 16 pixels required'),
+        (png(60000, 60000, 8, 2, b''), 'claims more than 100,000,000 pixels'),
+        (png(12000, 12000, 8, 2, b''), 'claims 12000x12000 pixels, more than 100,000,000'),
     ],
     ids=['empty', 'text', 'html', 'tiff', 'cut jpeg', 'cut png', 'no data', 'tiny', 'bomb', 'small bomb'],
 )
@@ -177,18 +159,18 @@ def test_unusable_files_are_counted_and_the_first_ten_named(capsys):
     np.testing.assert_array_equal(run(items)[:, 0, 0, 0], np.arange(1, 30, 2))
     output = capsys.readouterr().out.splitlines()
     assert output[1] == '15 of 30 files in the set cannot be used and are left out:'
-    assert output[2:12] == [f'  {i}.png is no image in a known format (JPEG, PNG, WEBP, BMP, GIF)' for i in range(0, 20, 2)]
+    assert output[2:12] == [f'  {i}.png is not an image in a known format (JPEG, PNG, WEBP, BMP, GIF)' for i in range(0, 20, 2)]
     assert output[12] == '  and 5 more'
 
 
 def test_strict_makes_an_unusable_file_an_error():
     items = [('good.png', lambda: pixel(1)), ('text.png', lambda: b'text')]
-    with pytest.raises(UserError, match=r'strict=True allows no unusable file: text\.png is no image in a known format'):
+    with pytest.raises(UserError, match=r'strict=True requires all: text\.png is not an image in a known format'):
         run(items, strict=True)
 
 
-def test_a_file_that_cannot_be_read_now_ends_it():
-    """It is not the file that is wrong: leaving it out would be for ever."""
+def test_a_file_that_cannot_be_read_is_an_error():
+    """The failure may be temporary, and a file that is left out stays left out."""
     items = [('good.png', lambda: pixel(1)), ('gone.png', missing)]
     with pytest.raises(
         UserError, match=r'the set cannot be read \(gone\.png: No such file or directory\), so nothing was prepared'
@@ -196,14 +178,14 @@ def test_a_file_that_cannot_be_read_now_ends_it():
         run(items)
 
 
-def test_names_in_no_known_encoding_are_told_all_the_same(capsys):
+def test_names_that_are_not_utf8(capsys):
     items = [('good.png', lambda: pixel(1)), (b'caf\xe9.png'.decode('utf-8', 'surrogateescape'), lambda: b'text')]
     assert len(run(items)) == 1
-    assert r'caf\udce9.png is no image' in capsys.readouterr().out
+    assert r'caf\udce9.png is not an image' in capsys.readouterr().out
 
 
 def test_no_usable_file_at_all_is_an_error():
-    message = r'Of 1 files in the set 1 cannot be used, and none of them can be used: a\.png is no image in a known format'
+    message = r'No file in the set can be used: a\.png is not an image in a known format'
     with pytest.raises(UserError, match=message):
         run([('a.png', lambda: b'broken')])
 

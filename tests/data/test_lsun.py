@@ -53,13 +53,13 @@ def test_images_exported_as_files(tmp_path):
         load(tmp_path, tmp_path / 'manual', split='validation')
 
 
-def test_a_packed_lmdb_is_told(tmp_path):
+def test_a_packed_lmdb(tmp_path):
     (tmp_path / 'bedroom_train_lmdb.zip').write_bytes(b'PK')
-    with pytest.raises(UserError, match=r'bedroom_train_lmdb\.zip is still packed: unzip it in its place'):
+    with pytest.raises(UserError, match=r'bedroom_train_lmdb\.zip is still packed: unzip it there'):
         load(tmp_path, tmp_path)
 
 
-def test_what_to_fetch_is_told(tmp_path):
+def test_what_to_fetch(tmp_path):
     with pytest.raises(UserError, match=r'fetch http://dl\.yf\.io/lsun/scenes/bedroom_train_lmdb\.zip \(43 GB\), unzip it'):
         load(tmp_path / 'sets')
     assert not (tmp_path / 'sets').exists()

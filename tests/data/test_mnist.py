@@ -1,7 +1,6 @@
 """MNIST on a small set that has the format of the original, served by a web server on this machine; and on the real files."""
 
 import functools
-import gzip
 import http.server
 import json
 import os
@@ -9,21 +8,20 @@ import re
 import struct
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.data.conftest import images_of
-from wgan_jax.data import mnist, mnist_download, tfds_sets
+from tests.data.conftest import images_of, serving
+from wgan_jax.data import idx, mnist, mnist_download, tfds_sets
 from wgan_jax.errors import UserError
 
 REAL = os.environ.get('WGAN_JAX_TEST_DATA')
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files; those named in `broken` end after half of what was promised."""
+    """Serves files; those named in `broken` end after half of the promised bytes."""
 
     broken = ()
 
@@ -37,15 +35,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(files, monkeypatch):
-    """Serves `files` on loopback, where the builder now looks for them."""
-    handler = functools.partial(Handler, directory=str(files))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
+    """A web server that serves `files`; the builder downloads from it."""
+    with serving(functools.partial(Handler, directory=str(files))) as httpd:
         monkeypatch.setattr(mnist_download, 'URL', f'http://127.0.0.1:{httpd.server_port}/')
         yield httpd
-        httpd.shutdown()
-        thread.join()
 
 
 def load(root, manual_dir=None, split='train'):
@@ -88,36 +81,36 @@ def fails_and_leaves_nothing(root, manual_dir=None):
     return message
 
 
-def test_a_wrong_checksum_is_told(files, server, tmp_path):
+def test_a_wrong_checksum(files, server, tmp_path):
     content = bytearray((files / 'train-labels-idx1-ubyte.gz').read_bytes())
     content[-1] ^= 1
     (files / 'train-labels-idx1-ubyte.gz').write_bytes(content)
     message = fails_and_leaves_nothing(tmp_path / 'sets')
-    assert re.search(r'what 127\.0\.0\.1:\d+ sends as train-labels-idx1-ubyte\.gz is not the original file', message)
+    assert re.search(r'train-labels-idx1-ubyte\.gz from 127\.0\.0\.1:\d+ is not the original file', message)
     assert 'wrong checksum' in message
     assert '--config.data.manual_dir=DIR' in message
     message = fails_and_leaves_nothing(tmp_path / 'sets', str(files))
     assert f'train-labels-idx1-ubyte.gz in {files} is not the original file' in message
 
 
-def test_a_download_that_breaks_off_is_told(server, tmp_path, monkeypatch):
+def test_a_download_that_breaks_off(server, tmp_path, monkeypatch):
     monkeypatch.setattr(Handler, 'broken', ('t10k-images-idx3-ubyte.gz',))
     message = fails_and_leaves_nothing(tmp_path / 'sets')
     assert 'the connection broke off' in message
 
 
-def test_a_missing_file_on_the_server_is_told(files, server, tmp_path):
+def test_a_missing_file_on_the_server(files, server, tmp_path):
     (files / 't10k-images-idx3-ubyte.gz').unlink()
     assert 'HTTP code: 404' in fails_and_leaves_nothing(tmp_path / 'sets')
 
 
-def test_no_network_is_told(files, tmp_path, monkeypatch):
+def test_no_network(files, tmp_path, monkeypatch):
     monkeypatch.setattr(mnist_download, 'URL', 'http://127.0.0.1:9/')  # the discard port: nobody listens
     message = fails_and_leaves_nothing(tmp_path / 'sets')
     assert 'failed (no connection)' in message
 
 
-def test_a_manual_directory_without_a_file_is_told(files, tmp_path):
+def test_a_manual_directory_without_a_file(files, tmp_path):
     (files / 'train-images-idx3-ubyte.gz').unlink()
     with pytest.raises(
         UserError, match=f'config.data.manual_dir={files} has no train-images-idx3-ubyte.gz: put the original files'
@@ -126,7 +119,7 @@ def test_a_manual_directory_without_a_file_is_told(files, tmp_path):
     assert not (tmp_path / 'sets').exists()
 
 
-def test_a_data_directory_that_cannot_be_written_is_told(files, tmp_path):
+def test_a_data_directory_that_cannot_be_written(files, tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match=r'--config\.data\.dir=DIR'):
         load(tmp_path / 'file' / 'sets', files)
@@ -191,6 +184,5 @@ def test_the_real_files_without_tensorflow(tmp_path):
     )
     command = [sys.executable, '-c', program, str(tmp_path), str(Path(REAL, 'mnist'))]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    with gzip.open(Path(REAL, 'mnist', 'train-images-idx3-ubyte.gz')) as file:
-        pixels = np.frombuffer(file.read(), np.uint8, offset=16)
+    pixels = idx.parse(Path(REAL, 'mnist', 'train-images-idx3-ubyte.gz').read_bytes())
     assert output.splitlines()[-1] == f'(60000, 28, 28, 1) {int(pixels.astype(np.int64).sum())} False'

@@ -86,7 +86,7 @@ def test_epochs_differ():
     assert (stream[0] != stream[1]).any()
 
 
-@examples(200)
+@examples(100)
 @given(
     schedule=st.builds(Schedule, st.integers(1, 6), st.none() | st.integers(1, 9), st.integers(0, 5), st.integers(0, 4)),
     batch_size=st.integers(1, 20),

@@ -1,4 +1,4 @@
-"""Joining and ending; test_several_processes.py has whole runs of several."""
+"""Joining and ending; test_several_processes.py has whole runs."""
 
 import os
 import re
@@ -16,7 +16,10 @@ from wgan_jax.errors import UserError
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('host:1', None, None), '--num_processes is missing: --coordinator, --num_processes and --process_id are given together'),
+        (
+            ('host:1', None, None),
+            '--num_processes is missing: give --coordinator, --num_processes and --process_id together, or none.',
+        ),
         ((None, 2, None), '--coordinator is missing'),
         (('host', 2, 0), '--coordinator=host is not HOST:PORT'),
         (('host:port', 2, 0), '--coordinator=host:port is not HOST:PORT'),
@@ -29,23 +32,23 @@ def test_flags_that_do_not_fit_are_refused(arguments, message):
         cluster.join(*arguments)
 
 
-def test_a_port_that_is_taken_is_told():
+def test_a_port_that_is_taken_is_refused():
     with socket.socket() as taken:
         taken.bind(('', 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(
-            UserError, match=rf'The port of --coordinator=localhost:{port} cannot be had \(Address already in use\)'
+            UserError, match=rf'The port of --coordinator=localhost:{port} cannot be used \(Address already in use\)'
         ):
             cluster.join(f'localhost:{port}', 2, 0)
 
 
-def test_what_jax_says_of_a_cluster_is_told(monkeypatch):
+def test_an_error_of_jax_is_passed_on(monkeypatch):
     def initialize(*arguments, **options):
-        raise RuntimeError('no permission to ask the cluster')
+        raise RuntimeError('no permission to query the cluster')
 
     monkeypatch.setattr(jax.distributed, 'initialize', initialize)
-    with pytest.raises(UserError, match=r'JAX cannot join .* \(no permission to ask the cluster\); --num'):
+    with pytest.raises(UserError, match=r'JAX cannot connect .* \(no permission to query the cluster\); --num'):
         cluster.join(None, None, None)
 
 
@@ -54,13 +57,13 @@ def test_what_jax_says_of_a_cluster_is_told(monkeypatch):
     [
         (
             RuntimeError('UNKNOWN: Gloo all-reduce failed: Connection closed by peer\nmore'),
-            'has lost another one',
+            'has lost another process',
             75,
         ),
-        (ValueError('the network is wrong'), 'Process 0 of 1 ends here, and with it the run.', 1),
+        (ValueError('the network is wrong'), 'Process 0 of 1 ends here, and the run with it.', 1),
     ],
 )
-def test_an_error_that_ends_a_process_is_told_as_what_it_is(monkeypatch, capsys, error, message, status):
+def test_a_lost_process_and_an_error_end_with_different_messages(monkeypatch, capsys, error, message, status):
     codes = []
     monkeypatch.setattr(cluster.os, '_exit', lambda code: codes.append(code) or sys.exit())
     with pytest.raises(SystemExit):
@@ -80,31 +83,31 @@ def test_an_error_that_ends_a_process_is_told_as_what_it_is(monkeypatch, capsys,
         ({'KUBERNETES_SERVICE_HOST': '10.0.0.1', 'JOB_COMPLETION_INDEX': '0'}, 'Kubernetes'),
     ],
 )
-def test_one_of_several_does_not_train_alone_because_jax_does_not_see_the_others(monkeypatch, variables, launcher):
+def test_a_process_does_not_train_alone_if_jax_cannot_find_the_others(monkeypatch, variables, launcher):
     """As under python without srun, or Open MPI 5 without mpi4py."""
 
     def initialize(*arguments, **options):
-        raise ValueError('coordinator_address should be defined.')  # so JAX says that it has found nothing
+        raise ValueError('coordinator_address should be defined.')  # JAX's message if it finds no cluster
 
     monkeypatch.setattr(jax.distributed, 'initialize', initialize)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=f'{launcher} has started several processes, and JAX does not find them: give --coord'):
+    with pytest.raises(UserError, match=f'{launcher} has started several processes, but JAX cannot find them: give --coord'):
         cluster.join(None, None, None)
     cluster.join(None, 1, None)
 
 
-def test_all_must_have_as_many_devices(monkeypatch):
+def test_all_processes_must_have_the_same_number_of_devices(monkeypatch):
     monkeypatch.setattr(jax.distributed, 'initialize', lambda *arguments, **options: None)
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
     monkeypatch.setattr(jax, 'local_devices', lambda index: [None] * (index + 1))
-    with pytest.raises(UserError, match=r'The processes of this run have \[1, 2\] devices: all must have as many'):
+    with pytest.raises(UserError, match=r'The processes of this run have \[1, 2\] devices: give each the same number'):
         cluster.join(None, None, None)
 
 
-@pytest.mark.parametrize('launcher', ['Slurm', 'Open MPI'])
-def test_what_a_launcher_says_is_enough(launcher):
-    """With the variables that it sets, and without any of our flags; JAX makes the port from the number of the job."""
+@pytest.mark.parametrize('launcher', ['Slurm', pytest.param('Open MPI', marks=pytest.mark.slow)])
+def test_processes_of_a_launcher_need_no_flags(launcher):
+    """With the variables that it sets; JAX derives the port from the number of the job."""
     job = os.getpid() % 4096
     variables = {
         'Slurm': {
@@ -123,7 +126,7 @@ def test_what_a_launcher_says_is_enough(launcher):
         },
     }[launcher]
     program = """
-from wgan_jax import cluster, processes
+from wgan_jax.devices import cluster, processes
 cluster.join(None, None, None)
 import jax
 print('process', jax.process_index(), 'of', jax.process_count(), 'agrees on', processes.greatest(jax.process_index()))
@@ -136,9 +139,10 @@ print('process', jax.process_index(), 'of', jax.process_count(), 'agrees on', pr
         assert f'process {index} of 2 agrees on 1' in outputs[index]
 
 
-def test_what_does_not_come_is_not_waited_for_for_ever():
-    program = 'import sys; from wgan_jax import cluster; cluster.JOIN_SECONDS = 2; cluster.join(sys.argv[1], 2, 1)'
+@pytest.mark.slow
+def test_a_process_that_never_starts_is_not_waited_for_for_ever():
+    program = 'import sys; from wgan_jax.devices import cluster; cluster.JOIN_SECONDS = 2; cluster.join(sys.argv[1], 2, 1)'
     with Processes([[sys.executable, '-c', program, free_address()]], ONE) as started:
         codes, _, errors = started.wait()
     assert codes == [75]
-    assert 'Error: after 2 s not all processes of the run are there: start each with --coordinator=127.0.0.1:' in errors[0]
+    assert 'Error: not all processes of the run have started after 2 s: start each with --coordinator=127.0.0.1:' in errors[0]

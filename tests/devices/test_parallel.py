@@ -17,8 +17,8 @@ from wgan_jax.devices import compiling, parallel
 from wgan_jax.models import make_network
 
 ROUNDS = {'image_shape': (4, 4, 1), **GAME}
-# Each kind of game, and what mixes examples: batch norm over all devices; layer norm and the average of the generator beside it. No
-# bias before a batch norm, as the MLP has: its gradient is zero but for rounding, of which Adam makes steps.
+# GAN and WGAN with batch norm over all devices; WGAN-GP with layer norm and an average of the generator. No network has a bias
+# before a batch norm, as the MLP would: its gradient is rounding error only, which Adam turns into steps.
 GAMES = {
     'gan': ({'loss': 'non_saturating'}, 'dcgan', 'batch', {'name': 'adam', 'learning_rate': 1e-2, 'b1': 0.5, 'b2': 0.999}),
     'wgan': (
@@ -42,9 +42,9 @@ def arguments(state, rounds, gp_weight):
 
 
 def ten_rounds(game, devices=None, **more):
-    """Ten rounds of a game in float64: the state and the sums, as arrays.
+    """Ten rounds in float64: the leaves of the state and the sums. `devices` None: all, compiled ahead as in a run.
 
-    Float32 would do for no comparison: RMSProp and Adam blow up its rounding in their first steps.
+    In float32, RMSProp and Adam amplify rounding too much in their first steps.
     """
     settings, network, norm, optimizer = GAMES[game]
     critic, generator = (
@@ -77,7 +77,7 @@ def ten_rounds(game, devices=None, **more):
 
 
 def assert_close(these, those):
-    """Of what ten_rounds returns."""
+    """Compares two results of ten_rounds."""
     for x, y in zip(these, those, strict=True):
         tolerance = 1e-10 if x.dtype == np.float64 else 1e-6  # sums are float32
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
@@ -87,20 +87,23 @@ def test_eight_devices_are_what_the_tests_run_on():
     assert jax.device_count() == 8
 
 
-@pytest.mark.parametrize('game', [*(pytest.param(game, marks=pytest.mark.slow) for game in ('gan', 'wgan')), 'wgan_gp'])
-def test_one_device_equals_two_four_and_eight(double_precision, game):
-    """Same global batch: the same images, latents, alphas, averaged gradients and batch statistics.
+@pytest.mark.parametrize('game', ['wgan_gp', *(pytest.param(game, marks=pytest.mark.slow) for game in ('gan', 'wgan'))])
+def test_one_device_equals_eight(double_precision, game):
+    """Same global batch: the same images, latents, alphas, averaged gradients and batch statistics."""
+    assert_close(ten_rounds(game), ten_rounds(game, jax.devices()[:1]))
 
-    With eight as a run does it: compiled ahead, its arguments put in place.
-    """
+
+@pytest.mark.slow
+@pytest.mark.parametrize('game', GAMES)
+def test_one_device_equals_two_and_four(double_precision, game):
     one = ten_rounds(game, jax.devices()[:1])
-    for devices in (jax.devices()[:2], jax.devices()[:4], None):
-        assert_close(ten_rounds(game, devices), one)
-    if game == 'wgan_gp':  # no batch norm: in parts, too
+    for number in (2, 4):
+        assert_close(ten_rounds(game, jax.devices()[:number]), one)
+    if game == 'wgan_gp':  # no batch norm
         assert_close(ten_rounds(game, jax.devices()[:2], grad_accumulation=4), one)
 
 
-def test_one_compilation_serves_calls_of_any_number_of_rounds(players):
+def test_one_compilation_serves_all_calls_and_the_state_is_donated_and_stays_replicated(players):
     traces = []
 
     def counted(*args, **settings):
@@ -111,24 +114,19 @@ def test_one_compilation_serves_calls_of_any_number_of_rounds(players):
     run = parallel.map_rounds(counted, **ROUNDS)
     state, sums, images, key = parallel.replicate((state, sums, images, key))
     for rounds in (4, 1, 3):
+        before = state
         state, sums = run(state, sums, images, parallel.split_batch(indices), np.int32(rounds), key)
         jax.block_until_ready(sums)
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before.critic.params))
     assert len(traces) == 1
     assert int(state.step) == 8
-
-
-def test_the_state_is_donated_and_stays_replicated(players):
-    state, sums, images, indices, rounds, key = arguments(make_state(players), 2, 0.0)
-    state, sums, images, key = parallel.replicate((state, sums, images, key))
-    after, _ = parallel.map_rounds(steps.train_rounds, **ROUNDS)(state, sums, images, parallel.split_batch(indices), rounds, key)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.critic.params))
-    for leaf in jax.tree.leaves(after):
+    for leaf in jax.tree.leaves(state):
         assert leaf.sharding.is_fully_replicated
         assert len(leaf.sharding.device_set) == 8
 
 
-def test_a_chunk_from_the_host_is_used_where_it_lies_and_gives_the_same_bits(players):
-    """Three of five rounds, on eight devices; the program gets each argument as it expects it, so that nothing is moved."""
+def test_images_from_the_host_give_the_same_bits_and_are_not_moved(players):
+    """Three of five rounds, on eight devices; each argument already has the sharding that the program expects."""
     state, sums, images, indices, _, key = arguments(make_state(players, use_ema=True), 5, 10.0)
     settings = {'gp_weight': 10.0, 'ema_decay': 0.9, **ROUNDS}
     parts = parallel.split_batch(indices)
@@ -142,7 +140,7 @@ def test_a_chunk_from_the_host_is_used_where_it_lies_and_gives_the_same_bits(pla
         assert got.sharding.is_equivalent_to(wanted, got.ndim)
     assert split_images.addressable_shards[0].data.shape == (1, 5 * 2 * 1, 16)
     host = jax.device_get(program(*placed, rounds, parallel.replicate(key)))
-    state = make_state(players, use_ema=True)  # the other was donated
+    state = make_state(players, use_ema=True)  # the first one was donated
     device = parallel.map_rounds(steps.train_rounds, **settings)(
         *parallel.replicate((state, sums, images)), parallel.scatter(parts), rounds, key
     )
@@ -150,7 +148,7 @@ def test_a_chunk_from_the_host_is_used_where_it_lies_and_gives_the_same_bits(pla
         np.testing.assert_array_equal(x, y)
 
 
-def test_a_cpu_counts_with_its_share_of_the_memory(monkeypatch):
+def test_a_cpu_device_has_its_share_of_the_memory(monkeypatch):
     assert parallel.bytes_per_device() == os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 8
 
     class Accelerator:
@@ -172,8 +170,8 @@ def test_the_batch_is_cut_into_one_part_per_device():
     np.testing.assert_array_equal(np.concatenate(parts, axis=-1), indices)
 
 
-def test_deterministic_asks_the_compiler_for_it(monkeypatch):
-    """The CPU compiler takes the option, so its name is right; only on a GPU has it an effect."""
+def test_deterministic_sets_the_compiler_option(monkeypatch):
+    """The CPU compiler accepts the option, so its name is right; it has an effect only on a GPU."""
     options = []
     monkeypatch.setattr(jax, 'jit', lambda function, compiler_options: options.append(compiler_options) or function)
     compiling.compiled(len)

@@ -1,4 +1,4 @@
-"""What one process says to another, without another; test_several_processes.py has several."""
+"""Agreement between processes, tested in a single one; test_several_processes.py starts several."""
 
 import jax
 import numpy as np
@@ -8,8 +8,8 @@ from wgan_jax.devices import cluster, processes
 from wgan_jax.errors import LocalError, UserError
 
 
-def test_a_process_that_is_alone_is_not_held_up(monkeypatch):
-    monkeypatch.setenv('KUBERNETES_SERVICE_HOST', '10.0.0.1')  # any pod has it
+def test_a_single_process_does_not_wait(monkeypatch):
+    monkeypatch.setenv('KUBERNETES_SERVICE_HOST', '10.0.0.1')  # set in every pod
     cluster.join(None, None, None)
     cluster.join(None, 1, None)
     assert jax.process_count() == 1
@@ -21,8 +21,8 @@ def test_a_process_that_is_alone_is_not_held_up(monkeypatch):
         raise UserError('its own')
 
 
-def test_what_process_0_has_reaches_the_others_to_the_bit(monkeypatch):
-    """Also zeros with a sign, which a sum over the processes would lose."""
+def test_values_of_process_0_reach_the_others_to_the_bit(monkeypatch):
+    """Including negative zeros, which a sum over the processes would lose."""
     tree = {'weights': np.array([-0.0, 0.0, np.nan, 1e-45], np.float32), 'step': np.int32(-3)}
     monkeypatch.setattr(jax, 'process_count', lambda: 2)
     monkeypatch.setattr(
@@ -34,7 +34,7 @@ def test_what_process_0_has_reaches_the_others_to_the_bit(monkeypatch):
         assert received[name].tobytes() == leaf.tobytes()
 
 
-def test_bad_luck_of_one_process_does_not_wait_for_the_others(monkeypatch):
+def test_a_local_error_does_not_wait_for_the_others(monkeypatch):
     monkeypatch.setattr(processes, 'greatest', lambda value: pytest.fail('it waits'))
     with pytest.raises(LocalError, match='a full disk'), processes.all_or_none():
         raise LocalError('a full disk')

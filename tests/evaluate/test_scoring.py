@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.test_trainer import assert_same_run, final_state, lines, stop_at, tiny
-from wgan_jax.data import held_out_of, source_of
+from tests.tiny_runs import assert_same_run, final_state, images_of, lines, stop_at, tiny, train
 from wgan_jax.errors import UserError
-from wgan_jax.evaluate import __main__ as command
-from wgan_jax.evaluate import scoring
-from wgan_jax.runs.experiment import make_experiment
+from wgan_jax.evaluate import __main__ as program
+from wgan_jax.evaluate import command, scoring
+from wgan_jax.runs.experiment import build
 from wgan_jax.runs.record import read_evaluations
 from wgan_jax.runs.saved_run import open_run
-from wgan_jax.training import trainer
 
 
 def scored(**changes):
@@ -25,7 +23,7 @@ def scored(**changes):
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp('runs') / 'scored'
-    trainer.train(scored(), str(directory))
+    train(scored(), str(directory))
     return directory
 
 
@@ -42,7 +40,7 @@ def test_a_run_is_scored_at_the_interval_and_its_training_is_the_same(run, tmp_p
         assert record['protocol']['generator'] == 'exponential moving average'
     assert records[0]['scores'] != records[1]['scores']
     unscored = scored(eval_every=None, best_metric=None)
-    trainer.train(unscored, str(tmp_path))
+    train(unscored, str(tmp_path))
     assert lines(tmp_path) == lines(run)
     (_, one), (_, other) = final_state(run, unscored), final_state(tmp_path, unscored)
     for x, y in zip(one, other, strict=True):
@@ -53,10 +51,10 @@ def test_a_run_is_scored_at_the_interval_and_its_training_is_the_same(run, tmp_p
 def test_a_run_that_was_stopped_has_the_scores_of_one_that_was_not(run, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(6, patch)
-        trainer.train(scored(), str(tmp_path))
+        train(scored(), str(tmp_path))
     with (tmp_path / 'evaluations.jsonl').open('a') as file:
         file.write('{"step": 8, "sco')  # as a process leaves it that was killed while it wrote
-    trainer.train(scored(), str(tmp_path))
+    train(scored(), str(tmp_path))
     assert read_evaluations(tmp_path) == read_evaluations(run)
     assert_same_run(tmp_path, run, scored())
 
@@ -64,18 +62,18 @@ def test_a_run_that_was_stopped_has_the_scores_of_one_that_was_not(run, tmp_path
 @pytest.mark.slow
 def test_a_run_that_was_killed_between_saving_and_scoring_is_scored_when_it_goes_on(run, tmp_path):
     config = scored(best_metric=None, checkpoint_every=4)
-    trainer.train(config, str(tmp_path))
+    train(config, str(tmp_path))
     path = tmp_path / 'evaluations.jsonl'
     path.write_text(''.join(path.read_text().splitlines(keepends=True)[:1]))
     config.num_steps = 9
-    trainer.train(config, str(tmp_path))
+    train(config, str(tmp_path))
     assert read_evaluations(tmp_path) == read_evaluations(run)
 
 
 def test_what_the_probe_measures_with_it_does_not_learn_from(monkeypatch):
     config = scored(best_metric=None)
-    images = source_of(config.data).load()[:100]
-    evaluated = scoring.Evaluation(config, make_experiment(config), images)
+    images = images_of(config)[:100]
+    evaluated = scoring.Scoring(build(config), images)
     sample = evaluated._train_sample.reshape(1024, -1)
     measured, others = ({row.tobytes() for row in part} for part in (sample[:256], sample[256:]))
     assert not measured & others
@@ -85,8 +83,7 @@ def test_what_the_probe_measures_with_it_does_not_learn_from(monkeypatch):
 @pytest.mark.slow
 def test_where_fewer_are_held_out_as_many_samples_are_scored_too(run):
     config = scored(eval_num_samples=400, best_metric=None)
-    experiment, images = make_experiment(config), source_of(config.data).load()
-    evaluated = scoring.Evaluation(config, experiment, images)
+    evaluated = scoring.Scoring(build(config), images_of(config))
     report = evaluated(open_run(str(run)).state)
     assert {'fd_digits_cnn_297', 'swd_297'} <= set(report['as_many']) == set(report['floor'])
     assert 'fd_digits_cnn_400' in report['scores']
@@ -96,13 +93,13 @@ def test_where_fewer_are_held_out_as_many_samples_are_scored_too(run):
 def test_the_command_gives_the_numbers_of_training_and_the_best_step(run, tmp_path, capsys):
     records = read_evaluations(run)
     best = min(records, key=lambda record: record['scores']['fd_digits_cnn_60'])
-    command.main([f'--workdir={run}', '--step=best', f'--out={tmp_path / "out"}', f'--images={tmp_path / "images"}'])
+    program.main([f'--workdir={run}', '--step=best', f'--out={tmp_path / "out"}', f'--images={tmp_path / "images"}'])
     report = json.loads((tmp_path / 'out' / 'evaluation.json').read_text())
     assert report['step'] == best['step']
     for name in ('scores', 'floor', 'classes', 'critic'):
         assert report[name] == best[name]
     printed = capsys.readouterr().out
-    assert f'step {best["step"]}: 60 samples (exponential moving average generator) against 1500 images of training' in printed
+    assert f'step {best["step"]}: 60 samples (exponential moving average generator) against 1500 training images' in printed
     value = best['scores']['fd_digits_cnn_60']
     assert any(line.split()[:2] == ['fd_digits_cnn_60', f'{value:.4g}'] for line in printed.splitlines())
     for name in ('samples', 'nearest', 'critic', 'classes', 'progress'):
@@ -110,8 +107,8 @@ def test_the_command_gives_the_numbers_of_training_and_the_best_step(run, tmp_pa
     samples = sorted((tmp_path / 'images' / 'samples').iterdir())
     assert [path.name for path in samples] == [f'{number:06d}.png' for number in range(60)]
     saved_run = open_run(str(run), 'best')
-    images = source_of(saved_run.config.data).load()
-    expected = scoring.Evaluation(saved_run.config, saved_run.experiment, images).samples(saved_run.state)
+    images = saved_run.experiment.data.source.load()
+    expected = scoring.Scoring(saved_run.experiment, images).samples(saved_run.state)
     np.testing.assert_array_equal(np.stack([np.asarray(Image.open(path)) for path in samples])[..., None], expected)
     real = {np.asarray(Image.open(path)).tobytes() for path in (tmp_path / 'images' / 'real').iterdir()}
     assert real < {image.tobytes() for image in images}
@@ -120,7 +117,7 @@ def test_the_command_gives_the_numbers_of_training_and_the_best_step(run, tmp_pa
 
 def test_raw_and_other_choices_change_the_numbers(run, tmp_path):
     def report(*arguments):
-        return command.evaluate(command.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', *arguments]))
+        return command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', *arguments]))
 
     average, raw, reseeded = read_evaluations(run)[-1], report('--raw'), report('--seed=1')
     assert [each['protocol']['generator'] for each in (average, raw, reseeded)] == [
@@ -137,13 +134,13 @@ def test_raw_and_other_choices_change_the_numbers(run, tmp_path):
     ('arguments', 'message'),
     [
         (['--workdir=nowhere'], r'Error: --workdir=nowhere holds no run'),
-        (['--workdir=~nobody-here/run'], r'Error: --workdir=~nobody-here/run begins with the home of nobody here'),
-        (['--step=3'], r'--step=3 is no checkpoint of .*; there are: '),
+        (['--workdir=~nobody-here/run'], r'Error: --workdir=~nobody-here/run starts with the home directory of an unknown user'),
+        (['--step=3'], r'--step=3 is not a checkpoint of .*; there are: '),
         (['--features=inceptoin'], r"config\.eval_features='inceptoin' is unknown"),
-        (['--features=mnist_cnn'], r'mnist_cnn takes images of 28x28x1, and these are 8x8x1'),
-        (['--num_samples=10'], r'config\.eval_num_samples=10 are too few to score: at least 20'),
+        (['--features=mnist_cnn'], r'mnist_cnn takes images of 28x28x1, but these are 8x8x1'),
+        (['--num_samples=10'], r'config\.eval_num_samples=10 is too small: scores need at least 20'),
         (['--images=FULL'], r'FULL.samples is not empty'),
-        (['--out=FILE/out'], r'cannot be made \(Not a directory\)'),
+        (['--out=FILE/out'], r'cannot be created \(Not a directory\)'),
     ],
 )
 def test_the_command_says_what_is_wrong(run, tmp_path, monkeypatch, arguments, message):
@@ -152,23 +149,23 @@ def test_the_command_says_what_is_wrong(run, tmp_path, monkeypatch, arguments, m
     (tmp_path / 'FULL' / 'samples' / 'photo.png').write_bytes(b'')
     (tmp_path / 'FILE').write_text('')
     with pytest.raises(SystemExit, match=message):
-        command.main([f'--workdir={run}', f'--out={tmp_path / "out"}', '--num_samples=20', *arguments])
+        program.main([f'--workdir={run}', f'--out={tmp_path / "out"}', '--num_samples=20', *arguments])
 
 
 def test_other_images_are_refused(run, tmp_path, monkeypatch):
-    monkeypatch.setattr('wgan_jax.data.identity', lambda images: {'num_images': 3, 'crc32': 1})
-    with pytest.raises(UserError, match=r'was trained on other images .* say with --data\.dir'):
-        command.evaluate(command.parse([f'--workdir={run}', f'--out={tmp_path}']))
+    monkeypatch.setattr(command, 'identity', lambda images: {'num_images': 3, 'crc32': 1})
+    with pytest.raises(UserError, match=r'was trained on other images .* give their place with --data\.dir'):
+        command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}']))
 
 
 @pytest.mark.slow
 def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkeypatch):
     config = scored(num_steps=4, eval_every=None, best_metric=None)
     config.generator.norm = None
-    trainer.train(config, str(tmp_path))
+    train(config, str(tmp_path))
     for number in (3, 16):  # 8 images are a batch
         monkeypatch.setattr(scoring.jax, 'device_count', lambda number=number: number)
-        report = command.evaluate(command.parse([f'--workdir={tmp_path}', '--features=none', '--num_samples=20']))
+        report = command.evaluate(program.parse([f'--workdir={tmp_path}', '--features=none', '--num_samples=20']))
         assert np.isfinite(report['critic']['probe_gain'])
 
 
@@ -176,51 +173,36 @@ def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkey
 def test_with_batch_norm_the_critic_is_measured_alike_on_any_number_of_devices(run, tmp_path, monkeypatch):
     for number in (1, 2, 3):
         monkeypatch.setattr(scoring.jax, 'device_count', lambda number=number: number)
-        report = command.evaluate(command.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', '--num_samples=20']))
+        report = command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', '--num_samples=20']))
         assert report['critic'] == read_evaluations(run)[-1]['critic']
 
 
 @pytest.mark.slow
 def test_the_best_metric_may_be_named_with_the_number_of_samples(tmp_path):
     config = scored(num_steps=4, best_metric='fd_digits_cnn_60')
-    trainer.train(config, str(tmp_path))
+    train(config, str(tmp_path))
     assert open_run(str(tmp_path), 'best').step == 4
-    with pytest.raises(UserError, match=r"best_metric='fd_digits_cnn_64' is no score of this run"):
-        trainer.train(scored(best_metric='fd_digits_cnn_64'), str(tmp_path / 'other'))
+    with pytest.raises(UserError, match=r"best_metric='fd_digits_cnn_64' is not a score"):
+        train(scored(best_metric='fd_digits_cnn_64'), str(tmp_path / 'other'))
 
 
 def test_what_the_config_says_of_scores_is_checked_before_training(tmp_path):
     with pytest.raises(
-        UserError, match=r"best_metric='fdd' is no score of this run by which one would choose; these are: fd_digits_cnn, .*swd"
+        UserError, match=r"best_metric='fdd' is not a score that can rank the checkpoints of this run; known: fd_digits_cnn, .*swd"
     ):
-        trainer.train(scored(best_metric='fdd'), str(tmp_path / 'a'))
-    with pytest.raises(UserError, match=r"best_metric='copying' is no score of this run by which one would choose"):
-        trainer.train(scored(best_metric='copying'), str(tmp_path / 'd'))
+        train(scored(best_metric='fdd'), str(tmp_path / 'a'))
+    with pytest.raises(UserError, match=r"best_metric='copying' is not a score that can rank the checkpoints"):
+        train(scored(best_metric='copying'), str(tmp_path / 'd'))
     with pytest.raises(UserError, match=r'best_metric=fid is never measured: set config\.eval_every'):
-        trainer.train(scored(eval_every=None, best_metric='fid'), str(tmp_path / 'b'))
+        train(scored(eval_every=None, best_metric='fid'), str(tmp_path / 'b'))
     with pytest.raises(UserError, match=r'eval_features=mnist_cnn takes images of 28x28x1'):
-        trainer.train(scored(eval_features='mnist_cnn'), str(tmp_path / 'c'))
-
-
-def test_which_images_are_held_out():
-    data = tiny().data
-    assert (data.split, source_of(data).num_images, held_out_of(data).num_images) == ('train', 1500, 297)
-    data.fraction = 0.5
-    assert (source_of(data).num_images, held_out_of(data).num_images) == (750, 297)
-    data.split = 'all'
-    assert held_out_of(data) is None
-    data.name, data.split = 'mnist', None
-    assert held_out_of(data).num_images == 10_000
-    data.name = 'celeba'
-    assert held_out_of(data).num_images == 19_867
-    data.name, data.holdout = 'folder', 0.0
-    assert held_out_of(data) is None
+        train(scored(eval_features='mnist_cnn'), str(tmp_path / 'c'))
 
 
 def test_images_that_cannot_be_had_leave_scores_without_a_floor(tmp_path, capsys):
     config = scored(num_steps=4, best_metric=None)
     config.data.split = 'all'
-    trainer.train(config, str(tmp_path))
+    train(config, str(tmp_path))
     record = read_evaluations(tmp_path)[0]
     assert record['floor'] == {}
     assert 'estimate_held_out' not in record['critic']

@@ -12,15 +12,15 @@ import pytest
 from jax import export as jax_export
 
 from tests.algorithm.test_steps import make_state
-from tests.training.test_trainer import tiny
+from tests.tiny_runs import tiny
 from wgan_jax.algorithm.state import generate
 from wgan_jax.algorithm.steps import zero_sums
 from wgan_jax.errors import UserError
-from wgan_jax.export import __main__ as command
-from wgan_jax.export import stablehlo
+from wgan_jax.export import __main__ as main_program
+from wgan_jax.export import command, stablehlo
 from wgan_jax.models import NETWORKS, make_network
 from wgan_jax.runs.checkpoint import Checkpoints
-from wgan_jax.runs.experiment import make_experiment
+from wgan_jax.runs.experiment import build
 from wgan_jax.runs.saved_run import open_run
 
 LATENTS = np.random.default_rng(0).standard_normal((5, 3), np.float32)
@@ -30,7 +30,7 @@ def leave_run(directory, steps, **changes):
     """What a run leaves of its checkpoints, with other weights at each of the steps, and no training."""
     config = tiny(**changes)
     config.generator.norm = 'batch'
-    experiment = make_experiment(config)
+    experiment = build(config)
     record = {**config.to_dict(), 'data_set': {'num_images': 1, 'crc32': 0}, 'rewinds': 0}
     state = experiment.create_state()
     with Checkpoints(directory / 'checkpoints', len(steps)) as checkpoints:
@@ -46,7 +46,7 @@ def run(tmp_path_factory):
 
 
 def test_another_process_makes_the_same_images_without_our_code(run, tmp_path, capsys):
-    command.main([f'--workdir={run}', f'--out={tmp_path}', '--step=5'])
+    main_program.main([f'--workdir={run}', f'--out={tmp_path}', '--step=5'])
     facts = json.loads((tmp_path / 'generator.json').read_text())
     assert capsys.readouterr().out.splitlines()[-3:] == facts['load']
     np.save(tmp_path / 'latents.npy', LATENTS)
@@ -69,7 +69,7 @@ def test_another_process_makes_the_same_images_without_our_code(run, tmp_path, c
 
 
 def test_raw_exports_the_generator_itself(run, tmp_path):
-    description = command.export(command.parse([f'--workdir={run}', f'--out={tmp_path}', '--raw']))
+    description = command.export(main_program.parse([f'--workdir={run}', f'--out={tmp_path}', '--raw']))
     assert (description['generator'], description['step']) == ('raw', 6)
     images = stablehlo.load(tmp_path / 'generator.stablehlo').call(LATENTS)
     np.testing.assert_allclose(images, generate(open_run(str(run)).state.replace(ema=None), LATENTS), atol=1e-6)
@@ -109,7 +109,7 @@ def write(directory, content, facts):
 @pytest.fixture(scope='module')
 def written(run, tmp_path_factory):
     directory = tmp_path_factory.mktemp('exported')
-    facts = command.export(command.parse([f'--workdir={run}', f'--out={directory}']))
+    facts = command.export(main_program.parse([f'--workdir={run}', f'--out={directory}']))
     return (directory / 'generator.stablehlo').read_bytes(), facts
 
 
@@ -121,7 +121,7 @@ def test_a_damaged_export_is_refused(written, tmp_path):
         with pytest.raises(UserError, match=r'generator\.stablehlo is not the file that .*generator\.json describes'):
             stablehlo.load(write(tmp_path, damaged, facts))
     for text in ('', '[]', '{"format": 1}', '{"format": 1, "sha256": 3, "input": 4}'):
-        with pytest.raises(UserError, match=r'generator\.json is damaged, or of another thing than a generator'):
+        with pytest.raises(UserError, match=r'generator\.json is damaged, or does not describe a generator'):
             stablehlo.load(write(tmp_path, content, text))
     with pytest.raises(UserError, match=r'has another format \(2\): use the version of this program that wrote it'):
         stablehlo.load(write(tmp_path, content, {**facts, 'format': 2}))
@@ -141,15 +141,15 @@ def test_what_is_no_generator_is_refused_though_its_sha256_is_right(written, tmp
         return bytes(jax_export.export(jax.jit(function), **options)(*[latents] * count).serialize())
 
     for content in (b'no program', bytes(1000), b'\xff' * 1000):
-        with pytest.raises(UserError, match=r'cannot be read by jax .*; jax .* wrote it, .* for six months'):
+        with pytest.raises(UserError, match=r'was written by jax .* and cannot be read by jax .* at least six months'):
             load(content)
-    another = r'is no generator such as .*generator\.json describes'
+    another = r'is not the generator that .*generator\.json describes'
     with pytest.raises(UserError, match=another):
         load(of(lambda x: 2 * x))
     with pytest.raises(UserError, match=another):
         load(of(lambda x, y: x + y, count=2))
     with pytest.raises(UserError, match=another):
         load(of(lambda x: x.reshape(-1, 1, 1, 3)))
-    with pytest.raises(UserError, match=r'is for tpu and version \d+ of calls; here are cpu and versions'):
+    with pytest.raises(UserError, match=r'supports tpu and calling convention \d+, and this machine needs cpu'):
         load(of(lambda x: 2 * x, platforms=['tpu']))
     assert load(written[0]).latent_dim == 3

@@ -6,7 +6,7 @@ from wgan_jax.metrics.kernel import kernel_distance
 
 
 def textbook(x, y):
-    """The double sums, with the kernel of scikit-learn: degree 3, gamma 1/D and coef0 1 are its defaults."""
+    """The double sums, with the kernel of scikit-learn, whose defaults are degree 3, gamma 1/D and coef0 1."""
     count = len(x)
     within = sum(
         k[i, j] for k in (polynomial_kernel(x), polynomial_kernel(y)) for i in range(count) for j in range(count) if i != j
@@ -27,13 +27,13 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
-def test_a_subset_of_everything_is_the_textbook_sum(dtype):
+def test_subsets_of_all_items_give_the_textbook_sum(dtype):
     x, y = (z.astype(dtype) for z in sets(17, 17))
     np.testing.assert_allclose(kernel_distance(x, y)[0], textbook(x.astype(np.float64), y.astype(np.float64)), rtol=1e-10)
 
 
-def test_subsets_are_drawn_anew_and_without_repetition():
-    """The mean and the standard error of the textbook sum over the subsets of an independent loop with the same draws."""
+def test_subsets_are_drawn_without_replacement():
+    """The mean and the standard error of the textbook sum over the same draws."""
     x, y = sets(30, 40)
     rng, values = np.random.Generator(np.random.Philox(key=5)), []
     for _ in range(6):
@@ -46,7 +46,7 @@ def test_subsets_are_drawn_anew_and_without_repetition():
 
 @pytest.mark.parametrize('swapped', [False, True])
 def test_the_smaller_set_bounds_the_subset(swapped):
-    """8 of x, so 8 of y: with the order of items immaterial, y's choice is all that varies."""
+    """8 items of x and so 8 of y: only the choice among the 9 items of y varies."""
     x, y = sets(8, 9)
     without_one = [textbook(x, np.delete(y, i, axis=0)) for i in range(9)]
     mean, error = kernel_distance(*((y, x) if swapped else (x, y)), num_subsets=2)
@@ -55,29 +55,29 @@ def test_the_smaller_set_bounds_the_subset(swapped):
 
 
 def test_unbiased():
-    """Equal distributions, many draws: 0 within the error; the biased estimate with i = j would be far outside."""
+    """For equal distributions, the mean of many draws is 0 within its error; the biased estimate would be far outside."""
     rng = np.random.default_rng(1)
     values = [kernel_distance(*rng.normal(size=(2, 12, 4)), num_subsets=2)[0] for _ in range(800)]
     error = np.std(values) / np.sqrt(len(values))
     assert abs(np.mean(values)) < 3 * error
-    diagonal = 2 * np.mean((rng.chisquare(4, 10_000) / 4 + 1) ** 3 - 1) / 12  # what the items with themselves would add
+    diagonal = 2 * np.mean((rng.chisquare(4, 10_000) / 4 + 1) ** 3 - 1) / 12  # the terms with i = j
     assert diagonal > 20 * error
 
 
 def test_the_standard_error_is_the_spread_of_independent_subsets():
-    """Subsets of a large set hardly overlap: the error foretells how far two seeds lie apart."""
+    """Subsets of a large set hardly overlap: the error predicts the spread between seeds."""
     x, y = sets(4000, 4000)
     found = np.array([kernel_distance(x, y, subset_size=50, num_subsets=10, seed=seed) for seed in range(60)])
     np.testing.assert_allclose(np.std(found[:, 0], ddof=1), np.sqrt(np.mean(found[:, 1] ** 2)), rtol=0.3)
 
 
-def test_the_seed_alone_decides():
+def test_the_result_depends_only_on_the_seed():
     x, y = sets(40, 40)
     one, again, other = (kernel_distance(x, y, subset_size=10, num_subsets=5, seed=seed) for seed in (1, 1, 2))
     assert one == again != other
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_arguments_that_do_not_fit_are_refused():
     x, y = sets(10, 10)
     with pytest.raises(ValueError, match='y has 4 features per item, x has 5'):
         kernel_distance(x, y[:, :4])

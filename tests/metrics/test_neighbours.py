@@ -13,7 +13,7 @@ def line(*places):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Three or so rows of distances at a time, and a last block that is not full."""
+    """About three rows of distances at a time, and a last block that is not full."""
     monkeypatch.setattr(neighbours, '_BLOCK_BYTES', 8 * 150)
 
 
@@ -34,7 +34,7 @@ def by_scikit_learn(real, fake, k):
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
-def test_nearest_as_scikit_learn_has_it(small_blocks, dtype):
+def test_nearest_agrees_with_scikit_learn(small_blocks, dtype):
     rng = np.random.default_rng(0)
     queries, reference = rng.normal(size=(50, 6)).astype(dtype), rng.normal(size=(40, 6)).astype(dtype)
     expected = NearestNeighbors(n_neighbors=1, algorithm='brute').fit(reference).kneighbors(queries)
@@ -46,7 +46,7 @@ def test_nearest_as_scikit_learn_has_it(small_blocks, dtype):
 
 @pytest.mark.parametrize('offset', [0.0, 1e4])
 def test_a_copy_is_at_distance_zero(small_blocks, offset):
-    """Also far from the origin, where the squares are 1e9 times the squared distances."""
+    """Also far from the origin, where squares are 1e9 times the squared distances."""
     rng = np.random.default_rng(1)
     reference = (offset + rng.normal(size=(60, 40))).astype(np.float32)
     order = rng.permutation(60)
@@ -61,9 +61,8 @@ def test_a_copy_is_at_distance_zero(small_blocks, offset):
 def test_on_a_line_by_hand():
     """k = 1. Real 0, 1, 3, 10 have the radii 1, 1, 2, 7; fake 0.5, 5, 30 have 4.5, 4.5, 25.
 
-    0.5 is in the balls of 0 and 1 alone; 5 is on the edge of that of 3 and in that of 10; 30 is in none: 2 of 3 are precise,
-    with 4 balls over 3 fakes, and each real has a fake in its ball. Only 0, 1 and 3 are within 4.5 of 0.5 or 5; 30 reaches 5
-    and 10.
+    0.5 is in the balls of 0 and 1; 5 is on the edge of that of 3 and in that of 10; 30 is in none. So the precision is 2/3, the
+    density 4/3, and each real item has a fake one in its ball. 0, 1 and 3 are within 4.5 of 0.5 or 5, and 10 is within 25 of 30.
     """
     found = precision_recall(line(0, 1, 3, 10), line(0.5, 5, 30), k=1)
     assert found == pytest.approx({'precision': 2 / 3, 'recall': 1.0, 'density': 4 / 3, 'coverage': 1.0})
@@ -71,9 +70,9 @@ def test_on_a_line_by_hand():
     assert far == pytest.approx({'precision': 0.5, 'recall': 0.25, 'density': 4 / 4, 'coverage': 0.5})
 
 
-@pytest.mark.parametrize('k', [1, 3, 5])
+@pytest.mark.parametrize('k', [1, 5])
 @pytest.mark.parametrize('counts', [(50, 70), (70, 50)])
-def test_precision_and_its_kin_as_the_definitions_have_them(small_blocks, k, counts):
+def test_precision_recall_density_and_coverage_follow_their_definitions(small_blocks, k, counts):
     rng = np.random.default_rng(2)
     real, fake = rng.normal(size=(counts[0], 3)), 0.7 + 0.8 * rng.normal(size=(counts[1], 3))
     expected = by_scikit_learn(real, fake, k)
@@ -82,8 +81,8 @@ def test_precision_and_its_kin_as_the_definitions_have_them(small_blocks, k, cou
 
 
 @pytest.mark.parametrize('offset', [0.0, 1e3])
-def test_equal_sets_lie_in_each_other(offset):
-    """Each item is in its own ball and, by symmetry, in as many others as reach it: the density is at least 1 / k."""
+def test_equal_sets_cover_each_other(offset):
+    """Each item is in its own ball, and each ball contains k others."""
     items = offset + np.random.default_rng(3).normal(size=(100, 5))
     found = precision_recall(items, items, k=4)
     assert found['precision'] == found['recall'] == found['coverage'] == 1.0
@@ -91,7 +90,7 @@ def test_equal_sets_lie_in_each_other(offset):
 
 
 def test_ties_and_duplicates_are_inside():
-    """Balls of radius 0 hold the copies of their centre, though |x|^2 + |y|^2 - 2 x.y of equal items is rounding."""
+    """Balls of radius 0 contain the copies of their centre, although |x|^2 + |y|^2 - 2 x.y of equal items is not exactly 0."""
     rng = np.random.default_rng(4)
     items = rng.normal(size=(20, 30)).repeat(3, axis=0)
     found = precision_recall(items, items[rng.permutation(60)], k=2)
@@ -101,7 +100,7 @@ def test_ties_and_duplicates_are_inside():
 
 
 def test_one_mode_of_two():
-    """Fakes in one of two far clusters: precise, and half is recalled and covered."""
+    """Fake items in one of two distant clusters: the precision is 1, half of the real items are recalled and covered."""
     rng = np.random.default_rng(5)
     real = np.concatenate([rng.normal(size=(60, 2)), 100 + rng.normal(size=(60, 2))])
     found = precision_recall(real, rng.normal(size=(600, 2)) * 0.5, k=5)
@@ -125,30 +124,30 @@ def test_copying_is_the_mann_whitney_statistic():
     train, held_out, fake = (np.round(3 * rng.normal(size=(count, 2))) for count in (30, 41, 57))
     train, fake = train + 0.5, np.round(0.8 * fake)
     of_fake, of_held_out = (np.linalg.norm(items[:, None] - train[None], axis=2).min(axis=1) for items in (fake, held_out))
-    assert len(np.unique(of_fake)) < 30  # ties there are
+    assert len(np.unique(of_fake)) < 30  # there are ties
     statistic = scipy.stats.mannwhitneyu(of_held_out, of_fake).statistic
     found = copying(fake, train, held_out)
     np.testing.assert_allclose(found['probability'], statistic / (41 * 57), rtol=1e-14)
     np.testing.assert_allclose(found['distance_ratio'], np.median(of_fake) / np.median(of_held_out), rtol=1e-14)
 
 
-def test_copies_new_items_and_poor_ones():
+def test_copying_of_copies_new_items_and_poor_items():
     rng = np.random.default_rng(7)
-    train, held_out, new = rng.normal(size=(3, 600, 4))
+    train, held_out, new = rng.normal(size=(3, 300, 4))
     assert copying(train[:50], train, held_out) == {'probability': 1.0, 'distance_ratio': 0.0}
     assert copying(train + 1e-6 * new, train, held_out)['probability'] == 1.0
-    np.testing.assert_allclose(copying(new, train, held_out)['probability'], 0.5, atol=0.06)
+    np.testing.assert_allclose(copying(new, train, held_out)['probability'], 0.5, atol=0.08)
     assert copying(new + 50, train, held_out)['probability'] == 0.0
 
 
-def test_where_most_of_what_was_held_out_was_trained_on_there_is_no_ratio():
+def test_there_is_no_ratio_if_most_held_out_items_are_training_items():
     items = np.random.default_rng(8).normal(size=(6, 2))
     found = copying(items + 1, items, np.concatenate([items[:3], items[:2] + 1]))
     assert set(found) == {'probability'}
     assert found['probability'] < 0.5
 
 
-def test_a_reference_of_pixels_is_gone_through_in_parts(monkeypatch):
+def test_a_large_reference_is_processed_in_parts(monkeypatch):
     random = np.random.default_rng(9)
     queries, reference = (random.integers(0, 256, (count, 5), dtype=np.uint8) for count in (20, 50))
     reference[41] = queries[3]
@@ -160,7 +159,7 @@ def test_a_reference_of_pixels_is_gone_through_in_parts(monkeypatch):
     assert (parts[0][3], parts[1][3]) == (0.0, 41)
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_arguments_that_do_not_fit_are_refused():
     items = np.random.default_rng(8).normal(size=(6, 2))
     with pytest.raises(ValueError, match=r'fake must be features \[N, D\] with N at least 6'):
         precision_recall(items, items[:5])

@@ -11,7 +11,7 @@ FEW = {'patches_per_image': 4, 'num_directions': 16}
 
 
 def images(count, height=12, width=None, channels=1, seed=0):
-    """Smooth blobs under noise: unlike white noise, every level has a share of them."""
+    """Smooth blobs with noise: unlike white noise, they have contrast at every level."""
     noise = np.random.default_rng(seed).normal(size=(count, height, width or height, channels))
     values = 128 + 150 * scipy.ndimage.gaussian_filter(noise, (0, 1.5, 1.5, 0)) + 20 * noise
     return np.clip(values, 0, 255).astype(np.uint8)
@@ -49,7 +49,7 @@ def test_levels(sides, expected):
 
 
 @pytest.mark.parametrize(('height', 'width', 'channels'), [(28, 28, 1), (64, 40, 3)])
-def test_pyramid_as_scipy_has_it(height, width, channels):
+def test_the_pyramid_agrees_with_scipy(height, width, channels):
     batch = images(3, height, width, channels)
     found, expected = pyramid(batch), by_scipy(batch, len(level_sides(height, width)))
     assert len(found) == len(expected) > 1
@@ -57,7 +57,7 @@ def test_pyramid_as_scipy_has_it(height, width, channels):
         np.testing.assert_allclose(one, other, atol=1e-3)
 
 
-def test_the_pyramid_gives_the_images_back():
+def test_the_pyramid_restores_the_images():
     batch = images(3, 64)
     *levels, back = pyramid(batch)
     for level in reversed(levels):
@@ -67,7 +67,7 @@ def test_the_pyramid_gives_the_images_back():
 
 @pytest.mark.parametrize('level', [0, 1])
 def test_descriptors_are_normalised_patches(monkeypatch, level):
-    """Cut by hand at the given places, each channel brought to mean 0 and deviation 1 over all patches of the set."""
+    """Cut out by hand at the given places, each channel scaled to mean 0 and deviation 1 over all patches of the set."""
     monkeypatch.setattr(sliced, '_IMAGES', 3)
     batch = images(7, 20, 24, 2)
     batch[..., 1] //= 4
@@ -88,23 +88,23 @@ def test_distance_is_scipys_mean_over_directions(monkeypatch, chunk):
     np.testing.assert_allclose(sliced._distance(real, fake, directions), expected, rtol=1e-12)
 
 
-def test_the_whole_is_its_parts(monkeypatch):
-    """Places inside the level, unit directions, 1000 times the distance: what the parts were given, caught on the way."""
-    seen, cut, measure = [], sliced.descriptors, sliced._distance
+def test_levels_places_and_directions(monkeypatch):
+    """Places inside the level, unit directions, 1000 times the distance: the arguments of the parts are recorded."""
+    seen, descriptors, distance = [], sliced.descriptors, sliced._distance
 
-    def catch_places(batch, level, places):
+    def record_places(batch, level, places):
         seen.append((level, places))
-        return cut(batch, level, places)
+        return descriptors(batch, level, places)
 
-    def catch_directions(real, fake, directions):
+    def record_directions(real, fake, directions):
         np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1.0, rtol=1e-6)
         assert real.shape == fake.shape == (40 * 30, 49)
         assert directions.shape == (9, 49)
         seen.append(1e3 * np.mean([scipy.stats.wasserstein_distance(real @ d, fake @ d) for d in directions]))
-        return measure(real, fake, directions)
+        return distance(real, fake, directions)
 
-    monkeypatch.setattr(sliced, 'descriptors', catch_places)
-    monkeypatch.setattr(sliced, '_distance', catch_directions)
+    monkeypatch.setattr(sliced, 'descriptors', record_places)
+    monkeypatch.setattr(sliced, '_distance', record_directions)
     found = sliced_wasserstein(images(40, 18), images(40, 18, seed=1), patches_per_image=30, num_directions=9)
     (_, first), _, large, (_, second), _, small = seen
     np.testing.assert_array_equal([seen[1][1], seen[4][1]], [first, second])
@@ -114,22 +114,22 @@ def test_the_whole_is_its_parts(monkeypatch):
     assert found == pytest.approx({'18': large, '9': small, 'mean': (large + small) / 2}, rel=1e-5)
 
 
-def test_zero_on_itself():
-    """In any order: which patch of which image a projection comes from does not matter where all places are taken."""
+def test_equal_sets_are_at_distance_zero():
+    """Also in another order, where a patch is the whole image."""
     batch = images(20, 28)
     assert sliced_wasserstein(batch, batch, **FEW) == {'28': 0.0, '14': 0.0, 'mean': 0.0}
     one_place = images(20, 7)
     np.testing.assert_allclose(sliced_wasserstein(one_place, one_place[::-1], **FEW)['mean'], 0.0, atol=1e-3)
 
 
-def test_blur_shows_and_grows():
+def test_the_distance_grows_with_blur():
     real, other = images(400, 28), images(400, 28, seed=1)
     blurred = [scipy.ndimage.gaussian_filter(other, (0, sigma, sigma, 0)) for sigma in (0.0, 0.6, 1.2)]
     found = [sliced_wasserstein(real, fake, patches_per_image=30, num_directions=16) for fake in blurred]
     assert found[0]['28'] < 0.5 * found[1]['28'] < 0.5 * found[2]['28']
 
 
-def test_noise_shows_and_grows_at_the_finest_level_first():
+def test_the_distance_grows_with_noise_mostly_at_the_finest_level():
     real, other, rng = images(400, 28), images(400, 28, seed=1).astype(float), np.random.default_rng(3)
     sparse = np.where(rng.random(other.shape) < 0.05, 255.0, 0.0)
     noisy = [np.clip(other + amount * sparse, 0, 255).astype(np.uint8) for amount in (0.0, 0.4, 1.0)]
@@ -143,17 +143,17 @@ def test_a_generator_of_one_constant_image_is_far_and_finite():
     assert all(300 < value < 1000 for value in found.values())  # from patches of deviation 1 to 0: E|N(0, 1)| or less
 
 
-def test_the_seed_alone_decides():
+def test_the_result_depends_only_on_the_seed():
     real, fake = images(20, 8), images(20, 8, seed=1)
     one, again, other = (sliced_wasserstein(real, fake, seed=seed, **FEW) for seed in (1, 1, 2))
     assert one == again != other
 
 
-def test_sides_that_differ_name_the_level():
+def test_unequal_sides_are_both_in_the_name_of_a_level():
     assert list(sliced_wasserstein(images(4, 20, 24), images(4, 20, 24), **FEW)) == ['20x24', '10x12', 'mean']
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_arguments_that_do_not_fit_are_refused():
     batch = images(4)
     with pytest.raises(ValueError, match='4 real and 3 fake'):
         sliced_wasserstein(batch, batch[:3])

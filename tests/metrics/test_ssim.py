@@ -48,23 +48,23 @@ def by_scipy(a, b, levels):
 @pytest.mark.parametrize(
     ('side', 'levels'), [(4, 1), (8, 1), (13, 2), (28, 3), (32, 3), (48, 3), (64, 4), (112, 5), (128, 5), (512, 5)]
 )
-def test_levels_that_fit(side, levels):
+def test_number_of_levels(side, levels):
     assert num_levels(side, side) == num_levels(side, 2 * side) == num_levels(2 * side, side) == levels
 
 
 @pytest.mark.parametrize(
-    ('shape', 'levels'), [((5, 8, 1), 1), ((8, 8, 1), 1), ((28, 28, 1), 3), ((27, 31, 3), 3), ((64, 50, 3), 4), ((112, 97, 1), 5)]
+    ('shape', 'levels'), [((5, 8, 1), 1), ((8, 8, 1), 1), ((28, 28, 1), 3), ((27, 31, 3), 3), ((50, 64, 1), 4), ((97, 97, 1), 5)]
 )
-def test_as_scipy_has_it(shape, levels):
-    a = images(3, *shape)
+def test_agrees_with_scipy(shape, levels):
+    a = images(2, *shape)
     b = noisy(a, 40)
-    b[2] = b[2] // 2 + 100  # luminance and contrast too
+    b[1] = b[1] // 2 + 100  # luminance and contrast too
     found = ms_ssim(a, b)
     assert np.all((found > 0.1) & (found < 0.98))
     np.testing.assert_allclose(found, [by_scipy(*pair, levels) for pair in zip(a, b, strict=True)], rtol=1e-9)
 
 
-def test_blocks_do_not_show(monkeypatch):
+def test_the_result_does_not_depend_on_blocks(monkeypatch):
     a, b = images(7, 16), images(7, 16, seed=1)
     whole, pairs = ms_ssim(a, b), diversity(a, pairs=20)
     monkeypatch.setattr(ssim, '_BLOCK_BYTES', 8 * 256 * 3)
@@ -95,7 +95,7 @@ def test_constant_images_by_hand():
     np.testing.assert_allclose(ms_ssim(a, b), expected ** (0.3001 / (0.0448 + 0.2856 + 0.3001)), rtol=1e-10)
 
 
-def test_an_image_and_its_negative_give_zero_and_no_nan():
+def test_an_image_and_its_negative_give_zero():
     a = images(4)
     np.testing.assert_array_equal(ms_ssim(a, 255 - a), np.zeros(4))
 
@@ -107,7 +107,7 @@ def test_diversity_of_one_image_and_of_two():
 
 
 def test_diversity_is_the_mean_over_all_pairs():
-    """Of 6 images there are 15: many draws come near their mean, and within its error."""
+    """6 images have 15 pairs: the mean of many draws is within its error of their mean."""
     batch = noisy(images(1).repeat(6, axis=0), 1) // np.arange(1, 7, dtype=np.uint8).reshape(6, 1, 1, 1)
     values = np.array([by_scipy(batch[i], batch[j], 3) for i in range(6) for j in range(i)])
     found = diversity(batch, pairs=2000)
@@ -115,14 +115,14 @@ def test_diversity_is_the_mean_over_all_pairs():
     np.testing.assert_allclose(found, values.mean(), atol=4 * np.std(values) / np.sqrt(2000))
 
 
-def test_the_seed_alone_decides():
+def test_the_result_depends_only_on_the_seed():
     one, again, other = (diversity(images(30, 8), pairs=20, seed=seed) for seed in (1, 1, 2))
     assert one == again != other
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_arguments_that_do_not_fit_are_refused():
     batch = images(4)
-    with pytest.raises(ValueError, match='4 and 3 must be as many'):
+    with pytest.raises(ValueError, match='4 and 3 must be equally many'):
         ms_ssim(batch, batch[:3])
     with pytest.raises(ValueError, match=r'b has images \[28, 20, 1\]'):
         ms_ssim(batch, batch[:, :, :20])

@@ -36,7 +36,7 @@ def test_parameters_of_the_mnist_networks(name, latent_dim, generator, generator
 
 @pytest.mark.parametrize('side', [32, 64, 128])
 def test_parameters_of_dcgan(side):
-    """Only convolutions of 4x4 and a scale and a shift per normalised filter."""
+    """4x4 convolutions, and a scale and a shift per normalised filter."""
     widths = {32: [64, 128, 256], 64: [64, 128, 256, 512], 128: [64, 128, 256, 512, 1024]}[side]
     steps = sum(16 * narrow * wide for narrow, wide in itertools.pairwise(widths))
     critic = 16 * 3 * 64 + steps + 2 * sum(widths[1:]) + 16 * widths[-1]
@@ -63,7 +63,7 @@ def test_options_of_dcgan_change_its_parameters():
 
 @pytest.mark.parametrize('side', [32, 64, 128])
 def test_parameters_of_resnet(side):
-    """Each block: two convolutions of 3x3, the second with bias, a shortcut of 1x1 with bias, and two norms."""
+    """Each block has two 3x3 convolutions, the second with bias, a 1x1 shortcut with bias, and two norms."""
     widths = {32: [64, 128, 256, 512], 64: [64, 128, 256, 512, 512], 128: [64, 128, 256, 512, 512, 512]}[side]
     critic = 9 * 3 * 64 + 64
     generator = 128 * 16 * 512 + 16 * 512
@@ -82,8 +82,7 @@ def test_parameters_of_resnet(side):
 
 
 @pytest.mark.parametrize('name', ['dcgan', 'resnet'])
-@pytest.mark.parametrize('channels', [1, 3, 4])
-@pytest.mark.parametrize('side', [16, 32, 64, 128, 256])
+@pytest.mark.parametrize(('side', 'channels'), [(16, 1), (16, 4), (32, 3), (64, 3), (128, 3), (256, 3)])
 def test_sides_from_16_to_256_with_any_channels(side, channels, name):
     shape = (side, side, channels)
     generator = make_network('generator', shape, name, num_features=2)
@@ -104,8 +103,8 @@ def test_other_sides_are_refused_by_dcgan_and_resnet(name, shape):
 
 @pytest.mark.parametrize('player', ['generator', 'critic'])
 def test_dcgan_starts_as_the_authors_start_it(player):
-    inputs = {'generator': jnp.zeros((1, 100)), 'critic': jnp.zeros((1, 64, 64, 3))}[player]
-    params = initialise(make_network(player, (64, 64, 3), 'dcgan', num_extra_layers=1), inputs)['params']
+    inputs = {'generator': jnp.zeros((1, 100)), 'critic': jnp.zeros((1, 32, 32, 3))}[player]
+    params = initialise(make_network(player, (32, 32, 3), 'dcgan', num_extra_layers=1), inputs)['params']
     by_name = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         by_name.setdefault(path[-1].key, []).append(np.asarray(leaf))
@@ -136,7 +135,7 @@ def test_parameters_of_an_mlp():
     assert num_parameters(variables['params']) == (64 * 16 + 16) + (16 * 16 + 16) + (16 + 1)
 
 
-SHAPES = {name: [(8, 8, 1), (12, 20, 3)] for name in NETWORKS} | {'dcgan': [(32, 32, 1)], 'resnet': [(16, 16, 3)]}
+SHAPES = {name: [(8, 8, 1), (12, 20, 3)] for name in NETWORKS} | {'dcgan': [(16, 16, 1)], 'resnet': [(16, 16, 3)]}
 
 
 @pytest.mark.parametrize(
@@ -150,12 +149,17 @@ SHAPES = {name: [(8, 8, 1), (12, 20, 3)] for name in NETWORKS} | {'dcgan': [(32,
 def test_images_have_the_shape_asked_for_and_lie_in_range(name, shape):
     generator = make_network('generator', shape, name, num_features=4)
     critic = make_network('critic', shape, name, num_features=4)
-    latents = 100.0 * jax.random.normal(jax.random.key(1), (3, 5))
-    variables = initialise(generator, latents)
-    images, _ = jax.jit(functools.partial(generator.apply, train=True, mutable=['batch_stats']))(variables, latents)
+
+    @jax.jit
+    def initialise_and_apply(key, latents_key):
+        latents = 100.0 * jax.random.normal(latents_key, (3, 5))
+        variables = generator.init(key, latents, train=False)
+        images, _ = generator.apply(variables, latents, train=True, mutable=['batch_stats'])
+        return images, critic.apply(critic.init(key, images, train=False), images, train=False)
+
+    images, scores = initialise_and_apply(jax.random.key(0), jax.random.key(1))
     assert images.shape == (3, *shape)
     assert float(jnp.abs(images).max()) <= 1.0
-    scores = jax.jit(functools.partial(critic.apply, train=False))(initialise(critic, images), images)
     assert scores.shape == (3,)
     assert len(np.unique(np.asarray(scores))) == 3  # each example has its own score
 
@@ -202,8 +206,8 @@ def test_layer_norm_is_per_example_over_all_pixels_and_channels():
     images = jax.random.normal(jax.random.key(0), (3, 8, 8, 1))
     variables = initialise(critic, images)
     assert 'batch_stats' not in variables
-    alone = critic.apply(variables, images[:1], train=True)
-    np.testing.assert_allclose(critic.apply(variables, images, train=True)[:1], alone, rtol=1e-4)
+    apply = jax.jit(functools.partial(critic.apply, train=True))
+    np.testing.assert_allclose(apply(variables, images)[:1], apply(variables, images[:1]), rtol=1e-4)
 
 
 def test_torch_uniform_fills_its_interval():
@@ -219,11 +223,13 @@ def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
         coarse, fine = (make_network(player, (16, 16, 1), name, dtype=dtype) for dtype in (jnp.bfloat16, None))
         variables = initialise(coarse, inputs)
         assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
-        outputs, expected = (network.apply(variables, inputs, train=False) for network in (coarse, fine))
+        outputs, expected = (
+            jax.jit(functools.partial(network.apply, train=False))(variables, inputs) for network in (coarse, fine)
+        )
         assert outputs.dtype == expected.dtype == jnp.float32
         assert 0 < jnp.abs(outputs - expected).max() < 0.05 * jnp.abs(expected).max()
         apply = functools.partial(coarse.apply, train=True, mutable=['batch_stats'], rngs={'dropout': jax.random.key(2)})
-        (_, changed), jaxpr = apply(variables, inputs), str(jax.make_jaxpr(apply)(variables, inputs))
+        (_, changed), jaxpr = jax.eval_shape(apply, variables, inputs), str(jax.make_jaxpr(apply)(variables, inputs))
         assert {leaf.dtype for leaf in jax.tree.leaves(changed)} <= {jnp.dtype('float32')}
         lines = [line for line in jaxpr.splitlines() if re.search(r'= (dot_general|conv_general_dilated)\[', line)]
         in_float32 = [line for line in lines if ':bf16[' not in line]

@@ -1,13 +1,12 @@
-"""The table of the games: what becomes of a run that fails."""
-
 import argparse
 
 import pytest
 
 from papers import games_on_mnist
+from wgan_jax.errors import UserError
 
 
-def test_a_training_that_fails_ends_the_whole(tmp_path, monkeypatch):
+def test_a_failed_training_ends_the_command(tmp_path, monkeypatch):
     class Failed:
         pid, returncode = 0, 1
 
@@ -19,6 +18,16 @@ def test_a_training_that_fails_ends_the_whole(tmp_path, monkeypatch):
 
     monkeypatch.setattr(games_on_mnist.subprocess, 'Popen', Failed)
     monkeypatch.setattr(games_on_mnist.os, 'sched_setaffinity', lambda *arguments: None, raising=False)
-    arguments = argparse.Namespace(data='mnist', size='small', seeds=2, jobs=2, out=tmp_path, dir=None, manual_dir=None)
-    with pytest.raises(SystemExit, match=r'training of .*, seed 0, ended with status 1'):
-        games_on_mnist.train_all(arguments)
+    options = argparse.Namespace(data='mnist', size='small', seeds=2, jobs=2, out=tmp_path, dir=None, manual_dir=None)
+    with pytest.raises(UserError, match=r'Training of .*, seed 0, ended with status 1'):
+        games_on_mnist.train_all(options)
+
+
+def test_table():
+    runs = {'GAN': [{'swd_10k': 3.0, 'slope_mean': 2.0}, {'swd_10k': 5.0, 'slope_mean': 2.0}], 'WGAN': [{'swd_10k': 1.0}]}
+    assert games_on_mnist.table(runs, {'swd_5k': 0.5}) == [
+        '| | GAN | WGAN | real, held out |',
+        '|---|---|---|---|',
+        '| swd_10k | 4 ± 1.4 | 1 | 0.5 |',
+        '| slope_mean | 2 ± 0 |  |  |',
+    ]

@@ -1,20 +1,20 @@
-import csv
-
 import numpy as np
+import pytest
 
-from papers import Options, generator_gradients
-from papers.generator_gradients import Sizes
+from papers import generator_gradients
+from papers.generator_gradients import Size
+from papers.shared.output import Options
+from tests.papers.rows import columns_of
 
 
+@pytest.mark.slow
 def test_one_gradient_vanishes_while_the_other_grows_and_gets_noisier(tmp_path, capsys):
-    sizes = Sizes(num_features=32, num_updates=400, num_looks=4, num_seeds=2, batch_size=32)
-    generator_gradients.draw(Options(tmp_path, quick=True), sizes)
-    with open(tmp_path / 'generator_gradients.csv') as file:
-        rows = list(csv.DictReader(file))
-    columns = {name: np.array([float(row[name]) for row in rows]).reshape(2, 5) for name in rows[0]}
+    size = Size(num_features=32, num_updates=400, num_measurements=4, num_seeds=2, batch_size=32)
+    generator_gradients.draw(Options(tmp_path, quick=True), size)
+    columns = {name: column.reshape(2, 5) for name, column in columns_of(tmp_path / 'generator_gradients.csv').items()}
     np.testing.assert_array_equal(columns['seed'], [[0] * 5, [1] * 5])
     np.testing.assert_array_equal(columns['update'], [[0, 100, 200, 300, 400]] * 2)
-    # A discriminator that knows nothing says 1/2 of all, where both losses have the same gradient.
+    # An untrained discriminator is near 1/2 everywhere, where both losses have the same gradient.
     np.testing.assert_allclose(columns['minimax_norm'][:, 0], columns['non_saturating_norm'][:, 0], rtol=0.5)
     fell, grew = columns['minimax_norm'], columns['non_saturating_norm']
     assert np.all(fell[:, -1] < fell[:, 1] / 3)

@@ -1,13 +1,13 @@
-"""What the figure says of critics it has trained, against plain differentiation and the weights themselves."""
-
-import csv
+"""The numbers of the figure against plain differentiation and the weights themselves."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from papers import Options, gradient_norms
+from papers import gradient_norms
+from papers.shared.output import Options
+from tests.papers.rows import rows_of
 from wgan_jax.data import toys
 from wgan_jax.data.source import POINT_SHAPE
 
@@ -16,7 +16,7 @@ POINTS = toys.TOYS['swiss_roll'](4096, 3).reshape(-1, *POINT_SHAPE)
 
 
 def norms_by_hand(critic, images, sign):
-    """[N, layers + 1] of the score's gradient, with respect to what was added to each layer's output; the point last."""
+    """[N, layers + 1]: the norms of the score's gradient with respect to each layer's output and, last, to the point."""
 
     def score(points):
         x = points[0]
@@ -36,8 +36,8 @@ def test_norms_are_those_of_the_score_and_clipping_bounds_the_weights():
     state = gradient_norms.train(SIZE, 0.05, POINTS)
     assert state.critic.step == 5 * SIZE.num_rounds
     assert state.generator.step == SIZE.num_rounds
-    found = gradient_norms.panel(state, 0.05, POINTS, SIZE)
-    # Other latents than those of the panel: equal but for the noise of 4,096 of them.
+    found = gradient_norms.measure(state, 0.05, POINTS, SIZE)
+    # These are other latents than in `measure`, so the results differ by sampling noise.
     latents = jax.random.normal(jax.random.key(9), (4096, 2))
     fake = state.generator.apply_fn({'params': state.generator.params}, latents, train=False)
     expected = np.concatenate([norms_by_hand(state.critic, POINTS, -1), norms_by_hand(state.critic, fake, 1)]).mean(axis=0)
@@ -48,17 +48,14 @@ def test_norms_are_those_of_the_score_and_clipping_bounds_the_weights():
 
 
 @pytest.mark.slow
-def test_the_files_hold_what_is_drawn(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(gradient_norms, 'QUICK', SIZE._replace(num_rounds=2))
+def test_the_files_have_the_numbers_of_the_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(gradient_norms, 'METHODS', {'clipping, c = 0.1': 0.1, 'gradient penalty': None})
-    gradient_norms.draw(Options(tmp_path, quick=True))
-    with (tmp_path / 'gradient_norms.csv').open() as file:
-        rows = list(csv.DictReader(file))
+    gradient_norms.draw(Options(tmp_path, quick=True), SIZE._replace(num_rounds=2))
+    rows = rows_of(tmp_path / 'gradient_norms.csv')
     assert [row['layer'] for row in rows] == ['3', '2', '1', '0']
     np.testing.assert_allclose([float(rows[0][name]) for name in gradient_norms.METHODS], 1.0, rtol=1e-5)
     factor = float(rows[2]['gradient penalty']) / float(rows[0]['gradient penalty'])
     assert f'{factor:.2g} (gradient penalty)' in capsys.readouterr().out
     assert (tmp_path / 'gradient_norms.png').stat().st_size > 10_000
-    with (tmp_path / 'gradient_norms_weights.csv').open() as file:
-        counts = [int(row['gradient penalty: weights']) for row in csv.DictReader(file)]
+    counts = [int(row['gradient penalty: weights']) for row in rows_of(tmp_path / 'gradient_norms_weights.csv')]
     assert sum(counts) == 2 * 6 + 6 + 6 * 6 + 6 + 6 + 1

@@ -1,13 +1,14 @@
-"""What the figure says of a critic, against the scores of the state that was saved."""
+"""The numbers of the figure against the scores of the saved states."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from papers import Options, overfitting
-from papers.runs import config_of
+from papers import overfitting
+from papers.shared.output import Options
+from papers.shared.runs import experiment_of
+from tests.papers.rows import rows_of
 from wgan_jax.algorithm.steps import to_float
 from wgan_jax.data import digits
 from wgan_jax.runs.saved_run import open_run
@@ -17,14 +18,12 @@ TINY = {'batch_size': 8, 'n_critic': 2, 'latent_dim': 3, 'generator': MLP, 'crit
 
 
 def tiny(options):
-    config = config_of('digits_wgan_gp', options, num_steps=6, num_scores=2, **TINY)
-    config.data.fraction = 1 / 5
-    return config
+    return experiment_of('digits_wgan', options, num_steps=4, num_scores=2, **TINY, data={'fraction': 1 / 5})
 
 
 def test_losses_are_those_of_the_saved_critic(tmp_path):
     found = overfitting.follow(tiny(Options(Path('unused'), quick=True)), tmp_path / 'run', 250)
-    np.testing.assert_array_equal(found['step'], [3, 6])
+    np.testing.assert_array_equal(found['step'], [2, 4])
     trained_on, others = digits.source('train').load()[:250], digits.source('test').load()[:250]
     for i in range(2):
         state = open_run(str(tmp_path / 'run'), str(found['step'][i])).state
@@ -41,12 +40,11 @@ def test_losses_are_those_of_the_saved_critic(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_file_holds_what_is_printed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(overfitting, 'config_of', lambda name, options, **others: tiny(options))
+def test_the_file_has_the_printed_numbers(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(overfitting, 'experiment_of', lambda name, options, **others: tiny(options))
     monkeypatch.setattr(overfitting, 'PARTS', {'300 digits': 1 / 5, 'all digits': 1.0})
-    monkeypatch.setattr(overfitting, 'QUICK', overfitting.Size(6, 2, 250, {}))
-    overfitting.draw(Options(tmp_path, quick=True))
-    with (tmp_path / 'overfitting.csv').open() as file:
-        rows = list(csv.DictReader(file))
+    overfitting.draw(Options(tmp_path, quick=True), overfitting.Size(4, 2, 250, {}))
+    rows = rows_of(tmp_path / 'overfitting.csv')
     assert [row['trained_on'] for row in rows] == [title for title in overfitting.PARTS for _ in range(2)]
-    assert f'{float(rows[1]["training"]):.3g} on training and {float(rows[1]["validation"]):.3g}' in capsys.readouterr().out
+    training, validation = float(rows[1]['training']), float(rows[1]['validation'])
+    assert f'{training:.3g} on training images and {validation:.3g} on validation images' in capsys.readouterr().out

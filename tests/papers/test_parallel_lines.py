@@ -1,18 +1,19 @@
-import csv
 import math
 
 import numpy as np
 import pytest
 
-from papers import Options, parallel_lines
-from papers.parallel_lines import Sizes
+from papers import parallel_lines
+from papers.parallel_lines import Size
+from papers.shared.output import Options
+from tests.papers.rows import columns_of
 
 
 @pytest.mark.slow
-def test_the_estimates_are_the_distances_and_only_one_of_them_can_be_followed(tmp_path, capsys):
-    parallel_lines.draw(Options(tmp_path, quick=True), Sizes(num_thetas=1, num_features=32, num_updates=300, batch_size=64))
-    with open(tmp_path / 'parallel_lines.csv') as file:
-        left, middle, right = ({name: float(value) for name, value in row.items()} for row in csv.DictReader(file))
+def test_the_estimates_are_the_distances_and_only_one_has_a_gradient(tmp_path, capsys):
+    parallel_lines.draw(Options(tmp_path, quick=True), Size(num_thetas=1, num_features=32, num_updates=300, batch_size=64))
+    columns = columns_of(tmp_path / 'parallel_lines.csv')
+    left, middle, right = ({name: column[i] for name, column in columns.items()} for i in range(3))
     assert (left['theta'], middle['theta'], right['theta']) == (-1, 0, 1)
     for row in (left, right):
         np.testing.assert_allclose([row['em'], row['js']], [1, math.log(2)])

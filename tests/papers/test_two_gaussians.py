@@ -1,18 +1,16 @@
-import csv
-
 import numpy as np
 import pytest
 
-from papers import Options, two_gaussians
-from papers.two_gaussians import Sizes
+from papers import two_gaussians
+from papers.shared.output import Options
+from papers.two_gaussians import Size
+from tests.papers.rows import columns_of
 
 
 @pytest.mark.slow
 def test_the_discriminator_is_flat_where_generated_points_are_and_the_critics_are_not(tmp_path, capsys):
-    two_gaussians.draw(Options(tmp_path, quick=True), Sizes(num_features=32, num_updates=600, batch_size=128))
-    with open(tmp_path / 'two_gaussians.csv') as file:
-        rows = list(csv.DictReader(file))
-    columns = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    two_gaussians.draw(Options(tmp_path, quick=True), Size(num_features=32, num_updates=600, batch_size=128))
+    columns = columns_of(tmp_path / 'two_gaussians.csv')
     x, step = columns['x'], np.diff(columns['x'])[0]
     for name, mean in (('real', -3), ('generated', 3)):
         np.testing.assert_allclose([np.sum(columns[name]) * step, np.sum(x * columns[name]) * step], [1, mean], rtol=1e-4)
@@ -25,8 +23,8 @@ def test_the_discriminator_is_flat_where_generated_points_are_and_the_critics_ar
     np.testing.assert_allclose(columns['discriminator_gradient_exact'][x > -2][inner], exact, rtol=0.02, atol=1e-9)
     for name in ('clipped', 'penalised'):
         error = columns[f'{name}_gradient'] + np.gradient(columns[name], step)
-        np.testing.assert_allclose(np.median(np.abs(error)), 0, atol=1e-3)  # where there is no kink
-        assert np.all(np.diff(columns[name]) < 0)  # the real points, on the left, are the higher ones
+        np.testing.assert_allclose(np.median(np.abs(error)), 0, atol=1e-3)  # the median leaves out the kinks
+        assert np.all(np.diff(columns[name]) < 0)  # the real points, on the left, score higher
     there = (x > 1) & (x < 5)
     assert columns['discriminator_gradient'][x == 3] < 1e-4
     assert columns['clipped_gradient'][there].min() > 0.2

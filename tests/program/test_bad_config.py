@@ -1,6 +1,6 @@
 """What no one should type, typed: every config trains, or is refused in one sentence before any image is read.
 
-`pytest -n 0 -s tests/test_bad_config.py` lists what was tried, each with its answer.
+`pytest -n 0 -s tests/program/test_bad_config.py` lists what was tried, each with its answer.
 """
 
 import contextlib
@@ -22,11 +22,12 @@ from configs import default
 from tests.conftest import ROOT, examples
 from wgan_jax.devices import parallel
 from wgan_jax.errors import UserError
-from wgan_jax.runs.config import flatten
+from wgan_jax.runs import flags
+from wgan_jax.runs.config import flatten, schedule_of
 from wgan_jax.runs.experiment import prepare
 from wgan_jax.runs.memory_limits import num_bytes
 from wgan_jax.training import trainer
-from wgan_jax.training.rounds import make_schedule
+from wgan_jax.training.trainer import check_grid
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*load_module:DeprecationWarning')  # of ml_collections, for each config file
 SMALL = {'num_steps': 1, 'batch_size': 8, 'n_critic': 1, 'num_samples': 4}
@@ -101,13 +102,13 @@ def _four_gibibytes(monkeypatch):
 
 def parse(argv):
     """The config that a command line gives, by the program's own parser."""
-    values = train.flags.FLAGS
+    values = train.absl_flags.FLAGS
     for name in [name for name in values if name.startswith('config.')]:
         delattr(values, name)
     values.unparse_flags()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'argv', argv)  # where ml_collections looks for the keys that are set
-        train.parse_flags(argv)
+        flags.parse(argv, train._CONFIG, default.get_config)
     return train._CONFIG.value
 
 
@@ -116,7 +117,7 @@ def answer(name, *overrides):
     argv = ['train.py', f'--config={ROOT}/configs/{name}.py', *(f'--config.{override}' for override in overrides)]
     try:
         config = parse(argv)
-        prepare(config)
+        check_grid(prepare(config))
     except SystemExit as error:
         message = str(error)
     except UserError as error:
@@ -131,25 +132,24 @@ def is_cheap(config):
     """Whether a round compiles and runs in seconds; what is accepted and is not cheap is prepared and not trained."""
     state = num_bytes(jax.eval_shape(prepare(config).create_state))
     layers = [player[key] or 0 for player in (config.generator, config.critic) for key in ('num_layers', 'num_extra_layers')]
-    images = max(make_schedule(config).kinds(0, 1)) * config.batch_size
+    images = max(schedule_of(config).kinds(0, 1)) * config.batch_size
     size = config.data.image_size or 28
     return state < 2**24 and max(layers) <= 4 and images <= 512 and config.num_samples <= 64 and size <= 32
 
 
 def train_a_round(config, workdir):
     """Trains one round on random images: nothing may be refused any more, but for numbers that a round makes infinite."""
-    real = trainer.source_of(config.data)
-    images = np.random.Generator(np.random.Philox(0)).integers(0, 256, (32, *real.image_shape), np.uint8)
     config.num_steps = 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, 'source_of', lambda data: real._replace(load=lambda: images))
-        try:
-            stopped_by = trainer.train(config, str(workdir))
-        except UserError as error:
-            if not str(error).startswith('Training diverged between '):
-                raise
-        else:
-            assert stopped_by is None
+    experiment = prepare(config)
+    images = np.random.Generator(np.random.Philox(0)).integers(0, 256, (32, *experiment.data.source.image_shape), np.uint8)
+    source = experiment.data.source._replace(load=lambda: images)
+    try:
+        stopped_by = trainer.train(experiment._replace(data=experiment.data._replace(source=source)), str(workdir))
+    except UserError as error:
+        if not str(error).startswith('Training diverged between '):
+            raise
+    else:
+        assert stopped_by is None
 
 
 def try_all(name, count, rounds, tmp_path):

@@ -12,8 +12,8 @@ from tests.conftest import ROOT
 from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.data import SOURCES
 from wgan_jax.models import NETWORKS
-from wgan_jax.runs.config import flatten, validate
-from wgan_jax.runs.experiment import make_experiment, num_parameters
+from wgan_jax.runs.config import check, flatten
+from wgan_jax.runs.experiment import build, num_parameters
 
 NAMES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
 
@@ -32,12 +32,12 @@ def test_they_are_all_here():
 @pytest.mark.parametrize('name', NAMES)
 def test_it_loads_is_locked_and_makes_sense(name):
     config = load(name).get_config()
-    validate(config, num_devices=1)
+    check(config, num_devices=1)
     with pytest.raises(AttributeError, match='n_critic'):
         config.n_critc = 1
     with pytest.raises(AttributeError, match='norm'):
         config.critic.nom = 'batch'
-    state = jax.eval_shape(make_experiment(config).create_state)
+    state = jax.eval_shape(build(config).create_state)
     assert num_parameters(state.generator.params) > 0
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.test_trainer import lines, tiny
+from tests.tiny_runs import lines, tiny, train
 from wgan_jax.errors import UserError
-from wgan_jax.training import trainer
 
 
 @pytest.fixture
@@ -27,14 +26,14 @@ def run(tmp_path, photos, name='run', **changes):
     config.data.update(name='folder', folder=str(photos), dir=str(tmp_path / 'sets'), image_size=16, holdout=0.0, **changes)
     for steps in (2, 4):  # in two parts
         config.num_steps = steps
-        trainer.train(config, str(tmp_path / name))
+        train(config, str(tmp_path / name))
     return config
 
 
 @pytest.mark.parametrize('channels', [1, 3])
 def test_from_photos_to_samples(tmp_path, photos, channels, capsys):
     run(tmp_path, photos, channels=channels)
-    assert 'notes.txt is no image in a known format' in capsys.readouterr().out
+    assert 'notes.txt is not an image in a known format' in capsys.readouterr().out
     assert lines(tmp_path / 'run')[-1]['step'] == 4
     for name in ('real', 'step_000004'):
         with Image.open(tmp_path / 'run' / 'samples' / f'{name}.png') as picture:
@@ -53,29 +52,29 @@ def test_a_run_goes_on_with_the_images_that_it_began_with(tmp_path, photos):
     config = run(tmp_path, photos)
     config.num_steps = 6
     config.data.folder = str(photos.rename(tmp_path / 'moved'))
-    trainer.train(config, str(tmp_path / 'run'))
+    train(config, str(tmp_path / 'run'))
     config.num_steps = 8
     pixels = Image.open(tmp_path / 'moved' / '1.png').convert('L')
     pixels.putpixel((15, 10), 255 - pixels.getpixel((15, 10)))
     pixels.save(tmp_path / 'moved' / '1.png')
     with pytest.raises(UserError, match=r'holds a run on other images \(data_set\.num_images: 20 -> 20; data_set\.crc32: '):
-        trainer.train(config, str(tmp_path / 'run'))
+        train(config, str(tmp_path / 'run'))
     Image.new('RGB', (20, 20)).save(tmp_path / 'moved' / 'new.png')
     with pytest.raises(UserError, match=r'holds a run on other images \(data_set\.num_images: 20 -> 21; data_set\.crc32: '):
-        trainer.train(config, str(tmp_path / 'run'))
+        train(config, str(tmp_path / 'run'))
 
 
 def test_no_images_no_run(tmp_path):
     config = tiny()
     config.data.update(name='folder', folder=str(tmp_path / 'gone'), image_size=16)
     with pytest.raises(UserError, match=r'config\.data\.folder=.*gone cannot be read'):
-        trainer.train(config, str(tmp_path / 'run'))
+        train(config, str(tmp_path / 'run'))
     assert not (tmp_path / 'run').exists()
 
 
 def test_a_run_does_not_train_on_its_own_pictures(tmp_path, photos):
     config = tiny()
     config.data.update(name='folder', folder=str(photos), dir=str(tmp_path / 'sets'), image_size=16)
-    with pytest.raises(UserError, match=r'run lies in config\.data\.folder=.*photos: the pictures of the run would become images'):
-        trainer.train(config, str(photos / 'run'))
+    with pytest.raises(UserError, match=r'run lies in config\.data\.folder=.*photos, and the pictures of the run would become training images'):
+        train(config, str(photos / 'run'))
     assert not (photos / 'run').exists()

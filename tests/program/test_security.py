@@ -55,7 +55,7 @@ def test_a_pickle_in_the_place_of_a_prepared_array(marker, tmp_path, capsys):
     for content in (as_array, pickle.dumps(hostile), pickle.dumps(Hostile(marker), 0)):
         path.write_bytes(content)
         np.testing.assert_array_equal(cached(tmp_path, 'set', (4, 4, 1), 3, lambda: [images]), images)
-        assert 'it is prepared anew' in capsys.readouterr().out
+        assert 'preparing it again' in capsys.readouterr().out
 
 
 def test_pickles_among_the_images(marker, tmp_path):
@@ -112,15 +112,15 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 import jax
 
-from tests.training.test_trainer import tiny
-from wgan_jax import calls, trainer
+from tests.tiny_runs import tiny, train
 from wgan_jax.data import folder
+from wgan_jax.devices import compiling
 
 place = pathlib.Path(sys.argv[1])
-calls.use_compilation_cache()
+compiling.use_compilation_cache()
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
-trainer.train(tiny(num_steps=4), str(place / 'run'))
-trainer.train(tiny(num_steps=8), str(place / 'run'))
+train(tiny(num_steps=4), str(place / 'run'))
+train(tiny(num_steps=8), str(place / 'run'))
 for _ in range(2):
     folder.source(dir=str(place / 'sets'), folder=str(place / 'images'), image_size=16, split='all').load()
 before = list(loaded)
@@ -190,7 +190,7 @@ def test_a_directory_of_compiled_programs_that_others_may_write_to_is_not_used(n
     no_compilation_cache.chmod(0o777)
     use_compilation_cache()
     assert jax.config.jax_compilation_cache_dir is None
-    assert f'others may write to {no_compilation_cache}; compiled programs are not kept' in capsys.readouterr().out
+    assert f'other users can write to {no_compilation_cache}; compiled programs are not kept' in capsys.readouterr().out
     no_compilation_cache.chmod(0o755)
     use_compilation_cache()
     assert Path(jax.config.jax_compilation_cache_dir).parent == no_compilation_cache
@@ -200,4 +200,4 @@ def test_without_a_place_for_compiled_programs_a_run_goes_on(no_compilation_cach
     no_compilation_cache.parent.write_text('')
     use_compilation_cache()
     assert jax.config.jax_compilation_cache_dir is None
-    assert f'{no_compilation_cache} cannot be made (' in capsys.readouterr().out
+    assert f'{no_compilation_cache} cannot be created (' in capsys.readouterr().out

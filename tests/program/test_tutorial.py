@@ -34,7 +34,7 @@ def test_what_a_page_shows_and_leads_to_is_there(page):
 @pytest.mark.filterwarnings('ignore')  # of Jupyter
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     """Every cell, in a copy of the project, with a few rounds where there are thousands."""
-    for name in ('train.py', 'wgan_jax', 'configs', 'docs'):
+    for name in ('train.py', 'wgan_jax', 'configs', 'docs', 'papers'):
         (tmp_path / name).symlink_to(DOCS.parent / name)
     monkeypatch.setenv('PATH', f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
     notebook = make_notebook.notebook()

@@ -1,4 +1,4 @@
-"""Run directories as training leaves them, made of text: no step is trained for the tests of the report."""
+"""Run directories as training leaves them, written without training."""
 
 import json
 
@@ -47,29 +47,29 @@ def write_lines(path, records):
     path.write_text(''.join(json.dumps(record) + '\n' for record in records))
 
 
+def write_run(path, steps=(0, 10, 20), lines=20, scored=(10, 20), shape=(24, 24, 1), **changes):
+    """Writes a run directory with `lines` log points, pictures at `steps`, and evaluations at the steps in `scored`."""
+    path.mkdir(parents=True)
+    config = get_config()
+    config.update_from_flattened_dict({'num_steps': lines, **changes})
+    (path / 'config.json').write_text(json.dumps(config.to_dict()))
+    means = [{'wasserstein_estimate': 5 / k, 'critic_loss': -5 / k, 'generator_loss': 0.1 * k} for k in range(1, lines + 1)]
+    timing = [{'seconds': k * 6.1, 'images_per_second': 2500.0 + k} for k in range(1, lines + 1)]
+    penalty = {'gradient_penalty': 0.25} if config.gp_weight else {}
+    write_lines(
+        path / 'metrics.jsonl',
+        [{'step': k, **a, **penalty, **b} for k, (a, b) in enumerate(zip(means, timing, strict=True), 1)],
+    )
+    write_lines(
+        path / 'evaluations.jsonl',
+        [evaluation(step, 30.0 / step, data={'name': 'digits', 'dir': str(path)}) for step in scored],
+    )
+    for number, picture in enumerate(['real', *(f'step_{step:06d}' for step in steps)]):
+        save_png(np.full(shape, number, np.uint8), path / 'samples' / f'{picture}.png')
+    return path
+
+
 @pytest.fixture
 def make_run(tmp_path):
-    """Makes a run directory."""
-
-    def make(name='run', steps=(0, 10, 20), lines=20, scored=(10, 20), shape=(24, 24, 1), **changes):
-        path = tmp_path / name
-        path.mkdir(parents=True)
-        config = get_config()
-        config.update_from_flattened_dict({'num_steps': lines, **changes})
-        (path / 'config.json').write_text(json.dumps(config.to_dict()))
-        means = [{'wasserstein_estimate': 5 / k, 'critic_loss': -5 / k, 'generator_loss': 0.1 * k} for k in range(1, lines + 1)]
-        timing = [{'seconds': k * 6.1, 'images_per_second': 2500.0 + k} for k in range(1, lines + 1)]
-        penalty = {'gradient_penalty': 0.25} if config.gp_weight else {}
-        write_lines(
-            path / 'metrics.jsonl',
-            [{'step': k, **a, **penalty, **b} for k, (a, b) in enumerate(zip(means, timing, strict=True), 1)],
-        )
-        write_lines(
-            path / 'evaluations.jsonl',
-            [evaluation(step, 30.0 / step, data={'name': 'digits', 'dir': str(path)}) for step in scored],
-        )
-        for number, picture in enumerate(['real', *(f'step_{step:06d}' for step in steps)]):
-            save_png(np.full(shape, number, np.uint8), path / 'samples' / f'{picture}.png')
-        return path
-
-    return make
+    """Calls write_run on a directory under tmp_path."""
+    return lambda name='run', **settings: write_run(tmp_path / name, **settings)

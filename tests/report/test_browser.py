@@ -1,4 +1,4 @@
-"""The report in a real browser, opened from the disk: nothing is fetched, nothing fails, and the slider does what it says."""
+"""The report in a real browser, opened from the disk: nothing is fetched, nothing fails, and the slider works."""
 
 import shutil
 
@@ -11,7 +11,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason='NO CHROMIUM HERE, so no browser has opened the report: apt-get install chromium'),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason='Chromium is missing, so no browser has opened the report: apt-get install chromium'
+    ),
 ]
 
 
@@ -25,7 +27,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """Opens a file; whatever the page asks for, and whatever goes wrong on it, comes back in a list."""
+    """Opens a file; requests, console messages and errors of the page are collected in a list."""
     contexts = []
 
     def open_(path, width=1280, colour_scheme='light'):
@@ -67,7 +69,7 @@ def test_it_opens_without_error_or_request_and_does_not_scroll_sideways(make_run
     )
     tick = page.locator('svg.plot text').first
     assert tick.evaluate('text => getComputedStyle(text).fill') == ink
-    # What a person reads in a panel, in pixels of the screen.
+    # The size of the text in a panel, in pixels of the screen.
     scale = page.locator('svg.plot').first.evaluate('svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width')
     assert scale * float(tick.evaluate('text => getComputedStyle(text).fontSize.slice(0, -2)')) >= 11.9
 

@@ -1,4 +1,4 @@
-"""What is on the page, read as a browser reads it."""
+"""The page, parsed as HTML."""
 
 import json
 import re
@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tests.report.conftest import evaluation, write_lines
+from tests.report.conftest import evaluation, write_lines, write_run
 from wgan_jax.errors import UserError
 from wgan_jax.report import __main__ as command
 from wgan_jax.report import drawing
 from wgan_jax.report.page import render, write
-from wgan_jax.report.records import Curve, read_runs
+from wgan_jax.report.read_runs import Curve, read_runs
 from wgan_jax.runs.files import save_png
 
 
@@ -48,20 +48,33 @@ def page_of(*paths):
     return Page(render(read_runs(paths)))
 
 
-def test_the_values_of_a_run(make_run):
-    page = page_of(make_run('one', gp_weight=7.0))
+@pytest.fixture(scope='module')
+def one_run(tmp_path_factory):
+    """A run with the default config but for one key, and its page."""
+    path = write_run(tmp_path_factory.mktemp('report') / 'one', gp_weight=7.0)
+    return path, render(read_runs([path]))
+
+
+def test_the_values_of_a_run(one_run):
+    page = Page(one_run[1])
     for words in ('WGAN-GP, weight 7.0', 'Steps 20', 'Training 2 min 2 s', '2,510 images/s (median)', 'TPU v9', '1.25 ± 0.5'):
         assert words in page.text
     assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows
     assert ['copying_1k', '0.4321'] in page.rows
-    assert ['gp_weight', '10.0', '7.0'] in page.rows
-    assert ['batch_size', '64', '64'] in page.rows  # among all keys
-    assert page.text.index('gp_weight') < page.text.index('batch_size')
+    assert ['gp_weight', '7.0'] in page.rows
     # estimate, two losses, penalty and throughput; two scores; four of the critic; classes
     assert len(page.all('svg', role='img')) == 12
     assert [picture['data-step'] for picture in page.all('img') if 'data-step' in picture] == ['0', '10', '20']
     assert page.all('input', type='range')[0]['data-steps'] == '0,10,20'
     assert 'python -m wgan_jax.evaluate --workdir=' in page.text  # for nearest.png
+
+
+def test_the_page_needs_nothing_outside_itself_and_is_the_same_each_time(one_run):
+    path, source = one_run
+    assert re.findall(r'https?:|url\((?!#)|@import', source) == []
+    page = Page(source)
+    assert {found[key][0] for _, found in page.elements for key in ('href', 'xlink:href') if key in found} == {'#'}
+    assert render(read_runs([path])) == source
 
 
 def test_several_runs_share_what_can_be_compared_and_nothing_else(make_run):
@@ -70,24 +83,26 @@ def test_several_runs_share_what_can_be_compared_and_nothing_else(make_run):
         make_run('b', gp_weight=0.0, clip_value=0.03, steps=(0, 8, 16)),
         make_run('c/a', loss='minimax'),
     ]
-    write_lines(
-        runs[2] / 'evaluations.jsonl', [evaluation(step, 3.0, features='other_cnn', data={'name': 'digits'}) for step in (10, 20)]
-    )
+    other = {'features': 'other_cnn', 'data': {'name': 'digits'}}
+    # b: only the latest evaluation has another protocol; c/a: all of them have.
+    (runs[1] / 'evaluation.json').write_text(json.dumps(evaluation(20, 9.0, **other)))
+    write_lines(runs[2] / 'evaluations.jsonl', [evaluation(step, 3.0, **other) for step in (10, 20)])
     page = page_of(*runs)
     labels = [svg['aria-label'] for svg in page.all('svg', role='img')]
     for name in ('b', 'c/a'):
         assert f'Estimate of {name} over steps' in labels
     assert labels.count('Throughput over steps') == 1
-    assert labels.count('fd_digits_cnn_1k over steps') == 2  # c/a has another protocol
-    assert 'for these differ: features.' in page.text
-    assert 'Estimates and losses of different critics cannot be compared' in page.text
-    assert ['clip_value', 'None', 'None', '0.03', 'None'] in page.rows
+    assert labels.count('fd_digits_cnn_1k over steps') == 2  # a and b; c/a
+    assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows  # a
+    assert ['fd_digits_cnn_1k', '↓', '0.1234', '9', '10', '3', '4'] in page.rows  # b and c/a
+    assert 'the protocols differ in features.' in page.text
+    assert ['clip_value', 'None', '0.03', 'None'] in page.rows
     assert '3.27 % at ±c = ±0.03' in page.text
     assert page.all('input', type='range')[0]['data-steps'] == '0,8,10,16,20'
-    assert len(page.all('img', alt='real images')) == 1  # the same of all
+    assert len(page.all('img', alt='real images')) == 1  # the same for all runs
 
 
-def test_names_are_told_apart(make_run):
+def test_each_run_has_its_own_name(make_run):
     paths = [make_run('x/run'), make_run('y/run'), make_run('z')]
     assert [record.name for record in read_runs([*paths, paths[2]])] == ['x/run', 'y/run', 'z', 'z (2)']
 
@@ -111,15 +126,6 @@ def test_nothing_of_a_run_is_taken_for_html(make_run):
     assert policy.startswith("default-src 'none';")
 
 
-def test_the_page_needs_nothing_outside_itself_and_is_the_same_each_time(make_run):
-    path = make_run(scored=(10,))
-    source = render(read_runs([path]))
-    assert re.findall(r'https?:|url\((?!#)|@import', source) == []
-    page = Page(source)
-    assert {found[key][0] for _, found in page.elements for key in ('href', 'xlink:href') if key in found} == {'#'}
-    assert render(read_runs([path])) == source
-
-
 @pytest.mark.filterwarnings('ignore::UserWarning')
 def test_damaged_files_leave_a_page_of_what_is_whole(make_run, capsys):
     path = make_run(lines=4)
@@ -141,8 +147,8 @@ def test_damaged_files_leave_a_page_of_what_is_whole(make_run, capsys):
     page = page_of(path)
     assert 'Warning' in capsys.readouterr().out
     assert 'config.json is missing or damaged' in page.text
-    assert '5 values that are no finite numbers are left out' in page.text
-    assert '1 pictures are damaged and left out' in page.text
+    assert '5 values are not finite numbers' in page.text
+    assert '1 of 3 pictures are damaged and not shown' in page.text
     assert 'Steps 7' in page.text
     assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows
     assert [picture['data-step'] for picture in page.all('img') if 'data-step' in picture] == ['0', '20']
@@ -154,31 +160,21 @@ def test_a_config_of_other_kinds_is_shown_as_it_is(make_run):
         json.dumps({'loss': ['x'], 'gp_weight': 'y', 'data': {'name': {}}, 'num_steps': None, 'a b': 'c'})
     )
     page = page_of(path)
-    assert ['a b', '-', 'c'] in page.rows
+    assert ['a b', 'c'] in page.rows
     assert "['x'], with gradient penalty, weight y" in page.text
-
-
-def test_scores_over_training_are_grouped_by_their_own_protocol(make_run):
-    """The latest evaluation may have had another one than those before."""
-    runs = [make_run('a'), make_run('b')]
-    (runs[1] / 'evaluation.json').write_text(json.dumps(evaluation(20, 9.0, features='other_cnn', data={'name': 'digits'})))
-    page = page_of(*runs)
-    assert [svg['aria-label'] for svg in page.all('svg')].count('fd_digits_cnn_1k over steps') == 1
-    assert 'for these differ: features.' in page.text
-    assert ['fd_digits_cnn_1k', '↓', '0.1234', '9', '10'] in page.rows
 
 
 def test_a_run_that_has_only_begun(make_run):
     path = make_run(lines=0, scored=(), steps=(), **{'num_steps': 9})
     page = page_of(path)
-    for words in ('Steps 0 of 9', 'has no log point yet', 'has no scores yet; this makes them:', 'has no pictures of samples'):
+    for words in ('Steps 0 of 9', 'has no log point yet', 'has no scores yet. To compute them:', 'has no pictures of samples'):
         assert words in page.text
     assert page.all('svg') == page.all('input') == []
 
 
 def test_points_in_the_plane_have_pictures_and_no_scores(make_run):
     page = page_of(make_run(scored=(), shape=(40, 60, 3), **{'data.name': 'swiss_roll'}))
-    assert 'it is trained on points in the plane' in page.text
+    assert 'has no scores: points in the plane' in page.text
     assert 'python -m wgan_jax' not in page.text  # neither scores nor walks
     assert len(page.all('img')) == 4
 
@@ -191,22 +187,17 @@ def test_walks_and_nearest_images_are_in_the_page_unless_they_are_too_large(make
     (runs[1] / 'generated' / 'walk.gif').write_bytes(b'x' * 1_000_001)  # then the film is enough
     save_png(np.zeros((9, 9, 1), np.uint8), runs[3] / 'evaluation' / 'nearest.png')
     page = page_of(*runs)
-    assert [picture['alt'] for picture in page.all('img', src='data:image/gif;base64,eHh4eHh4eHh4eA==')] == [
-        'a walk among the latents of gif'
-    ]
+    assert [picture['alt'] for picture in page.all('img', src='data:image/gif;base64,eHh4eHh4eHh4eA==')] == ['latent walk of gif']
     assert len(page.all('video', src='data:video/mp4;base64,eHh4eHh4eHh4eA==')) == 1
-    assert 'large has a walk that is too large for this page:' in page.text
-    assert 'mp4 has a walk' not in page.text
-    assert (
-        f'without has no walk among its latents yet; this makes it: python -m wgan_jax.sample --workdir={runs[3]} --walk'
-        in page.text
-    )
-    assert len(page.all('img', alt='samples of without and their nearest images of training')) == 1
+    assert 'large has a latent walk that is too large for this page:' in page.text
+    assert 'mp4 has a latent walk' not in page.text
+    assert f'without has no latent walk yet. To make it: python -m wgan_jax.sample --workdir={runs[3]} --walk' in page.text
+    assert len(page.all('img', alt='samples of without and the nearest training images')) == 1
     assert 'gif has no picture of nearest images yet' in page.text
 
 
-def test_what_is_no_run_is_told(tmp_path, make_run):
-    with pytest.raises(SystemExit, match=r'Error: .*/nothing holds no run: it has neither config\.json nor metrics\.jsonl\.'):
+def test_a_directory_without_a_run_is_refused(tmp_path, make_run):
+    with pytest.raises(SystemExit, match=r'Error: .*/nothing holds no run: it contains neither config\.json nor metrics\.jsonl\.'):
         command.main([str(make_run()), str(tmp_path / 'nothing'), f'--out={tmp_path / "x.html"}'])
     assert not (tmp_path / 'x.html').exists()
     with pytest.raises(SystemExit, match='2'):
@@ -230,9 +221,9 @@ def test_a_long_run_becomes_a_page_of_five_megabytes_at_most(make_run, tmp_path)
     assert (len(steps), steps[0], steps[-1]) == (40, 0, 100)
     assert set(np.diff(steps)) <= {2, 4}
     for words in (
-        '40 of its 51 pictures are here',
+        '40 of 51 pictures are shown',
         '40 pictures are compressed',
-        'Lines of more than 2,000 points are cut into 1,000 parts',
+        'Curves of more than 2,000 points are cut into 1,000 parts',
     ):
         assert words in page.text
 

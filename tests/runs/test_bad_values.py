@@ -8,7 +8,7 @@ from tests.program.test_bad_config import answer, parse
 from wgan_jax.devices import parallel
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*load_module:DeprecationWarning')  # of ml_collections, for each config file
-HELD = 'must be a number that float32 holds: 0, or from 1.2e-38 to 3.4e+38 in size.'
+HELD = 'is outside float32: use 0, or a size from 1.2e-38 to 3.4e+38.'
 
 
 @pytest.mark.parametrize(
@@ -33,38 +33,38 @@ HELD = 'must be a number that float32 holds: 0, or from 1.2e-38 to 3.4e+38 in si
         (
             'digits_gan',
             'n_critic=1000000',
-            'config.num_steps=15000 rounds of config.n_critic=1000000 critic updates are 15000000000 updates, and must be fewer '
-            'than 2^31.',
+            'config.num_steps=15000 rounds with config.n_critic=1000000 are 15000000000 critic updates: there must be fewer than '
+            '2^31.',
         ),
         (
             'digits_wgan_gp',
             'batch_size=1000000000',
-            'This config needs at least 218.40 GiB of memory per device, more than the 4.00 GiB that there are (latents '
+            'This config needs at least 218.40 GiB of memory per device, and there are 4.00 GiB (latents '
             '119.21 GiB, real and fake images 59.60 GiB, the images of a round 39.58 GiB): change config.latent_dim=32 or '
             'config.batch_size=1000000000.',
         ),
         (
             'digits_gan',
             'num_samples=1000000',
-            'config.num_samples=1000000 images make a picture of 2.15 GiB, and 1.00 GiB is the most: use fewer.',
+            'config.num_samples=1000000 images make a picture of 2.15 GiB, and the limit is 1.00 GiB: use fewer.',
         ),
         (
             'celeba_wgan',
             'data.image_size=100000',
-            'This config needs at least 10,058.28 GiB of memory per device, more than the 4.00 GiB that there are (samples '
+            'This config needs at least 10,058.28 GiB of memory per device, and there are 4.00 GiB (samples '
             '7,152.56 GiB, real and fake images 1,788.14 GiB, the images of a round 1,117.59 GiB): change config.num_samples=64 or '
             'config.latent_dim=100 or config.data.image_size=100000.',
         ),
         (
             'celeba_wgan',
             'generator.num_features=100000',
-            'This config needs at least 50,077.53 GiB of memory per device, more than the 4.00 GiB that there are (the generator '
+            'This config needs at least 50,077.53 GiB of memory per device, and there are 4.00 GiB (the generator '
             '50,077.51 GiB): change config.generator.num_features=100000 or config.latent_dim=100 or config.data.image_size=64.',
         ),
         (
             'celeba_wgan',
             'critic.num_extra_layers=1000',
-            'config.critic.num_extra_layers=1000 must be at most 200: each is compiled by itself.',
+            'config.critic.num_extra_layers=1000 must be at most 200: each layer is compiled separately.',
         ),
         (
             'celeba_wgan',
@@ -81,7 +81,7 @@ HELD = 'must be a number that float32 holds: 0, or from 1.2e-38 to 3.4e+38 in si
         (
             'folder_wgan_gp',
             'data.folder=~nobody_here/x',
-            "config.data.folder='~nobody_here/x' begins with the home of nobody here: check the path.",
+            "config.data.folder=~nobody_here/x starts with the home directory of an unknown user: check the path.",
         ),
     ],
 )
@@ -93,9 +93,9 @@ def test_what_is_said_of_a_bad_value(monkeypatch, name, override, message):
 @pytest.mark.parametrize(
     ('body', 'message'),
     [
-        ('', 'the config file has no function get_config(); configs/digits_wgan_gp.py shows what it must be.'),
-        ('{}', 'the config file gives no config.batch_norm_per_part: let it begin with config = default.get_config().'),
-        ("{**default, 'critic': None}", 'the config file gives no config.critic.bounded: let it begin with config = '),
+        ('', 'the config file has no function get_config(); see configs/digits_wgan_gp.py for an example.'),
+        ('{}', 'the config file does not set config.batch_norm_per_part: start with config = default.get_config().'),
+        ("{**default, 'critic': None}", 'the config file does not set config.critic.bounded: start with config = '),
     ],
 )
 def test_a_config_file_that_lacks_a_key_is_told_so(tmp_path, body, message):

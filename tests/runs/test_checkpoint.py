@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from wgan_jax.errors import UserError
-from wgan_jax.runs import checkpoint_format, files
+from wgan_jax.runs import checkpoint, checkpoint_format
 from wgan_jax.runs.checkpoint import Checkpoints, Score
 
 # Random numbers do not compress, so that flipped bytes are values and not the codec's.
@@ -62,9 +62,9 @@ def test_other_versions_draw_a_warning(tmp_path, monkeypatch, capsys):
     saved(tmp_path)
     restore(tmp_path)
     assert 'Warning' not in capsys.readouterr().out
-    monkeypatch.setattr(files, 'versions', lambda: {'jax': '0.0.1'})
+    monkeypatch.setattr(checkpoint, 'versions', lambda: {'jax': '0.0.1'})
     assert restore(tmp_path).step == 3
-    assert "and this is {'jax': '0.0.1'}: the last bits may differ" in capsys.readouterr().out
+    assert "this is {'jax': '0.0.1'}: the last bits may differ" in capsys.readouterr().out
 
 
 def test_nothing_saved_is_none(tmp_path):
@@ -91,7 +91,7 @@ def test_all_broken_is_an_error_that_names_them_and_touches_nothing(tmp_path):
     for step in ('1', '2'):
         (tmp_path / step / 'meta' / 'metadata').write_text('{')
     before = contents(tmp_path)
-    with pytest.raises(UserError, match=r'step 2: .*step 1: .*left as they are.*give another --workdir'):
+    with pytest.raises(UserError, match=r'step 2: .*step 1: .*None was changed.*give another --workdir'):
         restore(tmp_path)
     assert contents(tmp_path) == before
 
@@ -140,7 +140,7 @@ def test_another_format_is_refused(tmp_path, monkeypatch):
 
 def test_a_checkpoint_from_before_there_were_formats_is_refused_and_not_called_damaged(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        checkpoint_format, 'of', lambda arrays, more: {'step': 1, 'config': {}, 'crc32': {'weights': 1}, 'versions': {}}
+        checkpoint_format, 'metadata_of', lambda arrays, more: {'step': 1, 'config': {}, 'crc32': {'weights': 1}, 'versions': {}}
     )
     saved(tmp_path, steps=(1,))
     with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 0, and this version reads format 1: continue with'):
@@ -172,14 +172,14 @@ def test_the_first_of_two_failures_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Checkpoints, 'close', close)
     with pytest.raises(ZeroDivisionError), Checkpoints(tmp_path, 3):
         1 / 0  # noqa: B018
-    assert capsys.readouterr().out == 'Besides, there cannot be written (No space left on device).\n'
+    assert capsys.readouterr().out == 'there cannot be written either (No space left on device).\n'
     with pytest.raises(OSError, match='No space left'), Checkpoints(tmp_path, 3):
         pass
 
 
 def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before_it(tmp_path):
     """In a process of its own, whose files may not grow beyond 4 kB after the first checkpoint: as if the disk were full."""
-    program = 'import sys; from tests.runs import test_checkpoint as t; t.on_a_full_disk(t.Path(sys.argv[1]))'
+    program = 'import sys; from pathlib import Path; from tests.runs import test_checkpoint as t; t.on_a_full_disk(Path(sys.argv[1]))'
     result = subprocess.run([sys.executable, '-c', program, tmp_path], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ['1']

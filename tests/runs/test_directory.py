@@ -10,29 +10,29 @@ import pytest
 
 from tests.program.test_several_processes import KEYS, LOST, Processes
 from wgan_jax.errors import LocalError, UserError
-from wgan_jax.runs.directory import held, written_in
+from wgan_jax.runs.directory import locked, written_in
 
 
 def test_the_one_who_comes_second_is_told_who_has_it(tmp_path):
-    with held(tmp_path / 'run'), pytest.raises(UserError) as caught, held(tmp_path / 'run'):
+    with locked(tmp_path / 'run'), pytest.raises(UserError) as caught, locked(tmp_path / 'run'):
         pass
     holder = json.loads((tmp_path / 'run' / '.lock').read_text())
     assert holder.keys() == {'process', 'host', 'since'}
     assert str(caught.value) == (
-        f'Process {os.getpid()} on {holder["host"]}, begun at {holder["since"]}, is training in {tmp_path}/run; wait for it, or '
+        f'Process {os.getpid()} on {holder["host"]}, started at {holder["since"]}, is training in {tmp_path}/run: wait for it, or '
         'give another --workdir.'
     )
-    with held(tmp_path / 'run'):  # and once it is free, anyone may have it
+    with locked(tmp_path / 'run'):  # and once it is free, anyone may have it
         pass
 
 
 def test_what_a_dead_process_held_is_taken_over(tmp_path):
-    program = 'import os, sys; from pathlib import Path; from wgan_jax.workdir import held\n'
-    program += 'with held(Path(sys.argv[1])): os.kill(os.getpid(), 9)'
+    program = 'import os, sys; from pathlib import Path; from wgan_jax.runs.directory import locked\n'
+    program += 'with locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)'
     process = subprocess.Popen([sys.executable, '-c', program, tmp_path], cwd=os.getcwd())
     assert process.wait() == -9
     assert json.loads((tmp_path / '.lock').read_text())['process'] == process.pid
-    with held(tmp_path):
+    with locked(tmp_path):
         assert json.loads((tmp_path / '.lock').read_text())['process'] == os.getpid()
 
 
@@ -41,7 +41,7 @@ def test_a_holder_that_has_not_said_who_it_is(tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         for text in ('', '{"process": 1}', '[]', '{'):
             (tmp_path / '.lock').write_text(text)
-            with pytest.raises(UserError, match=r'^Another process is training in'), held(tmp_path):
+            with pytest.raises(UserError, match=r'^Another process is training in'), locked(tmp_path):
                 pass
 
 
@@ -50,15 +50,15 @@ def test_where_there_are_no_locks_it_says_so_and_goes_on(tmp_path, monkeypatch, 
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, 'flock', flock)
-    with held(tmp_path):
+    with locked(tmp_path):
         pass
-    warning = f'Warning: {tmp_path} cannot be locked (No locks available): see to it that no other process trains there.\n'
+    warning = f'Warning: {tmp_path} cannot be locked (No locks available): make sure that no other process trains there.\n'
     assert capsys.readouterr().out == warning
 
 
 def test_on_a_full_disk_it_is_held_without_a_word(tmp_path):
-    program = 'from pathlib import Path; from wgan_jax.workdir import held; import sys\n'
-    program += 'with held(Path(sys.argv[1])): print(Path(sys.argv[1], ".lock").stat().st_size)'
+    program = 'from pathlib import Path; from wgan_jax.runs.directory import locked; import sys\n'
+    program += 'with locked(Path(sys.argv[1])): print(Path(sys.argv[1], ".lock").stat().st_size)'
     limited = ['bash', '-c', 'ulimit -f 0; exec "$@"', 'bash', sys.executable, '-c', program, tmp_path]
     result = subprocess.run(limited, capture_output=True, text=True)
     assert (result.stdout, result.stderr) == ('0\n', '')
@@ -67,7 +67,7 @@ def test_on_a_full_disk_it_is_held_without_a_word(tmp_path):
 def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
     (tmp_path / 'precious').write_text('mine')
     (tmp_path / '.lock').symlink_to('precious')
-    with pytest.raises(UserError, match=r'cannot be a directory of this run \(Too many levels of symbolic links\)'), held(tmp_path):
+    with pytest.raises(UserError, match=r'cannot be used \(Too many levels of symbolic links\)'), locked(tmp_path):
         pass
     assert (tmp_path / 'precious').read_text() == 'mine'
 
@@ -77,7 +77,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
     [
         (errno.ENOSPC, 'No space left on device', 'make room on that disk'),
         (errno.EDQUOT, 'Disk quota exceeded', 'make room in your quota'),
-        (errno.EROFS, 'Read-only file system', 'see to it that the directory can be written, or give another --workdir'),
+        (errno.EROFS, 'Read-only file system', 'make the directory writable, or give another --workdir'),
         (errno.EMFILE, 'Too many open files', r'raise the limit of open files (ulimit -n)'),
     ],
 )
@@ -86,7 +86,7 @@ def test_what_the_system_refuses_becomes_a_sentence(tmp_path, number, what, reme
         with pytest.raises(LocalError) as caught, written_in(tmp_path):
             raise OSError(number, os.strerror(number), name)
         assert str(caught.value) == (
-            f'{name or tmp_path} cannot be written ({what}). What was saved before is whole: {remedy}, and give the same command '
+            f'{name or tmp_path} cannot be written ({what}). What was saved before is intact: {remedy}, and give the same command '
             'again.'
         )
 

@@ -3,7 +3,7 @@ import pytest
 
 from configs import digits_wgan_gp, toy_wgan_gp
 from wgan_jax.errors import UserError
-from wgan_jax.runs.experiment import make_experiment, prepare
+from wgan_jax.runs.experiment import build, prepare
 
 
 def changed(generator_norm=None, critic_norm=None, **changes):
@@ -22,26 +22,26 @@ def changed(generator_norm=None, critic_norm=None, **changes):
         ),
         (
             {'grad_accumulation': 2, 'generator_norm': 'batch'},
-            'config.grad_accumulation=2 goes through a batch in parts, and batch norm',
+            'config.grad_accumulation=2 processes a batch in parts, and batch norm',
         ),
         (
             {'grad_accumulation': 2, 'critic_norm': 'batch', 'gp_weight': 0.0},
-            'config.grad_accumulation=2 goes through a batch in parts',
+            'config.grad_accumulation=2 processes a batch in parts',
         ),
     ],
 )
 def test_batch_norm_is_refused_where_it_changes_the_mathematics(changes, message):
     with pytest.raises(UserError) as caught:
-        make_experiment(changed(**changes))
+        build(changed(**changes))
     assert str(caught.value).startswith(message)
 
 
 def test_what_is_refused_can_be_asked_for():
-    settings = make_experiment(
+    settings = build(
         changed(generator_norm='batch', critic_norm='layer', grad_accumulation=2, batch_norm_per_part=True)
     ).round_settings
     assert settings['grad_accumulation'] == 2
-    state = jax.eval_shape(make_experiment(changed(grad_accumulation=2, generator_norm='none', critic_norm='layer')).create_state)
+    state = jax.eval_shape(build(changed(grad_accumulation=2, generator_norm='none', critic_norm='layer')).create_state)
     assert not state.generator.batch_stats
 
 

@@ -116,7 +116,7 @@ def test_lines_that_are_damaged_are_left_out_and_told(tmp_path, capsys):
     path.write_bytes(b'\n'.join([lines_before[0], b'\xff\xfe', b'[1, 2]', *lines_before[3:], b'{"step": 5, "cri']))
     RunWriter(tmp_path, {}, 10).close()
     assert [line['step'] for line in lines(tmp_path)] == [1, 4]
-    assert capsys.readouterr().out == f'Warning: {path} is damaged; left out: line 2, line 3, line 5.\n'
+    assert capsys.readouterr().out == f'Warning: {path} is damaged; ignored: line 2, line 3, line 5.\n'
     RunWriter(tmp_path, {}, 10).close()
     assert capsys.readouterr().out == ''
 

@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 
 from tests.runs.test_checkpoint import contents
-from tests.training.test_trainer import tiny
+from tests.tiny_runs import tiny, train
 from wgan_jax.errors import UserError
-from wgan_jax.runs.directory import held
+from wgan_jax.runs.directory import locked
 from wgan_jax.runs.saved_run import open_run
-from wgan_jax.training import trainer
 
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp('runs') / 'tiny'
     config = tiny(num_steps=12)
-    trainer.train(config, str(directory))
+    train(config, str(directory))
     return directory
 
 
@@ -26,30 +25,30 @@ def test_the_newest_or_a_given_step(run):
     assert [open_run(str(run), step).step for step in (None, '12', '10', '5')] == [12, 12, 10, 5]
     newest, older = open_run(str(run)), open_run(str(run), '5')
     assert newest.state.step == 12
-    assert newest.config.latent_dim == 3
-    assert newest.config.eval_features is None
+    assert newest.experiment.latent_dim == 3
     changed = jax.tree.map(lambda x, y: bool(np.any(x != y)), newest.state.critic.params, older.state.critic.params)
     assert changed['Dense_0']['kernel']
 
 
 def test_nothing_in_the_directory_changes_and_it_may_be_in_use(run):
-    with held(run):
+    with locked(run):
         before = contents(run)
         open_run(str(run))
         assert contents(run) == before
 
 
 def test_keys_that_are_given_anew(run):
-    config = open_run(str(run), changes={'eval_num_samples': 7, 'data.dir': 'elsewhere', 'data.folder': None}).config
-    assert (config.eval_num_samples, config.data.dir, config.data.folder) == (7, 'elsewhere', None)
+    experiment = open_run(str(run), changes={'eval_num_samples': 70, 'data.dir': 'elsewhere', 'data.folder': None}).experiment
+    assert experiment.scoring.num_samples == 70
+    assert (experiment.data.settings['dir'], experiment.data.settings['folder']) == ('elsewhere', None)
 
 
 def test_what_cannot_be_read_is_said(run, tmp_path):
     with pytest.raises(UserError, match=r'--workdir=.*nowhere holds no run'):
         open_run(str(tmp_path / 'nowhere'))
-    with pytest.raises(UserError, match=r"--step=7 is no checkpoint of .*; there are: 5, 10, 12 \(or 'best'\)"):
+    with pytest.raises(UserError, match=r"--step=7 is not a checkpoint of .*; there are: 5, 10, 12 \(or 'best'\)"):
         open_run(str(run), '7')
-    with pytest.raises(UserError, match=r'--step=newest is no checkpoint'):
+    with pytest.raises(UserError, match=r'--step=newest is not a checkpoint'):
         open_run(str(run), 'newest')
     with pytest.raises(UserError, match=r'no checkpoint with a score; set config\.best_metric'):
         open_run(str(run), 'best')
@@ -60,7 +59,7 @@ def test_what_cannot_be_read_is_said(run, tmp_path):
 
 def test_a_damaged_checkpoint_is_named_and_an_older_one_taken(tmp_path, capsys):
     config = tiny(num_steps=10)
-    trainer.train(config, str(tmp_path))
+    train(config, str(tmp_path))
     whole = tmp_path / 'whole'
     shutil.copytree(tmp_path / 'checkpoints', whole / 'checkpoints')
     for path in (whole / 'checkpoints' / '10' / 'state').rglob('*'):

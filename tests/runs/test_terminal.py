@@ -6,8 +6,8 @@ import pytest
 
 PROGRAM = """
 import sys
-from wgan_jax import output
-output.outlast_the_terminal()
+from wgan_jax.runs import terminal
+terminal.outlast_the_terminal()
 for _ in range(20_000):
     print('a line that nobody reads')
     sys.stderr.write('nor this')

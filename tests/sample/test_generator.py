@@ -6,7 +6,7 @@ from tests.algorithm.test_steps import make_state
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import generate
 from wgan_jax.sample import grid
-from wgan_jax.sample.generator import in_batches, latents, to_uint8
+from wgan_jax.sample.generator import latents, to_uint8
 
 
 def test_pixels_survive_the_way_there_and_back():
@@ -72,16 +72,3 @@ def test_truncated_latents_are_the_truncated_normal_and_the_same_pictures():
     np.testing.assert_allclose(truncated.var(), 1 - 1.6 * 0.28969 / (2 * 0.78814 - 1), rtol=0.02)
     assert np.corrcoef(whole.ravel(), truncated.ravel())[0, 1] > 0.9
     np.testing.assert_allclose(latents(seeds, 100, 30.0), whole, atol=1e-3)
-
-
-@pytest.mark.parametrize('count', [1, 64, 65, 130])
-def test_batches_are_of_one_size_and_give_each_row_once(count):
-    rows = np.arange(2.0 * count, dtype=np.float32).reshape(count, 2)
-    sizes = []
-
-    def double(part):
-        sizes.append(len(part))
-        return 2 * part
-
-    np.testing.assert_array_equal(np.concatenate(list(in_batches(double, rows))), 2 * rows)
-    assert set(sizes) == {64}

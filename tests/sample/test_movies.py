@@ -73,7 +73,7 @@ def test_the_pictures_of_training_come_in_the_order_of_their_steps_and_the_last_
 
 
 def test_of_many_pictures_of_training_some_are_taken_evenly(tmp_path, monkeypatch):
-    monkeypatch.setattr(movies, '_MOST', 4)
+    monkeypatch.setattr(movies, '_MAX_PICTURES', 4)
     leave_pictures(tmp_path, range(10))
     assert [frame[0, 0, 0] for frame in movies.training(tmp_path)[:4]] == [0, 3, 6, 9]
 

@@ -6,12 +6,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from configs import toy_wgan_gp
-from tests.training.test_trainer import assert_same_run, tiny
-from wgan_jax.data import source_of
+from tests.tiny_runs import assert_same_run, images_of, tiny, train
 from wgan_jax.errors import UserError
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.sample.plane import draw_surface, picture
-from wgan_jax.training import trainer
 
 REAL, FAKE = np.array([[0.5, -1.0], [1.5, 0.0]]), np.array([[-0.5, 1.0]])
 
@@ -61,12 +59,12 @@ def test_a_constant_critic_has_no_lines():
 def test_a_run_on_points_shows_its_critic_and_is_the_same_from_host_memory(tmp_path):
     """Points go to the networks as they are: a data set on the device and one in host memory give the same bits."""
     config = tiny(toy_wgan_gp, checkpoint_every=12)
-    assert trainer.train(config, str(tmp_path / 'device')) is None
+    assert train(config, str(tmp_path / 'device')) is None
     config.data.placement = 'host'
-    assert trainer.train(config, str(tmp_path / 'host')) is None
+    assert train(config, str(tmp_path / 'host')) is None
     assert_same_run(tmp_path / 'device', tmp_path / 'host', config)
     state = open_run(str(tmp_path / 'device')).state
-    points = source_of(config.data).load()[:4]
+    points = images_of(config)[:4]
     weights = {'params': state.ema['params'], 'batch_stats': {}}
     np.testing.assert_array_equal(picture(points), np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'real.png')))
     drawn = np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'step_000012.png'))
@@ -76,5 +74,5 @@ def test_a_run_on_points_shows_its_critic_and_is_the_same_from_host_memory(tmp_p
 
 
 def test_points_are_not_scored_as_if_they_were_images(tmp_path):
-    with pytest.raises(UserError, match=r'^config.eval_every=5 would score points as if they were images: set it to None.$'):
-        trainer.train(tiny(toy_wgan_gp, eval_every=5), str(tmp_path))
+    with pytest.raises(UserError, match=r'^config.eval_every=5 asks for scores, which exist for images only: set it to None.$'):
+        train(tiny(toy_wgan_gp, eval_every=5), str(tmp_path))

@@ -10,8 +10,8 @@ from PIL import Image
 from tests.export.test_stablehlo import leave_run, state_of
 from tests.sample.test_movies import decoded, gif_frames, leave_pictures
 from wgan_jax.algorithm.state import generate
+from wgan_jax.export import __main__ as export_command
 from wgan_jax.export import stablehlo
-from wgan_jax.runs import files
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.sample import __main__ as command
 from wgan_jax.sample import generator
@@ -77,7 +77,7 @@ def test_step_raw_and_truncation_change_the_picture(run, tmp_path):
 
 
 def test_an_exported_generator_gives_the_same_bytes(run, hundred, tmp_path):
-    command.main([f'--workdir={run}', f'--out={tmp_path}'])
+    export_command.main([f'--workdir={run}', f'--out={tmp_path}'])
     command.main([f'--generator={tmp_path / "generator.stablehlo"}', '--num_images=70', f'--images={tmp_path / "images"}'])
     for path in (tmp_path / 'images').iterdir():
         assert path.read_bytes() == (hundred / path.name).read_bytes()
@@ -130,14 +130,14 @@ def test_points_in_the_plane_are_scattered_and_nothing_else(players, tmp_path, m
     (tmp_path / 'points.stablehlo').write_bytes(content)
     (tmp_path / 'points.json').write_text(json.dumps(facts))
     drawn = []
-    monkeypatch.setattr(files, 'save_figure', lambda figure, path: drawn.append(figure.axes[0]))
+    monkeypatch.setattr('wgan_jax.sample.command.save_figure', lambda figure, path: drawn.append(figure.axes[0]))
     source = f'--generator={tmp_path / "points.stablehlo"}'
     command.main([source, '--num_images=70'])
     points = drawn[0].collections[0].get_offsets()
     np.testing.assert_allclose(points, 3 * generator.latents(np.arange(70, dtype=np.uint32), 3)[:, :2], rtol=1e-6)
     assert facts['output']['name'] == 'points'
     for option in ('--walk', f'--images={tmp_path / "images"}'):
-        with pytest.raises(SystemExit, match=r'makes points in the plane, .*: leave --walk and --images out'):
+        with pytest.raises(SystemExit, match=r'makes points in the plane, .*: omit --walk and --images'):
             command.main([source, option])
 
 
@@ -146,12 +146,12 @@ def test_points_in_the_plane_are_scattered_and_nothing_else(players, tmp_path, m
     [
         (['--workdir=nowhere'], r'Error: --workdir=nowhere holds no run'),
         (['--workdir=nowhere', '--training'], r'Error: --workdir=nowhere has no pictures'),
-        (['--step=3'], r'Error: --step=3 is no checkpoint of .*; there are: 5, 6'),
+        (['--step=3'], r'Error: --step=3 is not a checkpoint of .*; there are: 5, 6'),
         (['--images=FULL'], r'Error: FULL is not empty'),
         (['--images=.'], r'Error: \. is not empty'),
         (['--out=FILE/out'], r'Error: FILE/out.* cannot be written \(Not a directory\): give another --out'),
-        (['--num_images=500000'], r'Error: 500000 images make pictures of .*: ask for fewer, or give --images'),
-        (['--walk', '--seeds=0-99999'], r'Error: 2500000 images make pictures of'),
+        (['--num_images=500000'], r'Error: 500000 images make a picture of .*: ask for fewer, or give --images'),
+        (['--walk', '--seeds=0-99999'], r'Error: 2500000 images make a picture of'),
     ],
 )
 def test_the_command_says_what_is_wrong(run, tmp_path, monkeypatch, arguments, message):
@@ -166,8 +166,8 @@ def test_the_command_says_what_is_wrong(run, tmp_path, monkeypatch, arguments, m
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--seeds=9-5'], "argument --seeds: '9-5' is no range"),
-        (['--seeds=1,x'], "argument --seeds: 'x' is no seed: give numbers and ranges, such as 0,1,5-9"),
+        (['--seeds=9-5'], "argument --seeds: '9-5' is not a range"),
+        (['--seeds=1,x'], "argument --seeds: 'x' is not a seed: give numbers and ranges, such as 0,1,5-9"),
         (['--seeds=1', '--num_images=2'], '--num_images has no meaning with --seeds: leave one out'),
         (['--seed=-1'], '--seed=-1 must be at least 0'),
         (['--seed=4294967295'], '--seed=4294967295 must be at least 0 and less than'),

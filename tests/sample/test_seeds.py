@@ -14,14 +14,14 @@ def test_numbers_and_ranges_in_their_order():
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', "'' is no seed: give numbers and ranges, such as 0,1,5-9"),
-        ('1,,2', "'' is no seed"),
-        ('-1', "'-1' is no seed"),
-        ('1.5', "'1.5' is no seed"),
-        ('1-2-3', "'1-2-3' is no seed"),
-        ('\u0663', 'is no seed'),
-        ('9-5', "'9-5' is no range: the smaller seed comes first"),
-        ('4294967296', r'4294967296 is no seed: they are less than 2\^32'),
+        ('', "'' is not a seed: give numbers and ranges, such as 0,1,5-9"),
+        ('1,,2', "'' is not a seed"),
+        ('-1', "'-1' is not a seed"),
+        ('1.5', "'1.5' is not a seed"),
+        ('1-2-3', "'1-2-3' is not a seed"),
+        ('\u0663', 'is not a seed'),
+        ('9-5', "'9-5' is not a range: give the smaller seed first"),
+        ('4294967296', r'4294967296 is too large: seeds are less than 2\^32'),
         ('0-4294967295', '4294967296 seeds are too many: at most 1000000'),
     ],
 )

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from configs import digits_wgan_gp
-from tests.training.test_trainer import tiny
-from wgan_jax.runs.experiment import make_experiment
+from tests.tiny_runs import tiny
+from wgan_jax.runs.experiment import build
 from wgan_jax.runs.memory_limits import num_bytes
 from wgan_jax.training import dry_run
 
@@ -20,9 +20,9 @@ def test_own_memory_of_the_process_is_what_was_allocated():
 def test_a_run_needs_its_state_its_images_and_room_for_a_round(placement):
     config = tiny(digits_wgan_gp)
     config.data.placement = placement
-    experiment = make_experiment(config)
+    experiment = build(config)
     before = dry_run.of_process()
-    need = dry_run.of_run(config, experiment, (1000, 8, 8, 1))
+    need = dry_run.memory_of(experiment, (1000, 8, 8, 1))
     assert need.state == num_bytes(experiment.create_state())
     assert need.on_host == (placement == 'host')
     if placement == 'device':
@@ -37,7 +37,7 @@ def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
     config = tiny(batch_size=512, sample_every=4)
     config.data.placement = 'host'
     config.boost.update(n_critic=64, until=2)
-    dry_run.dry_run(config)
+    dry_run.dry_run(build(config))
     output = capsys.readouterr().out
     assert 'images: 1,500, 0.09 MiB in host memory, two chunks of them on each device' in output
     assert ', images 2.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 8 images * 64 bytes
@@ -45,7 +45,7 @@ def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
 
 def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    dry_run.dry_run(tiny())
+    dry_run.dry_run(build(tiny()))
     output = capsys.readouterr().out
     # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
     assert 'generator: 344 parameters' in output

@@ -9,13 +9,12 @@ import pytest
 
 from configs import digits_wgan
 from tests.program.test_several_processes import KEYS, Processes
-from tests.training.test_trainer import assert_same_run, lines, stop_at, tiny
+from tests.tiny_runs import assert_same_run, lines, stop_at, tiny, train
 from wgan_jax.algorithm import noise
 from wgan_jax.errors import UserError
-from wgan_jax.runs.experiment import make_experiment
-from wgan_jax.training import trainer
+from wgan_jax.runs.experiment import build
 from wgan_jax.training.not_finite import Diverged, Watch
-from wgan_jax.training.rounds import Calls
+from wgan_jax.training.rounds import Rounds
 
 
 def test_the_error_names_metrics_first_and_counts_the_rest():
@@ -23,20 +22,20 @@ def test_the_error_names_metrics_first_and_counts_the_rest():
     state = {'critic': {'bias': nan, 'kernel': one}, 'generator': {'bias': nan, 'kernel': -jnp.inf * one}}
     error = Diverged(state, {'critic_loss': jnp.inf, 'rounds': one}, 5, 9, 4, 0)
     assert str(error) == (
-        'Training diverged between steps 5 and 9: critic_loss, critic.bias, generator.bias and 1 more are no longer finite.'
+        'Training diverged between steps 5 and 9: critic_loss, critic.bias, generator.bias and 1 more are not finite.'
     )
     others = 'a smaller learning rate or another config.seed, with another --workdir'
-    assert error.advice('stop') == (
-        'The last checkpoint is that of step 4. Try --config.on_nan=rewind, which goes back to it and on with other noise, or '
+    assert error.advice(0) == (
+        'The last checkpoint is that of step 4. Try --config.on_nan=rewind, which goes back to it and continues with other noise, or '
         f'{others}.'
     )
-    assert error.advice('rewind') == (
-        f'The last checkpoint is that of step 4. It has gone back 0 times already: try {others}, or a larger config.max_rewinds.'
+    assert error.advice(3) == (
+        f'The last checkpoint is that of step 4. The run has gone back 0 times already: try {others}, or a larger config.max_rewinds.'
     )
     alone = Diverged({'critic': {'bias': nan}}, {'critic_loss': one}, 0, 1, None, 0)
-    assert str(alone) == 'Training diverged between steps 0 and 1: critic.bias is no longer finite.'
-    begins = 'Nothing is saved yet. Try --config.on_nan=rewind, which begins anew, with other noise, or'
-    assert alone.advice('stop') == f'{begins} {others}.'
+    assert str(alone) == 'Training diverged between steps 0 and 1: critic.bias is not finite.'
+    begins = 'Nothing is saved yet. Try --config.on_nan=rewind, which starts again with other noise, or'
+    assert alone.advice(0) == f'{begins} {others}.'
 
 
 def test_an_estimate_that_explodes_is_told_once_per_factor_of_ten():
@@ -44,8 +43,8 @@ def test_an_estimate_that_explodes_is_told_once_per_factor_of_ten():
     assert watch.warning(1, 160.0) is None
     assert watch.warning(1, -160.0) is None
     assert watch.warning(2, -161.0) == (
-        'Warning: at step 2 the estimate is -161, and images of this size are at most 16 apart: the critic has slopes far above '
-        '1, and training is about to diverge. Try a smaller learning rate, or a greater config.gp_weight.'
+        'Warning: at step 2 the estimate is -161, and two images of this size are at most 16 apart: the critic has slopes far '
+        'above 1, and training is about to diverge. Try a smaller learning rate, or a larger config.gp_weight.'
     )
     assert watch.warning(3, 1600.0) is None
     assert 'at step 4 the estimate is 1.7e+03' in watch.warning(4, 1700.0)
@@ -55,7 +54,7 @@ def test_an_estimate_that_explodes_is_told_once_per_factor_of_ten():
 def test_a_run_without_a_bound_is_warned_of(tmp_path, capsys):
     config = tiny(digits_wgan, num_steps=200, log_every=20, clip_value=None)
     config.critic_optimizer.learning_rate = 0.05
-    assert trainer.train(config, str(tmp_path)) is None
+    assert train(config, str(tmp_path)) is None
     estimates = [abs(line['wasserstein_estimate']) for line in lines(tmp_path)]
     assert max(estimates) > 160
     first = next(line['step'] for line in lines(tmp_path) if abs(line['wasserstein_estimate']) > 160)
@@ -64,9 +63,9 @@ def test_a_run_without_a_bound_is_warned_of(tmp_path, capsys):
 
 def diverging(monkeypatch, at, times=1):
     """From `at` on the generator is not a number, unless the run has gone back so often that it has other noise."""
-    base = make_experiment(tiny()).train_key
+    base = build(tiny()).train_key
     bad = [np.asarray(jax.random.key_data(noise.after_rewinds(base, rewinds))) for rewinds in range(times)]
-    advance = Calls.advance
+    advance = Rounds.advance
 
     def advance_and_diverge(self, *carry):
         rounds, state, sums = advance(self, *carry)
@@ -75,7 +74,7 @@ def diverging(monkeypatch, at, times=1):
             state = state.replace(generator=generator)
         return rounds, state, sums
 
-    monkeypatch.setattr(Calls, 'advance', advance_and_diverge)
+    monkeypatch.setattr(Rounds, 'advance', advance_and_diverge)
 
 
 def rewinding(**changes):
@@ -85,9 +84,9 @@ def rewinding(**changes):
 
 
 def test_rewinding_goes_on_with_other_noise_from_the_last_checkpoint(tmp_path, monkeypatch, capsys):
-    trainer.train(tiny(), str(tmp_path / 'smooth'))
+    train(tiny(), str(tmp_path / 'smooth'))
     diverging(monkeypatch, at=7)
-    assert trainer.train(rewinding(), str(tmp_path / 'rewound')) is None
+    assert train(rewinding(), str(tmp_path / 'rewound')) is None
     output = capsys.readouterr().out
     assert 'Training diverged between steps 6 and 8: generator.params' in output
     assert 'Going back, with other noise: 1 of at most 3 times.' in output
@@ -105,13 +104,13 @@ def test_a_rewound_run_that_was_stopped_is_one_that_was_not(tmp_path, monkeypatc
     """Stopped before there is a checkpoint, between the checkpoint and the divergence, and after going back."""
     with monkeypatch.context() as patch:
         diverging(patch, at=7)
-        trainer.train(rewinding(), str(tmp_path / 'straight'))
+        train(rewinding(), str(tmp_path / 'straight'))
     with monkeypatch.context() as patch:
         stop_at(stop, patch)
         diverging(patch, at=7)
-        assert trainer.train(rewinding(), str(tmp_path / 'stopped')) is not None
+        assert train(rewinding(), str(tmp_path / 'stopped')) is not None
     diverging(monkeypatch, at=7)
-    assert trainer.train(rewinding(), str(tmp_path / 'stopped')) is None
+    assert train(rewinding(), str(tmp_path / 'stopped')) is None
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
 
 
@@ -119,37 +118,37 @@ def test_a_rewound_run_that_was_stopped_is_one_that_was_not(tmp_path, monkeypatc
 def test_stops_do_not_push_out_the_checkpoint_to_go_back_to(tmp_path, monkeypatch, stops, keep):
     with monkeypatch.context() as patch:
         diverging(patch, at=9)
-        trainer.train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'straight'))
+        train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'straight'))
     for stop in stops:
         with monkeypatch.context() as patch:
             stop_at(stop, patch)
-            assert trainer.train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'stopped')) is not None
+            assert train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'stopped')) is not None
     diverging(monkeypatch, at=9)
-    assert trainer.train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'stopped')) is None
+    assert train(rewinding(checkpoints_to_keep=keep), str(tmp_path / 'stopped')) is None
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', tiny())
 
 
 def test_another_interval_does_not_make_a_stop_of_a_checkpoint(tmp_path, monkeypatch, capsys):
-    trainer.train(tiny(num_steps=10), str(tmp_path))  # with checkpoints at 5 and 10
+    train(tiny(num_steps=10), str(tmp_path))  # with checkpoints at 5 and 10
     diverging(monkeypatch, at=11)
-    assert trainer.train(rewinding(checkpoint_every=50), str(tmp_path)) is None
+    assert train(rewinding(checkpoint_every=50), str(tmp_path)) is None
     assert capsys.readouterr().out.count(f'Continuing {tmp_path} at step 10.') == 2
 
 
 def test_where_there_are_stops_alone_it_goes_back_to_the_newest(tmp_path, monkeypatch, capsys):
-    trainer.train(tiny(num_steps=4), str(tmp_path))  # is complete before its first checkpoint at an interval
+    train(tiny(num_steps=4), str(tmp_path))  # is complete before its first checkpoint at an interval
     diverging(monkeypatch, at=5)
-    assert trainer.train(rewinding(checkpoint_every=50), str(tmp_path)) is None
+    assert train(rewinding(checkpoint_every=50), str(tmp_path)) is None
     assert capsys.readouterr().out.count(f'Continuing {tmp_path} at step 4.') == 2
 
 
 def test_nothing_is_deleted_before_what_it_goes_back_to_is_read(tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         stop_at(6, patch)
-        trainer.train(tiny(), str(tmp_path))
+        train(tiny(), str(tmp_path))
     (tmp_path / 'checkpoints' / '5' / 'meta' / 'metadata').write_text('')
     diverging(monkeypatch, at=7)
-    assert trainer.train(rewinding(), str(tmp_path)) is None
+    assert train(rewinding(), str(tmp_path)) is None
     output = capsys.readouterr().out
     assert 'Checkpoint 5 cannot be read (its metadata are damaged): moved to' in output
     assert output.count(f'Continuing {tmp_path} at step 6.') == 2
@@ -159,7 +158,7 @@ def test_going_back_lets_go_of_the_images_on_the_device(tmp_path, monkeypatch):
     diverging(monkeypatch, at=7, times=3)
     gc.disable()  # what only a search for cycles finds may stay for long
     try:
-        trainer.train(rewinding(), str(tmp_path))
+        train(rewinding(), str(tmp_path))
         copies = [array for array in jax.live_arrays() if array.shape == (1797, 64)]
     finally:
         gc.enable()
@@ -168,7 +167,7 @@ def test_going_back_lets_go_of_the_images_on_the_device(tmp_path, monkeypatch):
 
 def test_a_run_that_diverges_before_its_first_checkpoint_begins_anew(tmp_path, monkeypatch, capsys):
     diverging(monkeypatch, at=3)
-    assert trainer.train(rewinding(), str(tmp_path)) is None
+    assert train(rewinding(), str(tmp_path)) is None
     output = capsys.readouterr().out
     assert 'Going back' in output
     assert 'Continuing' not in output
@@ -177,11 +176,11 @@ def test_a_run_that_diverges_before_its_first_checkpoint_begins_anew(tmp_path, m
 
 def test_it_rewinds_at_most_so_often(tmp_path, monkeypatch, capsys):
     diverging(monkeypatch, at=7, times=3)
-    with pytest.raises(UserError, match=r'Training diverged .* It has gone back 2 times already: try a smaller'):
-        trainer.train(rewinding(max_rewinds=2), str(tmp_path))
+    with pytest.raises(UserError, match=r'Training diverged .* The run has gone back 2 times already: try a smaller'):
+        train(rewinding(max_rewinds=2), str(tmp_path))
     assert capsys.readouterr().out.count('Going back') == 2
     # The number counts for the whole run: with one more it goes on from where it gave up.
-    assert trainer.train(rewinding(max_rewinds=3), str(tmp_path)) is None
+    assert train(rewinding(max_rewinds=3), str(tmp_path)) is None
 
 
 def test_the_noise_differs_from_rewind_to_rewind():

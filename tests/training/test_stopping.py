@@ -1,4 +1,4 @@
-"""What is heard, and what comes of it; whole processes are in test_reliability."""
+"""Signals to this process and to a child; whole runs are in test_reliability."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ HANDLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture
 def hangup():
-    """SIGHUP as it is in a terminal: the tests may have been begun where it is ignored."""
+    """The default SIGHUP, in case the tests were started with it ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -24,13 +24,13 @@ def hangup():
 
 @pytest.mark.usefixtures('hangup')
 @pytest.mark.parametrize('number', HANDLERS)
-def test_the_first_signal_is_noted_and_nothing_ends(number):
+def test_the_first_signal_is_recorded_and_nothing_ends(number):
     before = [signal.getsignal(one) for one in HANDLERS]
     with stop_request() as stop:
         assert stop.signal == 0
         os.kill(os.getpid(), number)
         assert stop.signal == number
-        for another in HANDLERS:  # as from a launcher that passes on what the terminal has sent as well
+        for another in HANDLERS:  # as from a launcher that repeats what the terminal has sent
             os.kill(os.getpid(), another)
         assert stop.signal == number
     assert [signal.getsignal(one) for one in HANDLERS] == before
@@ -47,24 +47,24 @@ def test_a_signal_that_was_ignored_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_another_thread_may_ask_and_hears_nothing():
-    heard = []
+def test_nothing_is_recorded_in_another_thread():
+    recorded = []
 
-    def ask():
+    def request():
         with stop_request() as stop:
-            heard.append(stop.signal)
+            recorded.append(stop.signal)
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=request)
     thread.start()
     thread.join()
-    assert heard == [0]
+    assert recorded == [0]
 
 
 def test_a_second_signal_ends_a_process_at_once_even_while_python_does_nothing():
-    """As in a call of a compiled program: the main thread is in a wait that no signal ends, written in C."""
+    """As in a call of a compiled program: the main thread waits in C code that no signal interrupts."""
     program = """
 import ctypes, signal, threading
-from wgan_jax.stopping import stop_request
+from wgan_jax.training.stopping import stop_request
 with stop_request():
     print('listening', flush=True)
     lock = ctypes.CDLL(None).sem_init

@@ -1,4 +1,4 @@
-"""Adversarial losses and gradient penalties: pure functions from scores to scalars.
+"""Adversarial losses and the gradient penalty: pure functions of scores.
 
 Scores are high for real images. Every critic loss and every generator loss is minimised.
 """
@@ -12,7 +12,7 @@ import optax
 
 
 class AdversarialLoss(NamedTuple):
-    """The two sides of one game."""
+    """The losses of both players."""
 
     critic: Callable[[jax.Array, jax.Array], jax.Array]  # (real scores [B], fake scores [B]) -> scalar
     generator: Callable[[jax.Array], jax.Array]  # (fake scores [B]) -> scalar
@@ -34,7 +34,7 @@ def cross_entropy_critic_loss(real_logits: jax.Array, fake_logits: jax.Array) ->
 
 
 def minimax_generator_loss(fake_logits: jax.Array) -> jax.Array:
-    """mean(log(1 - D(fake))): saturates where the critic is sure (Goodfellow et al. 2014, equation 1)."""
+    """mean(log(1 - D(fake))): saturates when the critic rejects fake images (Goodfellow et al. 2014, equation 1)."""
     return -jnp.mean(jax.nn.softplus(fake_logits))
 
 
@@ -54,7 +54,7 @@ def interpolate(real: jax.Array, fake: jax.Array, alpha: jax.Array) -> jax.Array
     """Real + alpha * (fake - real), with alpha [B, 1, 1, 1]: one point on each pair's segment.
 
     Raises:
-      ValueError: real and fake differ in shape, or alpha does not hold one number per example.
+      ValueError: real and fake differ in shape, or alpha is not one number per example.
     """
     if real.shape != fake.shape or alpha.shape != (real.shape[0],) + (1,) * (real.ndim - 1):
         raise ValueError(f'shapes do not fit: real {real.shape}, fake {fake.shape}, alpha {alpha.shape}')
@@ -62,14 +62,14 @@ def interpolate(real: jax.Array, fake: jax.Array, alpha: jax.Array) -> jax.Array
 
 
 def gradient_penalty(score: Callable[[jax.Array], jax.Array], interpolates: jax.Array, *, one_sided: bool = False) -> jax.Array:
-    """Mean squared distance of the critic's slopes from 1.
+    """The mean squared distance of the critic's slopes from 1.
 
-    The slope of an example is the L2 norm of the gradient of its score with respect to all its pixels. The gradient of the
-    sum of scores is every example's own gradient only if no layer mixes examples: no batch norm in a penalised critic.
+    The slope of an example is the L2 norm of the gradient of its score with respect to all its pixels. The gradient of the sum of
+    scores is each example's own gradient only if no layer mixes examples, so a penalised critic cannot have batch norm.
 
     Args:
       score: the critic, images [B, ...] -> scores [B].
-      interpolates: the points at which slopes are taken, [B, ...].
+      interpolates: points at which the slopes are computed, [B, ...].
       one_sided: penalise only slopes above 1 (WGAN-LP, Petzka et al. 2018, equation 8).
 
     Returns:
@@ -77,7 +77,7 @@ def gradient_penalty(score: Callable[[jax.Array], jax.Array], interpolates: jax.
     """
     gradients = jax.grad(lambda images: jnp.sum(score(images)))(interpolates)
     gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32)).reshape(gradients.shape[0], -1)
-    # A plain norm has a NaN gradient at zero, where a freshly clipped or constant critic is.
+    # The gradient of a plain norm is NaN at zero, which a constant critic reaches.
     slopes = optax.safe_norm(gradients, 0.0, axis=1)  # [B]
     excess = slopes - 1.0
     return jnp.mean(jnp.square(jnp.maximum(excess, 0.0) if one_sided else excess))

@@ -1,7 +1,7 @@
-"""What the updates draw: a pure function of the run's key, the player, and how many updates that player has had.
+"""The noise of an update: a pure function of the run's key, the player, and the number of the player's updates.
 
-No key is carried from update to update, so a resumed run draws what an uninterrupted one would have drawn. Latents and alphas are
-drawn for the global batch, of which each device keeps its rows: they do not depend on the number of devices.
+No key is carried from update to update, so a resumed run draws the same noise as an uninterrupted one. Latents and alphas are drawn
+for the global batch, and each device takes its rows, so they do not depend on the number of devices.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,21 @@ _PLAYERS = ('critic', 'generator')
 
 
 class Noise(NamedTuple):
-    """What one update draws, on one device."""
+    """The noise of one update on one device."""
 
     latents: jax.Array  # [B, latent_dim], standard normal
-    alpha: jax.Array  # [B], uniform in [0, 1): where interpolates lie; only a gradient penalty reads it
-    dropout_key: jax.Array  # masks are drawn per device: the one thing that depends on the number of devices
+    alpha: jax.Array  # [B], uniform in [0, 1): the position of interpolates, for the gradient penalty
+    dropout_key: jax.Array  # different on each device: dropout masks are all that depends on the number of devices
 
 
 def draw(key: jax.Array, player: str, update: jax.Array, batch_size: int, latent_dim: int, axis_name: str | None) -> Noise:
-    """Draws for one update of one player.
+    """Draws the noise for one update of one player.
 
     Args:
       key: the run's key.
       player: 'critic' or 'generator'.
-      update: updates that this player has had, int32 scalar.
-      batch_size: B, examples on this device.
+      update: number of updates of this player so far, int32 scalar.
+      batch_size: B, the examples on this device.
       latent_dim: size of a latent vector.
       axis_name: the mapped axis inside pmap, None elsewhere.
     """
@@ -43,8 +43,8 @@ def draw(key: jax.Array, player: str, update: jax.Array, batch_size: int, latent
 
 
 def after_rewinds(key: jax.Array, rewinds: int) -> jax.Array:
-    """The run's key once the run has gone back to a checkpoint `rewinds` times: each time it goes on with other noise."""
-    # Not the numbers that stand for the players, whose keys would then be known from before.
+    """The run's key after the run has gone back to a checkpoint `rewinds` times; each time the noise is different."""
+    # Different from the numbers of the players, which would give keys that are in use.
     return jax.random.fold_in(key, len(_PLAYERS) + rewinds) if rewinds else key
 
 

@@ -1,4 +1,4 @@
-"""optax chains equal to the PyTorch optimizers of the papers' code, and weight clipping as an optax transform."""
+"""The PyTorch optimizers of the papers' code as optax transforms, and weight clipping."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,14 +11,14 @@ import optax
 def rmsprop(learning_rate: float) -> optax.GradientTransformation:
     """RMSProp with PyTorch's constants: decay 0.99, epsilon 1e-8 outside the root.
 
-    optax's default keeps epsilon inside the root, which floors the denominator at 1e-4: more than the gradients of a clipped
-    critic often measure.
+    optax adds epsilon inside the root by default. The denominator is then at least 1e-4, which is often larger than the gradients
+    of a clipped critic.
     """
     return optax.rmsprop(learning_rate, decay=0.99, eps=1e-8, eps_in_sqrt=False, initial_scale=0.0)
 
 
 class AmsgradState(NamedTuple):
-    """Moments of scale_by_amsgrad; `nu_max` is the maximum of the raw second moments."""
+    """The state of scale_by_amsgrad; `nu_max` is the maximum of the raw second moments."""
 
     count: jax.Array
     mu: optax.Updates
@@ -27,13 +27,13 @@ class AmsgradState(NamedTuple):
 
 
 def scale_by_amsgrad(b1: float, b2: float, eps: float = 1e-8) -> optax.GradientTransformation:
-    """AMSGrad as PyTorch computes it: the maximum is taken over raw second moments, then bias-corrected.
+    """AMSGrad as in PyTorch: the maximum of the raw second moments, then the bias correction.
 
-    `optax.amsgrad` takes the maximum of the bias-corrected moments, which keeps the large first ones for ever.
+    `optax.amsgrad` takes the maximum of bias-corrected moments, which are large in the first steps, and keeps those for ever.
     """
 
     def init(params: optax.Params) -> AmsgradState:
-        # Three sets of zeros: a state that holds one buffer twice cannot be donated.
+        # Three separate sets of zeros, since a state that holds one buffer twice cannot be donated.
         return AmsgradState(jnp.zeros((), jnp.int32), *(optax.tree.zeros_like(params) for _ in range(3)))
 
     def update(
@@ -53,7 +53,7 @@ def scale_by_amsgrad(b1: float, b2: float, eps: float = 1e-8) -> optax.GradientT
 
 
 def clip_weights(clip_value: float) -> optax.GradientTransformation:
-    """Makes the update end inside [-clip_value, clip_value], exactly; the last link of a chain.
+    """Clips weights: changes the update so that it ends in [-clip_value, clip_value], exactly; the last transform of a chain.
 
     `update` needs `params`. After `optax.apply_updates` every weight w has |w| <= float32(clip_value), without tolerance:
     Algorithm 1, line 7 of Arjovsky et al. 2017.
@@ -63,8 +63,8 @@ def clip_weights(clip_value: float) -> optax.GradientTransformation:
         bound = jnp.asarray(clip_value, param.dtype)
         target = jnp.clip(param + update, -bound, bound)
         step = target - param
-        # param + (target - param) rounds, and can land some ulp outside. One representable step back lands inside; for
-        # weights so large that even this jumps over the box, go to zero, which is exact.
+        # param + (target - param) is rounded, and can end some ulp outside. The next smaller step ends inside, unless the weight is
+        # so large that even this misses the interval: then go to zero, which is exact.
         inward = jnp.nextafter(step, -jnp.sign(target) * jnp.inf)
         step = jnp.where(jnp.abs(param + step) > bound, inward, step)
         return jnp.where(jnp.abs(param + step) > bound, -param, step)
@@ -89,15 +89,15 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 def make_optimizer(
     name: str, learning_rate: float, b1: float, b2: float, clip_value: float | None = None, clip_batch_norm: bool = True
 ) -> optax.GradientTransformation:
-    """Builds one player's optimizer.
+    """Builds the optimizer of one player.
 
     Args:
       name: a name in OPTIMIZERS.
       learning_rate: step size.
-      b1: decay of the first moment; rmsprop has none and ignores it.
-      b2: decay of the second moment; rmsprop's is 0.99, as in the WGAN authors' code.
-      clip_value: clip the parameters to [-clip_value, clip_value] after each update; None does not clip.
-      clip_batch_norm: clip the scales and shifts of batch norm too, as the WGAN authors' code does.
+      b1: decay of the first moment; rmsprop ignores it.
+      b2: decay of the second moment; rmsprop ignores it and uses 0.99, as the WGAN authors' code does.
+      clip_value: clip the parameters to [-clip_value, clip_value] after each update; None for no clipping.
+      clip_batch_norm: also clip the scales and shifts of batch norm, as the WGAN authors' code does.
     """
     optimizer = OPTIMIZERS[name](learning_rate, b1, b2)
     if clip_value is None:

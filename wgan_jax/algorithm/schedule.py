@@ -1,27 +1,27 @@
-"""How many critic updates each round has."""
+"""The schedule of critic updates: how many each round has."""
 
 from typing import NamedTuple
 
 
 class Schedule(NamedTuple):
-    """Critic updates per round, closed-form; by default the same number in each."""
+    """Critic updates per round in closed form; by default the same number in each round."""
 
     n_critic: int
-    boosted: int | None = None  # updates of a boosted round; None: no round is boosted
-    until: int = 0  # rounds before this one are boosted
-    every: int = 0  # and so is each round whose number is a multiple of this; 0: none
+    boosted: int | None = None  # critic updates of a boosted round; None: no round is boosted
+    until: int = 0  # the rounds before this one are boosted
+    every: int = 0  # and every round whose number is a multiple of this; 0: none
 
     def critic_updates(self, step: int) -> int:
-        """Critic updates of the round that comes after `step` rounds."""
+        """Critic updates of round number `step`."""
         return self.updates_before(step + 1) - self.updates_before(step)
 
     def updates_before(self, step: int) -> int:
-        """Critic updates of the first `step` rounds together."""
+        """Critic updates of the first `step` rounds, added up."""
         boosted = self._boosted_before(step)
         return (step - boosted) * self.n_critic + boosted * (self.boosted or 0)
 
     def rounds_alike(self, step: int, stop: int) -> int:
-        """Rounds from `step` on, before `stop`, that surely have the same number of updates as the first of them."""
+        """A number of rounds from `step` on, before `stop`, with the same number of updates as round `step`."""
         if self.boosted is None:
             return stop - step
         if step < self.until:
@@ -29,7 +29,7 @@ class Schedule(NamedTuple):
         return min(max(1, -step % self.every) if self.every else stop - step, stop - step)
 
     def kinds(self, step: int, stop: int) -> set[int]:
-        """The numbers of updates that the rounds from `step` to `stop - 1` have."""
+        """The different numbers of updates of the rounds from `step` to `stop - 1`."""
         boosted = self._boosted_before(stop) - self._boosted_before(step)
         return ({self.boosted} if boosted else set()) | ({self.n_critic} if boosted < stop - step else set())
 

@@ -21,7 +21,7 @@ class PlayerState(TrainState):
 
 
 class GANState(flax.struct.PyTreeNode):
-    """Everything that training changes; resuming needs nothing else.
+    """Everything that training changes, so all that a checkpoint needs.
 
     Attributes:
       step: rounds done, int32 scalar.
@@ -53,9 +53,9 @@ def create_state(
       generator: network [B, latent_dim] -> images.
       critic: network images -> scores [B].
       generator_optimizer: its optax transformation.
-      critic_optimizer: its optax transformation; weight clipping is its last link.
+      critic_optimizer: its optax transformation; weight clipping is the last one of a chain.
       latent_dim: size of a latent vector.
-      use_ema: keep an average of the generator, which starts as a copy.
+      use_ema: keep an average of the generator, initialised with its parameters.
     """
     generator_key, critic_key = jax.random.split(key)
     images = jnp.zeros((1, *generator.image_shape))
@@ -64,14 +64,14 @@ def create_state(
         'critic': _create_player(critic_key, critic, critic_optimizer, images),
     }
     ema = None
-    if use_ema:  # a copy: a donated buffer may stand in a state only once
+    if use_ema:  # copied, since a donated buffer may occur only once in a state
         average = {'params': players['generator'].params, 'batch_stats': players['generator'].batch_stats}
         ema = jax.tree.map(jnp.copy, average)
     return GANState(step=jnp.zeros((), jnp.int32), ema=ema, **players)
 
 
 def _create_player(key: jax.Array, network: nn.Module, optimizer: optax.GradientTransformation, inputs: jax.Array) -> PlayerState:
-    # Not train: initialising in train mode would take the statistics of the dummy input into batch_stats.
+    # In train mode, batch_stats would include the statistics of the dummy input.
     variables = network.init(key, inputs, train=False)
     state = PlayerState.create(
         apply_fn=network.apply, params=variables['params'], tx=optimizer, batch_stats=variables.get('batch_stats', {})
@@ -82,7 +82,7 @@ def _create_player(key: jax.Array, network: nn.Module, optimizer: optax.Gradient
 def apply(
     player: PlayerState, params: Any, inputs: jax.Array, *, axis_name: str | None, dropout_key: jax.Array | None = None
 ) -> tuple[jax.Array, Any]:
-    """Runs a player in train mode: (outputs, new batch statistics)."""
+    """Runs a player's network in train mode: (outputs, new batch statistics)."""
     rngs = None if dropout_key is None else {'dropout': dropout_key}
     variables = {'params': params, 'batch_stats': player.batch_stats}
     outputs, changed = player.apply_fn(variables, inputs, train=True, axis_name=axis_name, rngs=rngs, mutable=['batch_stats'])
@@ -90,16 +90,16 @@ def apply(
 
 
 def generate(state: GANState, latents: jax.Array) -> jax.Array:
-    """Images [B, H, W, C] in [-1, 1] from latents [B, latent_dim].
+    """Generates images [B, H, W, C] in [-1, 1] from latents [B, latent_dim].
 
-    Uses the averaged generator where there is one, with the batch statistics that belong to it, in inference mode: an image
-    depends on its own latent vector alone.
+    It uses the average of the generator if there is one, with its batch statistics, in inference mode: an image depends on its own
+    latent vector only.
     """
     weights = state.ema or {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
     return state.generator.apply_fn(weights, latents, train=False)
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """{'0.critic.params.Dense_0.kernel': array, ...}."""
+    """The leaves of a tree by path: {'0.critic.params.Dense_0.kernel': array, ...}."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in leaves}

@@ -1,8 +1,8 @@
-"""One critic step, one generator step, and the round they make.
+"""The critic step, the generator step, and the round that they make.
 
-A step is a plain function `(state, real, key) -> (state, metrics)`: it runs un-jitted in a debugger, on one device, or inside
-pmap when it is told the name of the mapped axis. `key` is the same for the whole run; `draw` makes of it what an update draws, and
-another function in its place gives the steps chosen latents and alphas.
+A step is a plain function `(state, real, key) -> (state, metrics)`. It runs un-jitted in a debugger, on one device, or inside pmap
+if it is given the name of the mapped axis. `key` is the same for the whole run: `draw` derives the noise of each update from it,
+and can be replaced to choose latents and alphas.
 """
 
 from collections.abc import Callable
@@ -38,17 +38,17 @@ def critic_step(
       state: both players.
       real: images [B, H, W, C], uint8 or in [-1, 1]: this device's share of the global batch.
       key: the run's key.
-      loss: the game.
+      loss: the losses of both players.
       latent_dim: size of a latent vector.
       gp_weight: weight of the gradient penalty; 0 leaves it out of the program.
       gp_one_sided: penalise only slopes above 1.
-      grad_accumulation: parts into which B is cut, to be gone through one after the other in less memory. The update is that of
-        the whole, but for the masks of dropout, and unless a player has batch norm: each part then has statistics of its own.
+      grad_accumulation: parts of B that are processed one after the other, which needs less memory. The update is that of the whole
+        batch, except for dropout masks and for batch norm, whose statistics are then those of a part.
       axis_name: the mapped axis inside pmap, None elsewhere.
-      draw: where latents, alpha and dropout's key come from, as noise.draw.
+      draw: source of latents, alpha and the dropout key; see noise.draw.
 
     Returns:
-      The new state, and critic_loss (penalty included), wasserstein_estimate, and gradient_penalty where there is one.
+      The new state, and critic_loss (with the penalty), wasserstein_estimate, and gradient_penalty if there is one.
     """
     critic, batch_size = state.critic, real.shape[0]
     latents, alpha, dropout_key = draw(key, 'critic', critic.step, batch_size, latent_dim, axis_name)
@@ -59,7 +59,7 @@ def critic_step(
         real = to_float(real)
         real_key, fake_key, penalty_key = jax.random.split(dropout_key, 3)
         fake, _ = apply(state.generator, state.generator.params, latents, axis_name=axis_name)
-        # Two passes: batch norm never mixes real and fake images.
+        # Two passes, so that batch norm never mixes real and fake images.
         real_scores, batch_stats = apply(
             critic.replace(batch_stats=batch_stats), params, real, axis_name=axis_name, dropout_key=real_key
         )
@@ -100,12 +100,8 @@ def generator_step(
       state: both players.
       key: the run's key.
       batch_size: latents to draw on this device.
-      loss: the game.
-      latent_dim: size of a latent vector.
-      ema_decay: decay of the average per round; None keeps none.
-      grad_accumulation: as in critic_step.
-      axis_name: the mapped axis inside pmap, None elsewhere.
-      draw: where latents, alpha and dropout's key come from, as noise.draw.
+      loss, latent_dim, grad_accumulation, axis_name, draw: see critic_step.
+      ema_decay: decay of the average per round; None for no average.
 
     Returns:
       The new state, and generator_loss.
@@ -122,7 +118,7 @@ def generator_step(
     updated, metrics = update(loss_fn, generator, (latents,), dropout_key, grad_accumulation, axis_name)
     ema = state.ema
     if ema_decay is not None:
-        # The statistics are averaged with the weights they belong to.
+        # Batch statistics are averaged together with the weights that they belong to.
         current = {'params': updated.params, 'batch_stats': updated.batch_stats}
         ema = optax.incremental_update(current, ema, 1.0 - ema_decay)
     return state.replace(generator=updated, ema=ema), metrics
@@ -148,11 +144,10 @@ def train_round(
       state: both players.
       real: images [n_critic, B, H, W, C], uint8 or in [-1, 1].
       key: the run's key.
-      others: as in critic_step and generator_step.
+      loss, latent_dim, gp_weight, gp_one_sided, ema_decay, grad_accumulation, axis_name, draw: see the two steps.
 
     Returns:
-      The new state, and the metrics of the last critic step, whose critic is the nearest to its optimum, and of the
-      generator step.
+      The new state, and the metrics of the generator step and of the last critic step, whose critic is the nearest to its optimum.
     """
     game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name, 'draw': draw, 'grad_accumulation': grad_accumulation}
 
@@ -178,16 +173,16 @@ def train_rounds(
 ) -> tuple[GANState, Metrics]:
     """Up to K rounds in one program.
 
-    The number of rounds is an argument of the program, not a part of it, so one compilation serves every call. Metrics are
-    summed here, round by round: sums carried from call to call come out the same however the rounds are cut into calls.
+    The number of rounds is an argument, so one compilation serves every call. Metrics are summed round by round, in an array that
+    is carried from call to call, so they do not depend on how rounds are grouped into calls.
 
     Args:
       state: both players.
-      sums: metrics summed since the last log point, and how many `rounds` they hold; see zero_sums.
-      images: the whole data set, uint8 [N, H * W * C]: images as such would be copied at every call on a TPU, into twice the
-        memory, since gathering needs another order of axes than the one that wastes no memory on the few channels.
-      indices: which images each round sees, int32 [K, n_critic, B]; rows past `num_rounds` are not read.
-      num_rounds: rounds to do, int32 scalar, at most K.
+      sums: metrics summed since the last log point, and the number of `rounds` in them; see zero_sums.
+      images: the whole data set, uint8 [N, H * W * C]. With the shape [N, H, W, C] a TPU would copy it at every call, into twice
+        the memory: gathering needs another order of axes than the one that wastes no memory on few channels.
+      indices: the images of each round, int32 [K, n_critic, B]; rows from `num_rounds` on are not read.
+      num_rounds: rounds to run, int32 scalar, at most K.
       key: the run's key.
       image_shape: (H, W, C).
       **settings: keyword arguments of train_round.
@@ -207,18 +202,13 @@ def train_rounds(
 
 
 def zero_sums(gp_weight: float) -> Metrics:
-    """Sums of no rounds at all: what train_rounds starts from."""
+    """The sums of zero rounds, with which train_rounds starts."""
     names = ['rounds', 'critic_loss', 'wasserstein_estimate', 'generator_loss', *(['gradient_penalty'] if gp_weight else [])]
     return {name: jnp.zeros((), jnp.float32) for name in names}
 
 
-def all_finite(tree: Any) -> jax.Array:
-    """Whether no number of the tree is infinite or NaN, a boolean scalar."""
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
-
-
 def to_float(images: jax.Array) -> jax.Array:
-    """uint8 images to float32 in [-1, 1]; images that are not uint8 stay as they are."""
+    """Converts uint8 images to float32 in [-1, 1]; leaves other types as they are."""
     return images.astype(jnp.float32) / 127.5 - 1.0 if images.dtype == jnp.uint8 else images
 
 
@@ -230,14 +220,14 @@ def update(
     num_parts: int,
     axis_name: str | None,
 ) -> tuple[PlayerState, Metrics]:
-    """One update of a player by the gradients of the mean loss over all parts of the batch and all devices.
+    """Updates a player with the gradients of the mean loss over all parts of the batch and all devices.
 
     Args:
       loss_fn: (params, batch_stats, *inputs, dropout_key) -> (loss, (new batch_stats, metrics)).
       player: the player.
       inputs: arrays [B, ...].
-      dropout_key: each part has one of its own, if there are several.
-      num_parts: parts into which B is cut.
+      dropout_key: split into one key per part, if there are several parts.
+      num_parts: parts of B.
       axis_name: the mapped axis inside pmap, None elsewhere.
     """
     gradient = jax.grad(loss_fn, has_aux=True)
@@ -255,9 +245,6 @@ def update(
         zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (player.params, metrics))
         (batch_stats, sums), _ = jax.lax.scan(add, (player.batch_stats, zeros), parts)
         gradients, metrics = jax.tree.map(lambda total: total / num_parts, sums)
-    gradients, metrics = _mean((gradients, metrics), axis_name)
+    if axis_name is not None:
+        gradients, metrics = jax.lax.pmean((gradients, metrics), axis_name)
     return player.apply_gradients(grads=gradients, batch_stats=batch_stats), metrics
-
-
-def _mean(tree: Any, axis_name: str | None) -> Any:
-    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

@@ -1,4 +1,17 @@
-"""The convolutions of all networks: XLA's own on GPU and TPU, faster ones of the same functions on CPU."""
+"""Convolutions of all networks: XLA's own on GPU and TPU, faster ones with the same values up to rounding on CPU.
+
+XLA's CPU compiler brings a convolution into the form that its fast kernel takes only outside of loops (JAX issue 12868). Training
+runs inside a loop, and there the gradients of convolutions take up to 100 times longer than necessary; strided convolutions with
+many channels are slow everywhere. The functions of this package compute the same convolutions, and their derivatives of any
+order, with matrix products and unstrided convolutions only.
+
+    this module    chooses by backend; the layers in wgan_jax/models/layers.py call it
+    cpu.py         the convolution and the transposed convolution for CPU
+    winograd.py    wide convolutions with fewer multiplications, by tiles of outputs
+    fused.py       a convolution together with the upsampling before it or the mean pooling after it
+
+benchmarks/convolutions.py measures them against XLA's.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +27,7 @@ _compiling_for: ContextVar[str | None] = ContextVar('compiling_for', default=Non
 
 @contextmanager
 def compiling_for(backend: str) -> Iterator[None]:
-    """Has what is traced inside made for 'cpu', 'gpu' or 'tpu', whatever is there."""
+    """Functions traced inside are made for 'cpu', 'gpu' or 'tpu' instead of the default backend."""
     token = _compiling_for.set(backend)
     try:
         yield
@@ -23,18 +36,15 @@ def compiling_for(backend: str) -> Iterator[None]:
 
 
 def on_cpu() -> bool:
-    """Whether what is traced is made for XLA on CPU."""
+    """Whether a function traced now is made for CPU."""
     return (_compiling_for.get() or jax.default_backend()) == 'cpu'
 
 
 def convolution() -> Callable[..., jax.Array]:
-    """What to give a flax.linen.Conv as `conv_general_dilated_cls`: the convolution for the backend in use.
-
-    XLA's own on GPU and TPU, convolution_on_cpu on CPU.
-    """
+    """The convolution for the backend in use, for the argument `conv_general_dilated_cls` of flax.linen.Conv."""
     return convolution_on_cpu if on_cpu() else lax.conv_general_dilated
 
 
 def transposed_convolution() -> Callable[[jax.Array, jax.Array, int, int], jax.Array]:
-    """The transposed convolution for the backend in use: XLA's own on GPU and TPU, transposed_convolution_on_cpu on CPU."""
+    """The transposed convolution for the backend in use; see cpu.transposed_convolution_on_cpu."""
     return transposed_convolution_on_cpu if on_cpu() else transposed_convolution_of_xla

@@ -1,4 +1,4 @@
-"""Convolutions whose gradients are fast on every backend."""
+"""The convolution and the transposed convolution for XLA on CPU, fast in derivatives of any order."""
 
 import functools
 import math
@@ -21,26 +21,24 @@ def convolution_on_cpu(
     padding: str | Sequence[tuple[int, int]],
     **options: Any,
 ) -> jax.Array:
-    """A 2-D convolution equal to lax.conv_general_dilated up to rounding, with all derivatives, for XLA on CPU.
+    """A 2-D convolution equal to lax.conv_general_dilated up to rounding.
 
-    There, a convolution with strides and many channels, or its gradient, can be 35 times slower than it need be; and inside a
-    loop, where training runs, gradients of every convolution are up to 100 times slower (JAX issue 12868), because XLA brings
-    only convolutions outside of loops into the form that its fast kernel takes. So here everything is matrix products, or
-    unstrided convolutions in the fast form, in every derivative. Wide layers are done by tiles, with fewer products than the
-    definition asks for; see tiles.py. benchmarks/convolutions.py measures it.
+    XLA on CPU takes up to 35 times longer than necessary for a strided convolution with many channels or its gradient, and up to
+    100 times longer for the gradient of any convolution inside a loop. This function and all its derivatives consist of matrix
+    products and of unstrided convolutions in the form of XLA's fast kernel. Wide layers are computed by tiles; see winograd.py.
 
     Args:
       inputs: [B, H, W, C].
       kernel: [h, w, C, filters].
-      window_strides: steps of the window in height and width.
+      window_strides: (vertical, horizontal).
       padding: 'SAME', 'VALID', or (before, after) for height and width.
-      **options: the further arguments of lax.conv_general_dilated, which must leave their defaults in effect.
+      **options: other arguments of lax.conv_general_dilated, with values that mean the same as the defaults.
 
     Returns:
       [B, rows, columns, filters].
 
     Raises:
-      NotImplementedError: the options ask for dilation or groups.
+      NotImplementedError: the options ask for dilation or groups, which are not supported.
     """
     refuse_dilation_and_groups(options)
     padding = explicit_padding(inputs.shape[1:3], kernel, padding, window_strides)
@@ -49,7 +47,7 @@ def convolution_on_cpu(
         (side + sum(pads) - length) // step + 1
         for side, pads, length, step in zip(inputs.shape[1:3], padding, size, strides, strict=True)
     ]
-    if winograd.pay(strides, kernel, inputs.shape[0] * math.prod(outputs)):
+    if winograd.is_faster(strides, kernel, inputs.shape[0] * math.prod(outputs)):
         return winograd.convolution(inputs, kernel, strides, padding, outputs)
     if strides == (1, 1) and size != (1, 1):
         return _unstrided(inputs, kernel, padding)
@@ -57,16 +55,16 @@ def convolution_on_cpu(
 
 
 def refuse_dilation_and_groups(options: dict[str, Any]) -> None:
-    """Raises NotImplementedError for what lax.conv_general_dilated can do and these convolutions cannot."""
+    """Raises NotImplementedError if the options of lax.conv_general_dilated ask for dilation or groups."""
     dilations = [dilation for name in ('lhs_dilation', 'rhs_dilation') for dilation in options.get(name) or ()]
     if any(dilation != 1 for dilation in dilations) or options.get('feature_group_count', 1) != 1:
-        raise NotImplementedError(f'convolutions on CPU know no dilation and no groups: {options}')
+        raise NotImplementedError(f'The convolutions on CPU do not support dilation or groups: {options}')
 
 
 def explicit_padding(
     sides: Sequence[int], kernel: jax.Array, padding: str | Sequence[tuple[int, int]], strides: Sequence[int] = (1, 1)
 ) -> Padding:
-    """Padding as (before, after) for height and width."""
+    """Returns any form of padding as (before, after) for height and width."""
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(sides, kernel.shape[:2], strides, padding)
     return tuple(tuple(pair) for pair in padding)
@@ -82,13 +80,13 @@ def _unstrided_forward(inputs: jax.Array, kernel: jax.Array, padding: Padding) -
 
 
 def _unstrided_backward(padding: Padding, saved: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Both gradients are unstrided convolutions again, so derivatives of any order stay in the fast form."""
+    """Both gradients are unstrided convolutions, so derivatives of any order keep the fast form."""
     inputs, kernel = saved
-    # To the inputs: the cotangent with the kernel turned by 180 degrees and its channels exchanged.
+    # The kernel is turned by 180 degrees, with its channels exchanged.
     turned = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
     around = tuple((size - 1 - before, size - 1 - after) for size, (before, after) in zip(kernel.shape[:2], padding, strict=True))
     inputs_gradient = _unstrided(cotangent, turned, around)
-    # To the kernel: the inputs with the cotangent as the kernel; channels take the part of the batch, and the other way round.
+    # The cotangent is the kernel; the channels are the batch, and the batch is the channels.
     kernel_gradient = _unstrided(inputs.transpose(3, 1, 2, 0), cotangent.transpose(1, 2, 0, 3), padding)
     return inputs_gradient, kernel_gradient.transpose(1, 2, 0, 3)
 
@@ -117,7 +115,7 @@ def _by_patches(inputs: jax.Array, kernel: jax.Array, strides: Sequence[int], pa
 
 
 def transposed_convolution_of_xla(inputs: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """The same function as transposed_convolution_on_cpu, as one convolution for XLA."""
+    """The same function as transposed_convolution_on_cpu, as one lax.conv_general_dilated."""
     around = [(size - 1 - padding, size - 1 - padding) for size in kernel.shape[:2]]
     return lax.conv_general_dilated(
         inputs,
@@ -130,19 +128,20 @@ def transposed_convolution_of_xla(inputs: jax.Array, kernel: jax.Array, stride: 
 
 
 def transposed_convolution_on_cpu(inputs: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """A 2-D transposed convolution in PyTorch's sense, with all derivatives, for XLA on CPU.
+    """A 2-D transposed convolution as in PyTorch.
 
-    Input pixel i adds its product with kernel row u to output row `stride * i + u - padding`, and so for columns. That is
-    PyTorch's ConvTranspose2d, whose weight [C, filters, h, w] is this kernel with its axes moved, and it is
+    The product of input row i and kernel row u is added to output row `stride * i + u - padding`, and the same for columns. This
+    is PyTorch's ConvTranspose2d, whose weight [C, filters, h, w] is this kernel with its axes moved. It is also
     lax.conv_general_dilated with lhs_dilation=(stride, stride), window strides 1, `size - 1 - padding` zeros on each side and the
-    kernel turned by 180 degrees. XLA's own is slow on CPU for the reasons in convolution_on_cpu. Where tiles pay, this one is the
-    transpose of a convolution by tiles; else one matrix product, of each pixel with the whole kernel, and sums of shifted results.
+    kernel turned by 180 degrees, which XLA computes slowly on CPU; see convolution_on_cpu. Here, it is the transpose of a
+    convolution by tiles where tiles are faster, and otherwise one matrix product of all pixels with the whole kernel and a sum
+    of shifted results.
 
     Args:
       inputs: [B, H, W, C].
       kernel: [h, w, C, filters].
-      stride: output pixels from one input pixel to the next, in height and width.
-      padding: pixels cut off each side of the output.
+      stride: distance in the output between neighbouring input pixels, in height and width.
+      padding: pixels to cut off at each side of the output.
 
     Returns:
       [B, rows, columns, filters] with rows = stride * (H - 1) + h - 2 * padding.
@@ -151,14 +150,14 @@ def transposed_convolution_on_cpu(inputs: jax.Array, kernel: jax.Array, stride: 
     sizes, filters = kernel.shape[:2], kernel.shape[3]
     rows, columns = (stride * (side - 1) + size - 2 * padding for side, size in zip((height, width), sizes, strict=True))
     swapped = kernel.swapaxes(2, 3)
-    if winograd.pay((stride, stride), swapped, batch * height * width):
+    if winograd.is_faster((stride, stride), swapped, batch * height * width):
 
         def convolve(images: jax.Array) -> jax.Array:
             return convolution_on_cpu(images, swapped, (stride, stride), [(padding, padding)] * 2)
 
         images = jax.ShapeDtypeStruct((batch, rows, columns, filters), inputs.dtype)
         return jax.linear_transpose(convolve, images)(inputs)[0]
-    reach = tuple(-(-size // stride) for size in sizes)  # a kernel's size in whole strides
+    reach = tuple(-(-size // stride) for size in sizes)  # the kernel's size in strides, rounded up
     whole = jnp.pad(kernel, [*((0, stride * count - size) for count, size in zip(reach, sizes, strict=True)), (0, 0), (0, 0)])
     products = inputs.reshape(-1, channels) @ whole.transpose(2, 0, 1, 3).reshape(channels, -1)
     products = products.reshape(batch, height, width, reach[0], stride, reach[1], stride, filters)

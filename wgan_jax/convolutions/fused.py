@@ -1,4 +1,4 @@
-"""Convolutions that should not be done apart from the operation before or after them."""
+"""Convolutions together with the upsampling before them or the mean pooling after them, in fewer operations than both."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -16,27 +16,27 @@ from wgan_jax.convolutions.cpu import explicit_padding, refuse_dilation_and_grou
 def convolution_after(
     upsample: Callable[[jax.Array], jax.Array], upsampling: Callable[[int], np.ndarray]
 ) -> Callable[..., jax.Array]:
-    """As ops.convolution, of inputs that are enlarged first; on CPU both at once, by upsampled_convolution_on_cpu.
+    """Like convolutions.convolution, for inputs that are upsampled first.
 
     Args:
-      upsample: [B, H, W, C] -> [B, rows, columns, C], linear and alike in height and width.
-      upsampling: what it does along one of them, as a matrix: size -> [larger size, size].
+      upsample: [B, H, W, C] -> [B, rows, columns, C]; linear, and the same along height and width.
+      upsampling: the matrix of `upsample` along one axis: size -> [larger size, size]. Used on CPU only.
     """
     if on_cpu():
         return functools.partial(upsampled_convolution_on_cpu, upsampling)
-    return lambda inputs, *others, **options: lax.conv_general_dilated(upsample(inputs), *others, **options)
+    return lambda inputs, *args, **options: lax.conv_general_dilated(upsample(inputs), *args, **options)
 
 
 def convolution_before_mean_pool() -> Callable[..., jax.Array]:
-    """As ops.convolution, with the mean of each 2x2 outputs instead of them, on every backend.
+    """Like convolutions.convolution, followed by a mean pool of 2x2, on every backend.
 
-    That is a convolution with strides of 2, whose kernel is one wider: with 3x3 it has 16 products in place of 36, and the outputs
-    that are to be averaged are never in memory.
+    Both together are one convolution with strides of 2 and a kernel that is wider by one. A 3x3 kernel then takes 16
+    multiplications instead of 36, and the outputs before the pool are never in memory.
     """
 
     def pooled(inputs: jax.Array, kernel: jax.Array, window_strides: Sequence[int], padding: Any, **options: Any) -> jax.Array:
         if tuple(window_strides) != (1, 1):
-            raise NotImplementedError(f'the convolution before a mean pool has strides {window_strides}')
+            raise NotImplementedError(f'The convolution before a mean pool does not support strides: {window_strides}')
         padding = explicit_padding(inputs.shape[1:3], kernel, padding)
         wider = jnp.pad(kernel, [(1, 1), (1, 1), (0, 0), (0, 0)])
         wider = wider[1:] + wider[:-1]
@@ -53,29 +53,29 @@ def upsampled_convolution_on_cpu(
     padding: str | Sequence[tuple[int, int]],
     **options: Any,
 ) -> jax.Array:
-    """A convolution of enlarged inputs, as lax.conv_general_dilated does it up to rounding, for XLA on CPU.
+    """A convolution of upsampled inputs, equal to lax.conv_general_dilated up to rounding, for XLA on CPU.
 
-    Enlarging moves values from place to place, the kernel from channel to channel, so they may change places: the small inputs
-    are multiplied with every tap of the kernel, and the products enlarged and shifted, which is one more product, with a small
-    constant matrix, for columns and for rows. If both sides double, that is a quarter of the products, in every derivative too.
+    Upsampling acts on positions and each tap of the kernel on channels, so their order can be exchanged. The small inputs are
+    multiplied by every tap of the kernel; then two products with small constant matrices, one for columns and one for rows,
+    upsample and shift the results. When both sides double, this takes a quarter of the multiplications, in every derivative too.
 
     Args:
-      upsampling: size -> the matrix [larger size, size] that enlarges along height and width.
+      upsampling: size -> the matrix [larger size, size] that upsamples along height and width.
       inputs: [B, H, W, C].
       kernel: [h, w, C, filters].
       window_strides: must be 1.
-      padding: of the enlarged inputs: 'SAME', 'VALID', or (before, after) for height and width.
-      **options: as in ops.convolution_on_cpu.
+      padding: of the upsampled inputs: 'SAME', 'VALID', or (before, after) for height and width.
+      **options: see cpu.convolution_on_cpu.
 
     Returns:
       [B, rows, columns, filters].
 
     Raises:
-      NotImplementedError: strides, dilation or groups.
+      NotImplementedError: strides, dilation or groups are not supported.
     """
     refuse_dilation_and_groups(options)
     if tuple(window_strides) != (1, 1):
-        raise NotImplementedError(f'upsampled_convolution_on_cpu knows no strides: {window_strides}')
+        raise NotImplementedError(f'upsampled_convolution_on_cpu does not support strides: {window_strides}')
     batch, height, width, channels = inputs.shape
     matrices = upsampling(height), upsampling(width)
     padding = explicit_padding([len(matrix) for matrix in matrices], kernel, padding)
@@ -91,7 +91,7 @@ def upsampled_convolution_on_cpu(
 
 
 def _with_taps(matrix: np.ndarray, size: int, pads: tuple[int, int]) -> np.ndarray:  # [larger, n] -> [outputs, n * size]
-    """What each output has of each input, by way of each of `size` taps of a kernel on the enlarged inputs."""
+    """The weight of each input in each output, for each of the `size` taps of a kernel on the upsampled inputs."""
     padded = np.pad(matrix, [pads, (0, 0)])
     outputs = len(padded) - size + 1
     return np.stack([padded[tap : tap + outputs] for tap in range(size)], axis=-1).reshape(outputs, -1)

@@ -1,8 +1,8 @@
-"""Wide convolutions with fewer products, by tiles of neighbouring outputs, for XLA on CPU.
+"""Wide convolutions with fewer multiplications, by tiles of neighbouring outputs, for XLA on CPU.
 
-Winograd's minimal filtering F(m, r): m neighbouring outputs of a filter with r taps take m + r - 1 products instead of m * r,
-outputs_matrix @ ((kernel_matrix @ taps) * (inputs_matrix @ inputs)), and a tile of m x m outputs the square of that. A
-convolution with strides of 2 becomes one without first: squares of 2x2 pixels become channels.
+This is Winograd's minimal filtering F(m, r): m neighbouring outputs of a filter with r taps take m + r - 1 multiplications
+instead of m * r, as outputs_matrix @ ((kernel_matrix @ taps) * (inputs_matrix @ inputs)). A tile of m x m outputs takes the square
+of this number. A convolution with strides of 2 is first rewritten without strides: squares of 2x2 pixels become channels.
 """
 
 import functools
@@ -14,31 +14,32 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-# (m, r): where the polynomials of the Toom-Cook construction are evaluated, besides infinity. Of the choices with small numbers
-# these lose the least to rounding: errors are 5 to 30 times those of the definition in float32, still about 1e-6 of the result.
+# (m, r): the points at which the Toom-Cook construction evaluates its polynomials, in addition to infinity. Among sets of small
+# numbers these have the smallest rounding errors in float32: 5 to 30 times those of the definition, about 1e-6 of the result.
 _POINTS = {
     (2, 2): (0, -1),
     (4, 2): (0, 1, -1, 2),
     (2, 3): (0, 1, -1),
     (4, 3): (0, 1, -1, Fraction(1, 2), -2),
 }
-# (strides, size) of the kernels that the networks have: products per value of inputs and outputs from which on tiles pay.
+# (strides, size) of the supported kernels: least number of products per value of inputs and outputs for which tiles are faster.
 KERNELS = {((1, 1), 3): 5, ((2, 2), 4): 11, ((2, 2), 5): 11}
-_SHARE = 128  # tiles whose products take as long as the transformation of the kernel
+_MIN_OUTPUTS = 4 * 256  # of all images; with fewer, transforming the kernel takes longer than the saved multiplications
+_KERNEL_COST = 128  # the time to transform the kernel, as a number of tiles
 
 
-def pay(strides: tuple[int, ...], kernel: jax.Array, outputs: int) -> bool:
-    """Whether tiles are the faster way, as measured on a processor with AVX-512.
+def is_faster(strides: tuple[int, ...], kernel: jax.Array, outputs: int) -> bool:
+    """Whether tiles are faster than the definition, as measured on a processor with AVX-512.
 
-    They save products and cost passes over inputs and outputs, so there must be many products for each of both; and more
-    kernel values are multiplied than the definition has, so there must be enough tiles to share them. Rounding as in bfloat16
-    would leave nothing of a result.
+    Tiles save multiplications but need passes over inputs and outputs, so there must be many multiplications for each value.
+    They also transform the kernel into a larger one, so there must be many outputs. In bfloat16 their rounding errors would be
+    too large.
     """
     height, width, channels, filters = kernel.shape
     if height != width or (strides, height) not in KERNELS or jnp.finfo(kernel.dtype).bits < 32:
         return False
     channels *= strides[0] * strides[1]
-    return channels * filters >= KERNELS[strides, height] * (channels + filters) and outputs >= 4 * 256
+    return channels * filters >= KERNELS[strides, height] * (channels + filters) and outputs >= _MIN_OUTPUTS
 
 
 def convolution(
@@ -48,12 +49,12 @@ def convolution(
     padding: Sequence[tuple[int, int]],
     outputs: Sequence[int],
 ) -> jax.Array:
-    """A convolution of a kind in KERNELS, equal to lax.conv_general_dilated up to rounding, with all derivatives.
+    """A convolution with strides and kernel size in KERNELS, equal to lax.conv_general_dilated up to rounding.
 
     Args:
       inputs: [B, H, W, C].
       kernel: [size, size, C, filters].
-      strides: steps of the window.
+      strides: (vertical, horizontal).
       padding: (before, after) for height and width.
       outputs: rows and columns of the result.
 
@@ -67,16 +68,13 @@ def convolution(
 
     def cost(side: int) -> int:
         tiles = inputs.shape[0] * math.prod(-(-length // side) for length in outputs)
-        return (side + len(kernel) - 1) ** 2 * (tiles + _SHARE)
+        return (side + len(kernel) - 1) ** 2 * (tiles + _KERNEL_COST)
 
     return _by_tiles(inputs, kernel, min((2, 4), key=cost))
 
 
 def _by_tiles(inputs: jax.Array, kernel: jax.Array, side: int) -> jax.Array:
-    """An unstrided convolution of 2x2 or 3x3 without padding, by tiles of side x side outputs (Lavin and Gray 2016, section 4).
-
-    Its derivatives are of the same kind.
-    """
+    """An unstrided 2x2 or 3x3 convolution without padding, by tiles of side x side outputs (Lavin and Gray 2016, section 4)."""
     size, filters = kernel.shape[0], kernel.shape[3]
     batch, *lengths, channels = inputs.shape
     lengths = [length - size + 1 for length in lengths]
@@ -85,7 +83,7 @@ def _by_tiles(inputs: jax.Array, kernel: jax.Array, side: int) -> jax.Array:
     points = range(side + size - 1)
     for_inputs, for_kernel, for_outputs = _matrices(side, size)
     lines = [lax.slice_in_dim(inputs, i, i + side * (rows - 1) + 1, side, axis=1) for i in points]
-    # XLA would compute each line anew for every tile that it is part of, and likewise the sums over rows of tiles.
+    # Without the barriers XLA recomputes each line for every tile that contains it, and each sum for every output.
     lines = lax.optimization_barrier(_combine(for_inputs, lines))
     tiles = [
         _combine(for_inputs, [lax.slice_in_dim(line, j, j + side * (columns - 1) + 1, side, axis=2) for j in points])
@@ -104,8 +102,8 @@ def _by_tiles(inputs: jax.Array, kernel: jax.Array, side: int) -> jax.Array:
 def _matrices(outputs: int, taps: int) -> tuple[list[list[float]], ...]:
     """The matrices for inputs, kernel and outputs of F(outputs, taps).
 
-    The product of a polynomial with `taps` coefficients and one with `outputs` is found from its values at the points (Toom and
-    Cook); a filter is the transpose of that product. Infinity, the last point, gives the highest coefficient.
+    The product of polynomials with `taps` and `outputs` coefficients is interpolated from its values at the points (Toom, Cook);
+    a filter is the transpose of that product. The value at infinity, the last point, is the highest coefficient.
     """
     points = _POINTS[outputs, taps]
 
@@ -122,7 +120,7 @@ def _matrices(outputs: int, taps: int) -> tuple[list[list[float]], ...]:
 
 
 def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
-    """By Gauss and Jordan's elimination, exactly."""
+    """The exact inverse, by Gauss-Jordan elimination."""
     size = len(matrix)
     rows = [row + [Fraction(int(i == j)) for j in range(size)] for i, row in enumerate(matrix)]
     for column in range(size):
@@ -135,7 +133,7 @@ def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
 
 
 def _combine(matrix: Sequence[Sequence[float]], parts: Sequence[jax.Array]) -> list[jax.Array]:
-    """The matrix times a vector of arrays, without products by 0 and 1."""
+    """The matrix times a vector of arrays, without multiplications by 0 and 1."""
     return [
         functools.reduce(
             jnp.add, [part if factor == 1 else factor * part for factor, part in zip(row, parts, strict=True) if factor]
@@ -147,14 +145,15 @@ def _combine(matrix: Sequence[Sequence[float]], parts: Sequence[jax.Array]) -> l
 def _fold(
     inputs: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]], outputs: Sequence[int]
 ) -> tuple[jax.Array, jax.Array]:
-    """Inputs and kernel of an unstrided convolution that equals one with strides of 2: squares of 2x2 pixels become channels."""
+    """Inputs and kernel of the unstrided convolution that equals one with strides of 2: squares of 2x2 pixels become channels."""
     size, _, channels, filters = kernel.shape
     taps = (size + 1) // 2
     around = [
         (low, 2 * (count + taps - 1) - side - low, 0)
         for side, (low, _), count in zip(inputs.shape[1:3], padding, outputs, strict=True)
     ]
-    inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), [(0, 0, 0), *around, (0, 0, 0)])  # can cut off what no window reaches
+    # Negative padding cuts off pixels that no window reaches.
+    inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), [(0, 0, 0), *around, (0, 0, 0)])
     batch, height, width, _ = inputs.shape
     inputs = inputs.reshape(batch, height // 2, 2, width // 2, 2, channels).swapaxes(2, 3)
     kernel = (

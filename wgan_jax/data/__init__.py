@@ -1,16 +1,15 @@
-"""Data sets, by name. Each becomes one array [N, H, W, C], uint8 or points as they are; a plan says which ones a step sees."""
+"""Data sets, by name. Each is one array [N, H, W, C] of uint8 images or float32 points; plan.py says which ones a step sees."""
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from wgan_jax.data import celeba, digits, folder, lsun, mnist, toys
 from wgan_jax.data.cache import identity
-from wgan_jax.data.source import Source, make_source
+from wgan_jax.data.source import Source
+from wgan_jax.errors import UserError
 
-__all__ = ['SOURCES', 'held_out_of', 'identity', 'source_of']
+__all__ = ['SOURCES', 'identity', 'make_source']
 
 SOURCES: dict[str, Callable[..., Source]] = {
     'celeba': celeba.source,
@@ -20,30 +19,38 @@ SOURCES: dict[str, Callable[..., Source]] = {
     'mnist': mnist.source,
     **{name: toys.source_of_toy(name) for name in toys.TOYS},
 }
-_HELD_OUT = {  # data set: {split that is trained on: the one to measure with}
-    'celeba': {'train': 'validation', 'validation': 'test', 'test': 'validation'},
-    'digits': {'train': 'test', 'test': 'train'},
-    'folder': {'train': 'test', 'test': 'train'},
-    'lsun_bedroom': {'train': 'validation', 'validation': 'train'},
-    'mnist': {'train': 'test', 'test': 'train'},
-    **{name: {'train': 'test', 'test': 'train'} for name in toys.TOYS},
-}
 
 
-def source_of(data: ConfigDict) -> Source:
-    """The source that the section `data` of a config describes; see source.make_source."""
-    return make_source(SOURCES, data.name, data.fraction, _options(data))
+def make_source(name: str, fraction: float = 1.0, **options: Any) -> Source:
+    """Describes a data set; nothing is read before `load` is called.
 
+    Args:
+      name: a name in SOURCES.
+      fraction: share of the images to use, in (0, 1]. It takes the first ones, in an order that does not depend on their content.
+        The held-out images are always whole.
+      **options: see the data set's function in SOURCES; None stands for its default. Paths are taken as they are, without `~`.
+        `dir` is ignored by the data sets that need no directory.
 
-def held_out_of(data: ConfigDict) -> Source | None:
-    """The images that a run on `data` is not trained on, whatever its fraction; None where its split leaves none."""
-    builder = SOURCES[data.name]
-    split = data.split or inspect.signature(builder).parameters['split'].default
-    other = _HELD_OUT[data.name].get(split)
-    if other is None or (data.name == 'folder' and data.holdout == 0):
-        return None
-    return make_source(SOURCES, data.name, 1.0, {**_options(data), 'split': other})
+    Raises:
+      UserError: the data set is unknown or has no such option, or a value is out of range.
+    """
+    if name not in SOURCES:
+        raise UserError(f'config.data.name={name!r} is unknown; known: {", ".join(SOURCES)}.')
+    if not 0 < fraction <= 1:
+        raise UserError(f'config.data.fraction={fraction} must be greater than 0 and at most 1.')
+    given = {option: value for option, value in options.items() if value is not None}
+    known = inspect.signature(SOURCES[name]).parameters
+    for option in sorted(given.keys() - known.keys() - {'dir'}):
+        raise UserError(
+            f'config.data.{option}={given[option]!r} does not apply to config.data.name={name}, which takes only '
+            f'{", ".join(known)}: set it to None.'
+        )
+    source = SOURCES[name](**{option: value for option, value in given.items() if option in known})
 
+    def part(count: int) -> int:
+        return max(1, round(count * fraction))
 
-def _options(data: ConfigDict) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if name not in ('name', 'fraction', 'placement')}
+    return source._replace(
+        num_images=None if source.num_images is None else part(source.num_images),
+        load=lambda: (images := source.load())[: part(len(images))],
+    )

@@ -1,4 +1,4 @@
-"""The file of a prepared data set: an ordinary .npy array of uint8 images with the crc32 of all its pixels behind it."""
+"""The file of a prepared data set: an ordinary .npy array of uint8 images, followed by the crc32 of all pixels."""
 
 import errno
 import io
@@ -13,42 +13,42 @@ from typing import BinaryIO
 
 import numpy as np
 
-CHECKED_BYTES = 2**32  # the largest file whose pixels are checked: reading a larger one would hold up every start for long
+CHECKED_BYTES = 2**32  # the largest file whose pixels are checked: reading a larger one would delay every start too much
 _BUFFER_BYTES = 2**20
 _CHECKSUM = struct.Struct('<I')
 
 
 class DamagedFile(Exception):
-    """Says in one clause, after the name of a file, why it is no data set."""
+    """The message says, after the name of a file, why it is not a data set."""
 
 
 def open_array(path: Path, image_shape: tuple[int, ...], *, check: bool = True) -> np.memmap | None:
-    """The images in a file, mapped read-only; None if there is no file.
+    """Maps the images of a file read-only; returns None if there is no file.
 
-    A header is not parsed but compared with the one that `write_array` gives to as many images as the file has room for.
-    So nothing that a stranger has put there is interpreted.
+    The header is not parsed. It is compared with the header that `write_array` writes for a file of this size, so nothing in a
+    file from an unknown source is interpreted.
 
     Args:
       path: the file.
       image_shape: (height, width, channels).
-      check: whether to compare the pixels with the checksum, if there are at most CHECKED_BYTES.
+      check: whether to verify the checksum of a file of at most CHECKED_BYTES.
 
     Raises:
-      DamagedFile: it is another file than `write_array` would write, or cannot be read.
+      DamagedFile: `write_array` has not written the file in this form, or it cannot be read.
     """
     try:
-        # O_NONBLOCK: a pipe under this name is not waited for.
+        # O_NONBLOCK: opening a pipe would wait for its other end.
         with open(os.fspath(path), 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise DamagedFile('is no regular file')
+                raise DamagedFile('is not a regular file')
             offset, pixels = len(_header((1, *image_shape))), int(np.prod(image_shape))
             count = max(0, status.st_size - offset - _CHECKSUM.size) // pixels
             shape = (count, *image_shape)
             if count == 0 or status.st_size != offset + count * pixels + _CHECKSUM.size or file.read(offset) != _header(shape):
-                raise DamagedFile(f'is no whole array of images of {"x".join(map(str, image_shape))}')
+                raise DamagedFile(f'is not a complete array of images of {"x".join(map(str, image_shape))}')
             if check and status.st_size <= CHECKED_BYTES and _checksum(file, count * pixels) != read_checksum(file):
-                raise DamagedFile('has pixels that do not fit their checksum')
+                raise DamagedFile('has pixels that do not match their checksum')
             return np.memmap(file, np.uint8, 'r', offset, shape)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -57,27 +57,27 @@ def open_array(path: Path, image_shape: tuple[int, ...], *, check: bool = True) 
 
 
 def read_checksum(file: BinaryIO) -> int:
-    """The crc32 of all pixels, from behind them."""
+    """Reads the crc32 of all pixels from the end of a file."""
     file.seek(-_CHECKSUM.size, os.SEEK_END)
     return _CHECKSUM.unpack(file.read(_CHECKSUM.size))[0]
 
 
 def write_array(file: BinaryIO, image_shape: tuple[int, ...], num_images: int, blocks: Callable[[], Iterable[np.ndarray]]) -> None:
-    """Writes the blocks one after the other: no more than one of them is in memory.
+    """Writes blocks of images one after the other, with only one of them in memory.
 
     Args:
       file: an empty file with a name.
       image_shape: (height, width, channels).
-      num_images: the most images that there can be.
-      blocks: makes the images, as uint8 arrays [n, H, W, C].
+      num_images: the largest possible number of images.
+      blocks: generates the images as uint8 arrays [n, H, W, C].
 
     Raises:
-      OSError: the disk is full; that of so many images is found out before the first is made.
+      OSError: the disk is full, or is too small for `num_images`, which is checked before `blocks` is called.
     """
     if shutil.disk_usage(Path(file.name).parent).free < num_images * int(np.prod(image_shape)):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     count = checksum = 0
-    # The same open file: another of that name may have been put in its place.
+    # Through the descriptor: another file may have replaced the one at this path.
     with open(file.fileno(), 'r+b', closefd=False) as writer:
         begin = writer.write(_header((num_images, *image_shape)))
         for block in blocks():
@@ -90,7 +90,7 @@ def write_array(file: BinaryIO, image_shape: tuple[int, ...], num_images: int, b
         writer.write(_CHECKSUM.pack(checksum))
         writer.seek(0)
         writer.write(_header((count, *image_shape)))
-        if writer.tell() != begin:  # numpy leaves room for the longest number of rows
+        if writer.tell() != begin:  # numpy pads the header for the largest number of rows
             raise ValueError(f'the header of {file.name} changed its length from {begin} to {writer.tell()}')
         writer.flush()
         os.fsync(writer.fileno())
@@ -103,12 +103,12 @@ def _header(shape: tuple[int, ...]) -> bytes:
 
 
 def _checksum(file: BinaryIO, size: int) -> int:
-    """The crc32 of the next `size` bytes, read and not mapped: what is read does not count as this process's memory."""
+    """The crc32 of the next `size` bytes, which are read, because mapped pages count as memory of this process."""
     buffer, checksum = memoryview(bytearray(_BUFFER_BYTES)), 0
     while size > 0:
         read = file.readinto(buffer[: min(size, _BUFFER_BYTES)])
         if not read:
-            raise DamagedFile('has become shorter while it was read')
+            raise DamagedFile('became shorter while it was read')
         checksum = zlib.crc32(buffer[:read], checksum)
         size -= read
     return checksum

@@ -1,4 +1,4 @@
-"""The uint8 cache: a data set, prepared once, memory-mapped ever after."""
+"""The uint8 cache: a data set is prepared once, and from then on memory-mapped."""
 
 import errno
 import fcntl
@@ -15,12 +15,12 @@ import numpy as np
 from wgan_jax.data.array_file import DamagedFile, open_array, read_checksum, write_array
 from wgan_jax.errors import UserError
 
-IN_MEMORY_BYTES = 2**30  # the most that is kept in memory where no cache can be written
+IN_MEMORY_BYTES = 2**30  # the largest data set that is kept in memory if no cache can be written
 
 
 def data_root(data_dir: str | None) -> Path:
-    """Where data sets live: the directory given, or TFDS's own place."""
-    return Path(data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
+    """The directory of the data sets: the one given, or TFDS's default."""
+    return Path(data_dir) if data_dir else Path.home() / 'tensorflow_datasets'
 
 
 def cached(
@@ -33,27 +33,27 @@ def cached(
     fingerprint: str = '',
     complete: bool = True,
 ) -> np.ndarray:
-    """The images of a data set, prepared and written to disk first if they are not there yet.
+    """Returns the images of a data set; prepares them and writes them to disk if they are not there yet.
 
-    The file (array_file.py) appears under its name only when it is complete, and one process at a time prepares it. A file
-    that is damaged, or not of the right shape, is prepared anew, and a printed line says so. When the fingerprint has changed,
-    the new file replaces the old. Where nothing can be written (a shared data directory, a full disk) a small set stays in
-    memory, and a printed line says so too.
+    The file (array_file.py) gets its name when it is complete, and only one process at a time prepares it. A file that is
+    damaged or has the wrong shape is prepared again, with a printed warning. When the fingerprint changes, the new file replaces
+    the old one. If nothing can be written (a shared data directory, a full disk), a small data set stays in memory, with a
+    printed warning.
 
     Args:
-      root: the directory of the data sets.
-      key: names all that decides the content (source, split, crop, size, version of the code), as part of a file name.
+      root: directory of the data sets.
+      key: part of the file name that identifies the content: source, split, crop, size and version of the code.
       image_shape: (height, width, channels).
-      num_images: images there should be.
-      blocks: makes the images, as uint8 arrays [n, H, W, C] in order; raises UserError, and no OSError.
-      fingerprint: what tells the state of a source that may change, as part of a file name.
-      complete: whether fewer images than `num_images` will not do.
+      num_images: expected number of images.
+      blocks: generates the images as uint8 arrays [n, H, W, C] in order; raises UserError, but no OSError.
+      fingerprint: part of the file name that identifies the state of a source that may change.
+      complete: whether fewer images than `num_images` are an error.
 
     Returns:
       uint8 [N, H, W, C], a read-only memory map if it could be written.
 
     Raises:
-      UserError: a set too large for memory cannot be written, or a damaged one cannot be prepared anew.
+      UserError: a data set too large for memory cannot be written, or a damaged one cannot be prepared again.
     """
     directory = root / 'wgan_jax'
     path = directory / f'{key}{fingerprint and "-"}{fingerprint}.npy'
@@ -61,23 +61,23 @@ def cached(
     images, damage = _open(path, image_shape, counts)
     if images is not None:
         if len(images) < num_images:
-            print(f'{path}: {num_images - len(images):,} of {num_images:,} files are left out; config.data.strict=True names them.')
+            print(f'{path}: {num_images - len(images):,} of {num_images:,} files are left out; config.data.strict=True lists them.')
         return images
     if damage:
-        print(f'Warning: {path} {damage}: it is prepared anew.', flush=True)
+        print(f'Warning: {path} {damage}; preparing it again.', flush=True)
     try:
         with only_one(directory / f'unfinished_{key}') as file:
-            images, damage = _open(path, image_shape, counts)  # another process may have been at it
+            images, damage = _open(path, image_shape, counts)  # another process may have prepared it
             if images is None:
                 write_array(file, image_shape, num_images, blocks)
                 os.replace(file.name, path)
                 if fingerprint:
                     for outdated in set(directory.glob(f'{key}-*.npy')) - {path}:
                         outdated.unlink()
-                images = open_array(path, image_shape, check=False)  # the checksum is of the pixels as they were made
+                images = open_array(path, image_shape, check=False)  # just written
     except UserError as error:
         if damage:
-            raise UserError(f'{path} {damage}, and cannot be prepared anew: {error}') from error
+            raise UserError(f'{path} {damage}, and cannot be prepared again: {error}') from error
         raise
     except OSError as error:
         size, reason = num_images * int(np.prod(image_shape)), error.strerror or error
@@ -86,7 +86,7 @@ def cached(
                 f'{path} cannot be written ({reason}), and {size / 1e9:.1f} GB are too much to keep in memory: choose another '
                 'place with --config.data.dir=DIR.'
             ) from error
-        print(f'Warning: {path} cannot be written ({reason}); the data set stays in memory, for this run only.')
+        print(f'Warning: {path} cannot be written ({reason}); the data set stays in memory for this run only.')
         images = np.concatenate(list(blocks()))
     if images is None or len(images) not in counts or images.shape[1:] != image_shape:
         raise ValueError(f'{path} should hold {num_images} images of shape {image_shape}')
@@ -94,7 +94,7 @@ def cached(
 
 
 def identity(images: np.ndarray) -> dict[str, int]:
-    """What tells one data set from another: the number of images, and the crc32 of the whole set that they are taken from."""
+    """Identifies a data set by the number of images and the crc32 of the whole set, even if `images` is a part of it."""
     if isinstance(images, np.memmap):
         with open(images.filename, 'rb') as file:
             checksum = read_checksum(file)
@@ -104,7 +104,7 @@ def identity(images: np.ndarray) -> dict[str, int]:
 
 
 def _open(path: Path, image_shape: tuple[int, ...], counts: range) -> tuple[np.ndarray | None, str]:
-    """(the images if they are there and as many as they should be, what is wrong with the file if it is damaged)."""
+    """Returns (the images or None, the damage of the file or an empty string)."""
     try:
         images = open_array(path, image_shape)
     except DamagedFile as error:
@@ -114,12 +114,13 @@ def _open(path: Path, image_shape: tuple[int, ...], counts: range) -> tuple[np.n
 
 @contextmanager
 def only_one(path: Path) -> Iterator[BinaryIO]:
-    """An empty file at `path` that is this process's alone: others wait, and what a killed process has left is overwritten.
+    """Opens an empty file at `path` for this process alone; other processes wait.
 
-    The file is gone afterwards, unless it was moved, and so are the directories that were made for it and are empty.
+    A file that a killed process has left is overwritten. Afterwards the file, unless it was moved, and the empty directories that
+    were created for it are removed.
 
     Raises:
-      OSError: it cannot be made, or is a link: in a directory that others may write to, that may lead to a file of the user's.
+      OSError: the file cannot be created, or is a link, which somebody else may have put there to overwrite a file of the user's.
     """
     waited = False
     created = [directory for directory in path.parents if not directory.exists()]
@@ -136,12 +137,12 @@ def only_one(path: Path) -> Iterator[BinaryIO]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if not waited:
-                    print(f'Waiting for another process that prepares data in {path.parent}.', flush=True)
+                    print(f'Waiting for another process that is preparing data in {path.parent}.', flush=True)
                 waited = True
                 fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(file, path):
                 break
-            file.close()  # the process that was waited for has moved or removed it
+            file.close()  # the other process has moved or removed it
         try:
             file.truncate(0)
             yield file
@@ -151,20 +152,20 @@ def only_one(path: Path) -> Iterator[BinaryIO]:
             file.close()
     finally:
         for directory in created:
-            with suppress(OSError):  # another process has put something into it, or removed it
+            with suppress(OSError):  # another process has written into it or removed it
                 directory.rmdir()
 
 
 def _create(path: str, flags: int) -> int:
     try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # less what the umask takes away
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # minus the umask
     except OSError as error:
         if error.errno == errno.ELOOP and os.path.islink(path):
             raise OSError(errno.ELOOP, f'{path} is a symbolic link: remove it') from error
         raise
     if os.fstat(descriptor).st_nlink > 1:
         os.close(descriptor)
-        raise OSError(errno.EMLINK, f'{path} is a second name of another file: remove it')
+        raise OSError(errno.EMLINK, f'{path} is a hard link to another file: remove it')
     return descriptor
 
 

@@ -1,4 +1,4 @@
-"""CelebA as a TFDS builder that needs no TensorFlow (TFDS's own cannot prepare the set without it)."""
+"""CelebA as a TFDS builder that needs no TensorFlow (TFDS's own builder cannot prepare the data set without it)."""
 
 import io
 import zipfile
@@ -7,21 +7,21 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from wgan_jax.data.celeba import ARCHIVE, HEIGHT, SPLITS, WIDTH
+from wgan_jax.data.celeba_files import ARCHIVE, HEIGHT, SPLITS, WIDTH
 
 _DRIVE = 'https://drive.usercontent.google.com/download?export=download&confirm=t&id='
-URLS = {ARCHIVE: _DRIVE + '0B7EVK8r0v71pZjFTYXZWM3FlRnM'}  # the file that the authors offer, and the address they give
+URLS = {ARCHIVE: _DRIVE + '0B7EVK8r0v71pZjFTYXZWM3FlRnM'}  # the authors' file, at the address that they give
 FILES = {ARCHIVE: (1443490838, '46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74')}  # bytes, sha256
 
 
 class CelebaAligned(tfds.core.GeneratorBasedBuilder):
-    """The aligned and cropped images of CelebA (Liu et al. 2015) in the official splits, as the JPEG files they are."""
+    """The aligned and cropped images of CelebA (Liu et al. 2015) in the official splits, as the original JPEG files."""
 
     VERSION = tfds.core.Version('1.0.0')
 
     @property
     def url_infos(self) -> dict[str, Any]:
-        """What TFDS's download manager checks every file against."""
+        """The size and checksum that TFDS's download manager verifies for each file."""
         return {
             URLS[name]: tfds.download.checksums.UrlInfo(size=size, checksum=checksum, filename=name)
             for name, (size, checksum) in FILES.items()
@@ -29,7 +29,7 @@ class CelebaAligned(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         image = tfds.features.Image(shape=(HEIGHT, WIDTH, 3), encoding_format='jpeg')
-        # In the order of the files: TFDS shuffles a set of this size on disk, and for that it needs TensorFlow.
+        # Not shuffled: for a data set of this size, TFDS does that on disk and needs TensorFlow.
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({'image': image}), disable_shuffling=True)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, dict]]]:

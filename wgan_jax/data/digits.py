@@ -1,14 +1,14 @@
-"""scikit-learn's digits: 1,797 scans of 8x8 pixels that come with the package, so nothing is downloaded."""
+"""scikit-learn's digits: 1,797 scans of 8x8 pixels that are part of the package, so nothing is downloaded."""
 
 import numpy as np
 
-from wgan_jax.data.source import Source, choose
+from wgan_jax.data.source import Source, choose, held_out
 
-SPLITS = {'all': slice(0, 1797), 'train': slice(0, 1500), 'test': slice(1500, 1797)}  # ours
+SPLITS = {'all': slice(0, 1797), 'train': slice(0, 1500), 'test': slice(1500, 1797)}  # not official
 
 
 def source(split: str = 'all') -> Source:
-    """uint8 [1797, 8, 8, 1]; the 17 grey levels of the original are spread over 0 to 255.
+    """uint8 [1797, 8, 8, 1]; the 17 grey levels of the original are scaled to 0 to 255.
 
     Args:
       split: 'all', 'train' (the first 1,500) or 'test' (the rest).
@@ -16,8 +16,8 @@ def source(split: str = 'all') -> Source:
     part = SPLITS[choose('split', split, SPLITS)]
 
     def load() -> np.ndarray:
-        from sklearn.datasets import load_digits  # slow to import, and only this data set needs it
+        from sklearn.datasets import load_digits  # slow to import
 
         return np.rint(load_digits().images[part] * (255.0 / 16.0)).astype(np.uint8)[..., None]
 
-    return Source((8, 8, 1), part.stop - part.start, load)
+    return Source((8, 8, 1), part.stop - part.start, load, held_out=held_out(source, split))

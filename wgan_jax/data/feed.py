@@ -1,4 +1,4 @@
-"""Gets the data of the next call ready on a thread, while the device is busy with the present one."""
+"""Prepares the data of the next call on a thread while the device works on the current one."""
 
 import mmap
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 PLACEMENTS = ('auto', 'device', 'host')
-CHUNK_BYTES = 16 * 2**20  # what a chunk of gathered images aims at: it travels whole, however few of its rounds a call does
+CHUNK_BYTES = 16 * 2**20  # target size of gathered images, which are transferred whole even if a call uses only some rounds
 
 
 def stays_on_host(placement: str, num_bytes: int, device_bytes: int) -> bool:
-    """Whether the images stay in host memory; 'auto' gives them at most half of a device's memory.
+    """Whether the images stay in host memory; 'auto' puts them on the device if they take at most half of its memory.
 
     Args:
       placement: 'auto', 'device' or 'host'.
@@ -23,15 +23,15 @@ def stays_on_host(placement: str, num_bytes: int, device_bytes: int) -> bool:
 
 
 def rounds_per_chunk(bytes_per_round: int) -> int:
-    """Rounds whose images fit into CHUNK_BYTES, at least one."""
+    """The number of rounds whose images fit into CHUNK_BYTES, at least one."""
     return max(1, CHUNK_BYTES // bytes_per_round)
 
 
 class Gatherer:
-    """Copies images out of a data set, in any order, as fast as the disk allows when memory does not hold the set."""
+    """Copies images of a data set in any order, as fast as the disk allows if memory does not hold the whole set."""
 
     def __init__(self, images: np.ndarray) -> None:
-        """Takes the data set, [N, ...], memory-mapped or not."""
+        """`images` is the data set, [N, ...], memory-mapped or not."""
         self._images = images
         owner = images
         while isinstance(owner, np.ndarray):
@@ -39,30 +39,30 @@ class Gatherer:
         self._map = owner if isinstance(owner, mmap.mmap) and images[:1].flags.c_contiguous else None
         if self._map is not None:
             self._offset = images.ctypes.data - np.frombuffer(self._map, np.uint8).ctypes.data
-            # Else each image that is not in memory brings in its surroundings, with 8 MiB of readahead hundreds of times its size.
+            # Otherwise the system also reads the neighbourhood of each image: hundreds of times its size with 8 MiB of readahead.
             self._map.madvise(mmap.MADV_RANDOM)
 
     def gather(self, parts: np.ndarray, capacity: int) -> np.ndarray:
-        """Copies the images of some rounds, in the order in which they are used.
+        """Copies the images of some rounds in the order of their use.
 
         Args:
           parts: each device's indices, int32 [devices, rounds, n_critic, B / devices].
-          capacity: rounds that the result has room for; what lies behind the last round is left as it is.
+          capacity: rounds for which the result has room; the memory after the last round is not initialised.
 
         Returns:
-          [devices, capacity * n_critic * B / devices, ...]; renumbered() says which row is which.
+          [devices, capacity * n_critic * B / devices, ...], for the indices that renumbered() returns.
         """
         per_round = parts[0, 0].size
-        # A new array each time: jax may use this very memory as its own, and read it when the next one is being filled.
+        # A new array each time: jax may use this memory without a copy and still read it while the next chunk is filled.
         chunk = np.empty((len(parts), capacity * per_round, *self._images.shape[1:]), self._images.dtype)
         self._fetch(parts)
         for rows, part in zip(chunk, parts, strict=True):
-            # Any mode but 'raise', which would go through a copy; no index is out of bounds.
+            # No index is out of bounds, and the default mode 'raise' would copy through a buffer.
             np.take(self._images, part.reshape(-1), axis=0, out=rows[: part.size], mode='clip')
         return chunk
 
     def _fetch(self, parts: np.ndarray) -> None:
-        """Has the system read all these images from the disk at once; the copy alone would wait for one page after the other."""
+        """Requests all these images from the disk at once; the copy alone would wait for one page after the other."""
         if self._map is None:
             return
         size = self._images[0].nbytes
@@ -72,12 +72,12 @@ class Gatherer:
 
 
 def renumbered(parts: np.ndarray) -> np.ndarray:
-    """The indices [devices, capacity, n_critic, B / devices] of the same images in a gathered chunk: 0, 1, 2, ..."""
+    """Indices of the images of `parts` in the chunk that Gatherer.gather returns: 0, 1, 2, ... in the shape of `parts`."""
     return np.broadcast_to(np.arange(parts[0].size, dtype=np.int32).reshape(parts.shape[1:]), parts.shape)
 
 
 class Ahead:
-    """One thread that does one thing ahead of its use."""
+    """A thread that computes `prepare(*request)` before the result is needed."""
 
     def __init__(self, prepare: Callable[..., Any]) -> None:
         self._prepare = prepare
@@ -85,14 +85,14 @@ class Ahead:
         self._prepared: Future | None = None
 
     def ask(self, *request: Any) -> None:
-        """Begins `prepare(*request)` on the thread."""
+        """Starts `prepare(*request)` on the thread."""
         self._prepared = self._thread.submit(self._prepare, *request)
 
     def take(self) -> Any:
-        """Waits for what was asked for last and returns it; an exception on the thread is raised here as itself."""
-        prepared, self._prepared = self._prepared, None  # lets go of the arrays of the call before
+        """Waits for the result of the last request and returns it; an exception on the thread is raised here."""
+        prepared, self._prepared = self._prepared, None  # releases the arrays of the previous call
         return prepared.result()
 
     def close(self) -> None:
-        """Ends the thread, with what it is doing."""
+        """Waits for the current request and ends the thread."""
         self._thread.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Image files in a directory, a zip archive or an LMDB: their names, what tells a change, and their bytes."""
+"""Image files in a directory, a zip archive or an LMDB: their names, fingerprints and bytes."""
 
 import hashlib
 import os
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from wgan_jax.data.images import Item, UnusableImage
 from wgan_jax.errors import UserError
 
-MAX_BYTES = 2**28  # of one file, 256 MiB: larger ones are no images
-_LMDB_UNWRITTEN = 2**20  # bytes that may be missing at the end of an LMDB: pages there that are free need not have been written
-_IGNORED = ('__MACOSX', 'Thumbs.db', 'desktop.ini')  # besides names that begin with a dot
+MAX_BYTES = 2**28  # 256 MiB: larger files are not images
+_LMDB_UNWRITTEN = 2**20  # bytes that may be missing at the end of an LMDB, where LMDB need not have written free pages
+_IGNORED = ('__MACOSX', 'Thumbs.db', 'desktop.ini')  # and names that begin with a dot
 
 
 class Files(NamedTuple):
@@ -21,8 +21,8 @@ class Files(NamedTuple):
 
     Attributes:
       place: the directory or archive.
-      marks: name -> what changes when the content does, such as size and time.
-      read: the bytes of a name; raises UnusableImage or OSError, from any thread.
+      marks: name -> a text that changes with the content, such as size and time.
+      read: name -> bytes; raises UnusableImage or OSError; can be called from any thread.
     """
 
     place: Path
@@ -30,11 +30,11 @@ class Files(NamedTuple):
     read: Callable[[str], bytes]
 
     def items(self, names: Iterable[str]) -> Iterable[Item]:
-        """What images.decode_all takes."""
+        """The argument of images.decode_all."""
         return ((name, lambda name=name: self.read(name)) for name in names)
 
     def fingerprint(self, names: Iterable[str]) -> str:
-        """16 hexadecimal digits that change when a name or its file does."""
+        """16 hexadecimal digits that change with any name or mark."""
         digest = hashlib.sha256()
         for name in names:
             digest.update(f'{name}\0{self.marks[name]}\0'.encode(errors='surrogateescape'))
@@ -42,14 +42,14 @@ class Files(NamedTuple):
 
 
 def open_files(path: Path, option: str) -> Files:
-    """Lists what is in a directory (at any depth), a zip archive, or an LMDB.
+    """Lists the files in a directory (at any depth), a zip archive or an LMDB.
 
     Args:
-      path: something that exists.
-      option: the key of config.data that holds the path, for messages.
+      path: an existing path.
+      option: the key of config.data that has the path, for messages.
 
     Raises:
-      UserError: it is neither, cannot be read, or holds no file.
+      UserError: the path is none of these, cannot be read, or has no files.
     """
     try:
         if path.is_dir():
@@ -57,21 +57,21 @@ def open_files(path: Path, option: str) -> Files:
         elif path.is_file() and zipfile.is_zipfile(path):
             files = _zip(path)
         else:
-            raise UserError(f'config.data.{option}={path} is neither a directory nor a zip archive: give one that holds images.')
+            raise UserError(f'config.data.{option}={path} is neither a directory nor a zip archive: give one with images.')
     except (OSError, zipfile.BadZipFile) as error:
         raise UserError(f'config.data.{option}={path} cannot be read ({getattr(error, "strerror", None) or error}).') from error
     if not files.marks:
-        raise UserError(f'config.data.{option}={path} holds no files: give a directory or a zip archive with images.')
+        raise UserError(f'config.data.{option}={path} has no files: give a directory or a zip archive with images.')
     return files
 
 
 def shuffled(names: Iterable[str]) -> list[str]:
-    """Names in the order of their hashes: looks random, and stays when names are added or removed."""
+    """Names in the order of their hashes, which looks random and stays when names are added or removed."""
     return sorted(names, key=name_hash)
 
 
 def name_hash(name: str) -> bytes:
-    """sha256 of a name."""
+    """The sha256 of a name."""
     return hashlib.sha256(name.encode(errors='surrogateescape')).digest()
 
 
@@ -82,36 +82,36 @@ def _ignored(name: str) -> bool:
 def _directory(top: Path) -> Files:
     marks: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    seen = set()  # links to directories are followed, each directory once
+    seen = set()  # directories, so that links are followed without circles
     pending, links = [''], []
     while pending or links:
-        folder = (pending or links).pop()  # links last: a directory keeps its own name where both lead to it
+        folder = (pending or links).pop()  # links last, so that a directory is listed under its own name
         try:
             status = os.stat(top / folder)
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            entries = sorted(
-                (entry for entry in os.scandir(top / folder) if not _ignored(entry.name)), key=lambda entry: entry.name
-            )
+            entries = sorted(os.scandir(top / folder), key=lambda entry: entry.name)
         except OSError as error:
             if not folder:
                 raise
-            marks[folder] = unreadable[folder] = f'cannot be read ({error.strerror})'
+            unreadable[folder] = f'cannot be read ({error.strerror})'
             continue
         for entry in entries:
+            if _ignored(entry.name):
+                continue
             name = f'{folder}/{entry.name}' if folder else entry.name
             try:
                 status = entry.stat()
-            except OSError as error:  # a link to nowhere, or in a circle
-                marks[name] = unreadable[name] = f'cannot be read ({error.strerror})'
+            except OSError as error:  # a broken or circular link
+                unreadable[name] = f'cannot be read ({error.strerror})'
                 continue
             if stat.S_ISDIR(status.st_mode):
                 (links if entry.is_symlink() else pending).append(name)
             elif not stat.S_ISREG(status.st_mode):
-                marks[name] = unreadable[name] = 'is no regular file'
+                unreadable[name] = 'is not a regular file'
             elif not os.access(top / name, os.R_OK):
-                marks[name] = unreadable[name] = 'cannot be read (Permission denied)'
+                unreadable[name] = 'cannot be read (Permission denied)'
             else:
                 marks[name] = f'{status.st_size} {status.st_mtime_ns}'
 
@@ -122,7 +122,7 @@ def _directory(top: Path) -> Files:
             _check_size(os.fstat(file.fileno()).st_size)
             return file.read()
 
-    return Files(top, marks, read)
+    return Files(top, unreadable | marks, read)
 
 
 def _zip(path: Path) -> Files:
@@ -130,26 +130,27 @@ def _zip(path: Path) -> Files:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile):
         raise
-    except Exception as error:  # of numbers, dates and names that make no sense
+    except Exception as error:  # zipfile raises errors of many types for invalid numbers, dates and names
         raise zipfile.BadZipFile(str(error) or type(error).__name__) from error
-    infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
     infos = {
-        name: info for name, info in infos.items() if not any(_ignored(part) for part in name.split('/') if part not in ('.', '..'))
+        info.filename: info
+        for info in archive.infolist()
+        if not info.is_dir() and not any(_ignored(part) for part in info.filename.split('/') if part not in ('.', '..'))
     }
     marks = {name: f'{info.file_size} {info.CRC:08x}' for name, info in infos.items()}
 
     def read(name: str) -> bytes:
         parts = PurePosixPath(name.replace('\\', '/'))
         if parts.is_absolute() or '..' in parts.parts or any(':' in part for part in parts.parts[:1]):
-            raise UnusableImage('is refused: its name leads out of the archive')
+            raise UnusableImage('is refused: its name points outside of the archive')
         info = infos[name]
         _check_size(info.file_size)
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a limit to their memory
-            raise UnusableImage(f'is compressed by method {info.compress_type}: only deflate is supported')
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others have no limit on memory
+            raise UnusableImage(f'is compressed with method {info.compress_type}: only deflate is supported')
         try:
             with archive.open(info) as file:
-                return file.read(info.file_size)  # read() without a size would unpack more where the size is a lie
-        except Exception as error:  # of the archive's format, of its compression, an encrypted file
+                return file.read(info.file_size)  # read() without a size would unpack more than a wrong size says
+        except Exception as error:  # errors of the format, of the compression, of encryption
             raise UnusableImage(f'cannot be unpacked ({error})') from error
 
     return Files(path, marks, read)
@@ -157,14 +158,14 @@ def _zip(path: Path) -> Files:
 
 def _lmdb(path: Path) -> Files:
     try:
-        import lmdb
+        import lmdb  # optional
     except ImportError as error:
-        raise UserError(f'{path} is an LMDB: to read it, pip install lmdb.') from error
+        raise UserError(f'{path} is an LMDB, which needs the package lmdb: pip install lmdb.') from error
     try:
         environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False, max_readers=64)
         needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
         size = (path / 'data.mdb').stat().st_size
-        if size + _LMDB_UNWRITTEN < needed:  # to read beyond the end of a file that is mapped ends the process
+        if size + _LMDB_UNWRITTEN < needed:  # reading beyond the end of a mapped file kills the process
             raise UserError(f'{path} is cut short: data.mdb has {size:,} bytes of {needed:,}; fetch or unpack it again.')
         with environment.begin() as transaction:
             names = [key.decode('ascii', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]

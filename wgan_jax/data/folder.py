@@ -1,4 +1,4 @@
-"""Your own images: a directory, a zip archive or an LMDB of image files."""
+"""The user's images: a directory, a zip archive or an LMDB of image files."""
 
 import functools
 import hashlib
@@ -10,7 +10,7 @@ import numpy as np
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.files import Files, name_hash, open_files, shuffled
 from wgan_jax.data.images import decode, decode_all
-from wgan_jax.data.source import Source, choose, existing, positive
+from wgan_jax.data.source import Source, choose, existing, held_out, positive
 from wgan_jax.errors import UserError
 
 
@@ -26,16 +26,16 @@ def source(
     """The images in `folder`, at any depth, centre-cropped to a square and resized.
 
     Args:
-      dir: where the prepared array is kept; None for TFDS's own place.
-      folder: a directory or a zip archive.
+      dir: directory of the data sets, where the prepared array is kept; None for TFDS's default.
+      folder: a directory (of files, or of an LMDB) or a zip archive.
       image_size: height and width.
       channels: 3 for colour, 1 for grey.
       split: 'train', 'test' (the images held out) or 'all'.
-      holdout: share of the images held out. Which ones depends on their names alone, so it stays when others are added.
-      strict: make files that cannot be used an error instead of leaving them out.
+      holdout: share of the images held out. They are chosen by their names, so the choice stays when others are added.
+      strict: whether an unusable file is an error; otherwise it is left out.
 
     Raises:
-      UserError: an option makes no sense; when loaded, no file can be used.
+      UserError: an option has an invalid value; from `load`, no file can be used.
     """
     positive('image_size', image_size)
     choose('channels', channels, (1, 3))
@@ -47,20 +47,22 @@ def source(
         if not folder:
             raise UserError('config.data.folder is not set: give the directory or zip archive of your images.')
         root = data_root(dir)
-        if root.resolve().is_relative_to(Path(folder).expanduser().resolve()):
+        if root.resolve().is_relative_to(Path(folder).resolve()):
             raise UserError(
-                f'config.data.folder={folder} holds {root}, where prepared images are kept: choose another place with '
+                f'config.data.folder={folder} contains {root}, where prepared images are kept: choose another place with '
                 '--config.data.dir=DIR.'
             )
         files = open_files(existing('folder', folder), 'folder')
         chosen = [name for name in shuffled(files.marks) if split == 'all' or _held_out(name, holdout) == (split == 'test')]
         if not chosen:
-            raise UserError(f'None of the {len(files.marks)} files in {folder} falls into the split {split}: change the holdout.')
+            raise UserError(f'The split {split} has none of the {len(files.marks)} files in {folder}: change config.data.holdout.')
         key = f'folder-{path_mark(files.place)}-{split}{"" if split == "all" else holdout}-{image_size}x{image_size}x{channels}-v1'
         decode_one = functools.partial(decode, size=image_size, channels=channels)
         return load_files(root, key, files, chosen, (image_size, image_size, channels), decode_one, strict)
 
-    return Source((image_size, image_size, channels), None, load)
+    options = {'dir': dir, 'folder': folder, 'image_size': image_size, 'channels': channels, 'holdout': holdout, 'strict': strict}
+    rest = held_out(source, split, **options) if holdout > 0 else None
+    return Source((image_size, image_size, channels), None, load, held_out=rest)
 
 
 def load_files(
@@ -72,7 +74,7 @@ def load_files(
     decode_one: Callable[[bytes], np.ndarray],
     strict: bool,
 ) -> np.ndarray:
-    """The named files as a cached array; see cache.cached and images.decode_all."""
+    """Decodes the named files into a cached array; see cache.cached and images.decode_all."""
     return cached(
         root,
         key,
@@ -85,10 +87,10 @@ def load_files(
 
 
 def path_mark(path: Path) -> str:
-    """8 hexadecimal digits that tell one place from another."""
+    """8 hexadecimal digits that identify a path."""
     return hashlib.sha256(str(path.resolve()).encode(errors='surrogateescape')).hexdigest()[:8]
 
 
 def _held_out(name: str, share: float) -> bool:
-    # Bytes that do not decide the order: the held-out images are no prefix of it.
+    # The order is decided by earlier bytes of the hash, so the held-out images are spread over it.
     return int.from_bytes(name_hash(name)[8:16]) < share * 2**64

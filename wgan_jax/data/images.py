@@ -1,4 +1,4 @@
-"""From the bytes of image files to square uint8 images, with all cores."""
+"""Decodes image files to square uint8 images, on all cores."""
 
 import io
 import os
@@ -19,18 +19,18 @@ from tqdm import tqdm
 from wgan_jax.errors import UserError
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF')
-MAX_PIXELS = 100_000_000  # of one image: beyond it is a decompression bomb, or a scan that should be made smaller first
-LARGE_PIXELS = 2**24  # images with more of them are decoded one at a time: each may take 12 bytes per pixel meanwhile
-MAX_SCANS = 100  # of a progressive JPEG: encoders write about ten, and each takes the time of the whole picture
-_BLOCK, _BLOCK_BYTES = 64, 2**20  # the most images, and the most bytes of pixels, per task
+MAX_PIXELS = 100_000_000  # of one image: a larger one is a decompression bomb, or a scan that should be reduced first
+LARGE_PIXELS = 2**24  # larger images are decoded one at a time, because each may need 12 bytes per pixel
+MAX_SCANS = 100  # of a progressive JPEG: encoders write about ten, and each takes as long as decoding the whole picture
+_BLOCK, _BLOCK_BYTES = 64, 2**20  # the largest number of images, and of bytes of pixels, per task
 _NAMED = 10  # unusable files whose names are printed
-_ALONE = threading.Lock()  # held by the one that decodes a large image
+_ALONE = threading.Lock()  # held while a large image is decoded
 
-Item = tuple[str, Callable[[], bytes]]  # a name for messages, and what reads the file
+Item = tuple[str, Callable[[], bytes]]  # a name for messages, and a function that reads the file
 
 
 class UnusableImage(Exception):
-    """Says in one clause, after the name of a file, why it is not used."""
+    """The message says, after the name of a file, why it cannot be used."""
 
 
 def decode(
@@ -38,21 +38,21 @@ def decode(
 ) -> np.ndarray:
     """Decodes an image, cuts out the centre square and resizes it (bicubic, antialiased).
 
-    Photos are turned as their EXIF data says; transparent pixels are laid over white; 16-bit grey becomes 8-bit; of an
-    animation the first frame counts.
+    Photos are rotated as their EXIF data says, transparent pixels are laid over white, 16-bit grey becomes 8-bit, and an
+    animation becomes its first frame.
 
     Args:
       content: a file in one of FORMATS.
       size: height and width of the result.
       channels: 3 for RGB, 1 for grey.
-      crop: side of the square that is cut out; None for the shorter side of the image.
+      crop: side of the square; None for the shorter side of the image.
       expected: (width, height) that the image must have.
 
     Returns:
       uint8 [size, size, channels].
 
     Raises:
-      UnusableImage: it cannot be decoded, is smaller than half of `size`, or larger than MAX_PIXELS.
+      UnusableImage: the image cannot be decoded, is smaller than half of `size`, or larger than MAX_PIXELS.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -61,13 +61,13 @@ def decode(
             if expected is not None and image.size != expected:
                 raise UnusableImage(f'is {image.width}x{image.height} and not {expected[0]}x{expected[1]}')
             if 2 * min(image.size) < size:
-                raise UnusableImage(f'is {image.width}x{image.height}, less than half of the {size} pixels asked for')
+                raise UnusableImage(f'is {image.width}x{image.height}, less than half of the {size} pixels required')
             pixels = image.width * image.height
             if image.info.get('progressive') and (scans := content.count(b'\xff\xda')) > MAX_SCANS:
                 raise UnusableImage(f'has {scans:,} scans, more than {MAX_SCANS}')
             if crop is None:
-                image.draft(None, (3 * size, 3 * size))  # large photos: libjpeg decodes at a fraction of the size
-                if not image.info.get('progressive'):  # of which libjpeg keeps all coefficients
+                image.draft(None, (3 * size, 3 * size))  # libjpeg decodes large photos at a fraction of their size
+                if not image.info.get('progressive'):  # of a progressive image, libjpeg keeps all coefficients
                     pixels = image.width * image.height
             with _ALONE if pixels > LARGE_PIXELS else nullcontext():
                 return _square(image, size, channels, crop)
@@ -76,30 +76,30 @@ def decode(
     except Image.DecompressionBombError as error:
         raise UnusableImage(f'claims more than {MAX_PIXELS:,} pixels') from error
     except UnidentifiedImageError as error:
-        raise UnusableImage(f'is no image in a known format ({", ".join(FORMATS)})') from error
+        raise UnusableImage(f'is not an image in a known format ({", ".join(FORMATS)})') from error
     except MemoryError as error:
-        raise UnusableImage('needs more memory to decode than there is') from error
-    except Exception as error:  # decoders meet damaged files with errors of every kind
+        raise UnusableImage('needs more memory to decode than is available') from error
+    except Exception as error:  # decoders raise errors of every type for damaged files
         raise UnusableImage(f'is damaged ({str(error).rstrip(".") or type(error).__name__})') from error
 
 
 def _square(image: Image.Image, size: int, channels: int, crop: int | None) -> np.ndarray:
-    """The centre square of an image that is open, as `decode` returns it."""
+    """Crops, converts and resizes an open image."""
     ImageOps.exif_transpose(image, in_place=True)
     side = crop or min(image.size)
     if image.size != (side, side):
         left, top = (image.width - side) // 2, (image.height - side) // 2
-        # Not resize(box=...), whose filter would look at pixels outside of the box.
+        # Not resize(box=...), whose filter reads pixels outside of the box.
         image = image.crop((left, top, left + side, top + side))
     image = _as(_plain(image), 'RGB' if channels == 3 else 'L')
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC)).reshape(size, size, channels)
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The same picture without 16-bit values and without transparency."""
+    """Removes 16-bit values and transparency."""
     if image.mode.startswith('I'):
         values = np.asarray(image).astype(np.int32)
-        np.clip(values, 0, 65535, out=values)  # in place: of a large image each copy counts
+        np.clip(values, 0, 65535, out=values)  # in place, because a copy of a large image takes much memory
         values += 128
         values //= 257
         return Image.fromarray(values.astype(np.uint8))
@@ -110,7 +110,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _as(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)  # which would copy it
+    return image if image.mode == mode else image.convert(mode)  # convert() copies even when the mode is the same
 
 
 def decode_all(
@@ -124,22 +124,22 @@ def decode_all(
 ) -> Iterator[np.ndarray]:
     """Decodes many files on all cores, in order and in constant memory.
 
-    Files that cannot be used are left out; at the end their number and the first ten are printed. A file that cannot be read
-    is another matter: tomorrow it may be there again, so that is an error.
+    Files that cannot be used are left out; at the end their number and the first ten of them are printed. A failure to read a
+    file is an error, because it may be temporary.
 
     Args:
       items: the files.
-      total: their number.
+      total: the number of files.
       decode_one: content -> uint8 of `image_shape`; raises UnusableImage.
       image_shape: (height, width, channels).
       place: where the files are, for messages.
-      strict: make unusable files an error.
+      strict: whether an unusable file is an error.
 
     Yields:
       uint8 [n, H, W, C], at most 64 images or 1 MiB.
 
     Raises:
-      UserError: no file can be used, or `strict` and one cannot; or a file cannot be read.
+      UserError: no file can be used, a file cannot be used and `strict` is set, or a file cannot be read.
     """
 
     def task(block: list[Item]) -> tuple[list[np.ndarray], list[str]]:
@@ -157,9 +157,9 @@ def decode_all(
     workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     length = max(1, min(_BLOCK, _BLOCK_BYTES // int(np.prod(image_shape))))
     items, unusable, good, began = iter(items), [], 0, time.perf_counter()
-    print(f'Preparing {total:,} images of {place}, this once.', flush=True)
+    print(f'Preparing {total:,} images of {place} (done once).', flush=True)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of PIL, about damaged files: they are told here, or were repaired
+        warnings.simplefilter('ignore')  # PIL's, about damaged files; unusable ones are reported below
         with ThreadPoolExecutor(workers) as executor, tqdm(total=total, unit='image', disable=not sys.stderr.isatty()) as bar:
             pending = deque()
             try:
@@ -180,8 +180,10 @@ def decode_all(
             finally:
                 executor.shutdown(cancel_futures=True)
     if unusable and (strict or not good):
-        what = 'none of them can be used' if not good else 'config.data.strict=True allows no unusable file'
-        raise UserError(f'Of {total:,} files in {place} {len(unusable):,} cannot be used, and {what}: {_first(unusable, "; ")}.')
+        problem = f'No file in {place} can be used'
+        if good:
+            problem = f'{len(unusable):,} of {total:,} files in {place} cannot be used, and config.data.strict=True requires all'
+        raise UserError(f'{problem}: {_first(unusable, "; ")}.')
     if unusable:
         print(f'{len(unusable):,} of {total:,} files in {place} cannot be used and are left out:')
         print('  ' + _first(unusable, '\n  '))
@@ -190,7 +192,7 @@ def decode_all(
 
 
 def printable(text: object) -> str:
-    """A text of one line that any terminal takes: control characters, and bytes that are not UTF-8, become escapes."""
+    """Returns the text as one line for any terminal: control characters and bytes that are not UTF-8 become escapes."""
     return ''.join(char if char.isprintable() else char.encode('unicode_escape').decode() for char in str(text))
 
 

@@ -11,27 +11,28 @@ from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.files import open_files, shuffled
 from wgan_jax.data.folder import load_files, path_mark
 from wgan_jax.data.images import decode, decode_all
-from wgan_jax.data.source import Source, choose, existing, positive
+from wgan_jax.data.source import Source, choose, existing, held_out, positive
 from wgan_jax.errors import UserError
 
 SPLITS = {'train': 3_033_042, 'validation': 300}
+_HELD_OUT = {'train': 'validation', 'validation': 'train'}
 _LMDB = {'train': 'bedroom_train_lmdb', 'validation': 'bedroom_val_lmdb'}
 
 
 def source(
     dir: str | None = None, manual_dir: str | None = None, image_size: int = 64, split: str = 'train', strict: bool = False
 ) -> Source:
-    """LSUN bedrooms, centre-cropped to a square and resized; nothing is downloaded, for the set has 43 GB.
+    """LSUN bedrooms, centre-cropped to a square and resized. They are not downloaded: the file has 43 GB.
 
     Args:
-      dir: where data sets live; None for TFDS's own place. An `lsun/bedroom` that TFDS has prepared there is used.
-      manual_dir: holds the authors' bedroom_train_lmdb, unzipped, or the images exported from it as files.
+      dir: directory of the data sets; None for TFDS's default. A data set `lsun/bedroom` that TFDS has prepared there is used.
+      manual_dir: directory with the authors' bedroom_train_lmdb, unzipped, or with the images exported from it as files.
       image_size: height and width.
       split: 'train' or 'validation'.
-      strict: make files that cannot be used an error instead of leaving them out.
+      strict: whether an unusable file is an error; otherwise it is left out.
 
     Raises:
-      UserError: an option makes no sense; when loaded, the images are not there.
+      UserError: an option has an invalid value; from `load`, the images cannot be found or read.
     """
     positive('image_size', image_size)
     choose('split', split, SPLITS)
@@ -49,7 +50,7 @@ def source(
             builder = tfds_sets.find(root, 'lsun/bedroom')
             if builder is None:
                 raise UserError(
-                    f'{root} has no lsun/bedroom prepared by TFDS, and LSUN is not downloaded for you: fetch '
+                    f'{root} has no lsun/bedroom prepared by TFDS, and LSUN is not downloaded automatically: fetch '
                     f'http://dl.yf.io/lsun/scenes/{_LMDB["train"]}.zip (43 GB), unzip it, and pass the directory that holds '
                     f'{_LMDB["train"]} as --config.data.manual_dir=DIR.'
                 )
@@ -58,16 +59,18 @@ def source(
 
         return cached(root, key, shape, SPLITS[split], blocks, complete=strict)
 
-    return Source(shape, SPLITS[split] if manual_dir is None else None, load)
+    options = {'dir': dir, 'manual_dir': manual_dir, 'image_size': image_size, 'strict': strict}
+    rest = held_out(source, split, _HELD_OUT, **options)
+    return Source(shape, SPLITS[split] if manual_dir is None else None, load, held_out=rest)
 
 
 def _find(manual_dir: Path, split: str) -> Path:
-    """The LMDB of a split in a directory, or a directory of image files, which are those of the training split."""
+    """The LMDB of a split in a directory, or the directory itself if it has image files, which are of the training split."""
     lmdb = manual_dir / _LMDB[split]
     if lmdb.is_dir():
         return lmdb
     if lmdb.with_suffix('.zip').is_file():
-        raise UserError(f'{lmdb}.zip is still packed: unzip it in its place.')
+        raise UserError(f'{lmdb}.zip is still packed: unzip it there.')
     others = [name for name in _LMDB.values() if name != lmdb.name]
     other_here = manual_dir.name in others or any((manual_dir / name).is_dir() for name in others)
     if other_here or (split != 'train' and manual_dir.name != lmdb.name):

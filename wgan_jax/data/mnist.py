@@ -9,7 +9,7 @@ import numpy as np
 from wgan_jax.data import tfds_sets
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.images import decode, decode_all
-from wgan_jax.data.source import Source, choose, existing
+from wgan_jax.data.source import Source, choose, existing, held_out
 from wgan_jax.errors import UserError
 
 SPLITS = {'train': 60000, 'test': 10000}
@@ -17,18 +17,18 @@ IMAGE_SHAPE = (28, 28, 1)
 
 
 def source(dir: str | None = None, manual_dir: str | None = None, split: str = 'train') -> Source:
-    """uint8 [60000, 28, 28, 1], in the same order wherever it came from.
+    """uint8 [60000, 28, 28, 1]; the order does not depend on where the images come from.
 
-    Looks, in this order, for: our cache; the data set `mnist` as TFDS's own builder prepares it; the same from our builder; the
+    Uses the first of these that exists: our cache; the data set `mnist` prepared by TFDS; the one prepared by our builder; the
     four original files in `manual_dir`; the download.
 
     Args:
-      dir: where data sets live; None for TFDS's own place.
-      manual_dir: a directory with the four original files, so that nothing is downloaded.
+      dir: directory of the data sets; None for TFDS's default.
+      manual_dir: a directory with the four original files, which are then not downloaded.
       split: 'train' or 'test'.
 
     Raises:
-      UserError: when loaded, the set could not be had; the message names the files to get and where to put them.
+      UserError: from `load`, the data set cannot be read or downloaded; the message says which files to fetch by hand.
     """
     choose('split', split, SPLITS)
 
@@ -46,18 +46,18 @@ def source(dir: str | None = None, manual_dir: str | None = None, split: str = '
 
         return cached(root, f'mnist-{split}-28x28x1-v1', IMAGE_SHAPE, SPLITS[split], blocks)
 
-    return Source(IMAGE_SHAPE, SPLITS[split], load)
+    return Source(IMAGE_SHAPE, SPLITS[split], load, held_out=held_out(source, split, dir=dir, manual_dir=manual_dir))
 
 
 def _canonical(images: np.ndarray) -> np.ndarray:
-    """Sorted, then shuffled by a fixed permutation: the builders write the same images in different orders."""
+    """Sorts and then shuffles by a fixed permutation, because the builders write the same images in different orders."""
     rows = np.ascontiguousarray(images.reshape(len(images), -1))
     order = np.argsort(rows.view(f'S{rows.shape[1]}')[:, 0], kind='stable')
     return images[order[np.random.Generator(np.random.Philox(key=0)).permutation(len(rows))]]
 
 
 def _prepare(root: Path, manual_dir: str | None) -> object:
-    from wgan_jax.data import mnist_download
+    from wgan_jax.data import mnist_download  # imports tensorflow_datasets, which is slow
 
     files = ', '.join(mnist_download.FILES)
     remedy = f'Put the four original files ({files}) into one directory and pass it as --config.data.manual_dir=DIR.'

@@ -1,12 +1,12 @@
-"""MNIST as a TFDS builder that needs no TensorFlow (TFDS's own cannot prepare the set without it)."""
+"""MNIST as a TFDS builder that needs no TensorFlow (TFDS's own builder cannot prepare the data set without it)."""
 
-import gzip
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
+
+from wgan_jax.data import idx
 
 URL = 'https://storage.googleapis.com/cvdf-datasets/mnist/'
 FILES = {  # name: (bytes, sha256) of the four original files
@@ -25,7 +25,7 @@ class MnistIdx(tfds.core.GeneratorBasedBuilder):
 
     @property
     def url_infos(self) -> dict[str, Any]:
-        """What TFDS's download manager checks every file against, whether it downloads the file or finds it."""
+        """The size and checksum that TFDS's download manager verifies for each file, downloaded or found."""
         return {
             URL + name: tfds.download.checksums.UrlInfo(size=size, checksum=checksum, filename=name)
             for name, (size, checksum) in FILES.items()
@@ -36,7 +36,7 @@ class MnistIdx(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[tuple[int, dict]]]:
-        # One by one: when a file fails, no thread is left that still writes another.
+        # One after the other: when one download fails, no other thread is still writing.
         paths = {name: dl_manager.download(URL + name) for name in FILES}
         return {
             split: self._generate_examples(paths[f'{prefix}-images-idx3-ubyte.gz'], paths[f'{prefix}-labels-idx1-ubyte.gz'], count)
@@ -44,7 +44,6 @@ class MnistIdx(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, images_path: Any, labels_path: Any, count: int) -> Iterator[tuple[int, dict]]:
-        images = np.frombuffer(gzip.decompress(images_path.read_bytes()), np.uint8, offset=16).reshape(count, 28, 28)
-        labels = np.frombuffer(gzip.decompress(labels_path.read_bytes()), np.uint8, offset=8)
+        images, labels = (idx.parse(path.read_bytes()) for path in (images_path, labels_path))
         for i in range(count):  # as PIL images: TFDS encodes arrays with TensorFlow
             yield i, {'image': Image.fromarray(images[i]), 'label': int(labels[i])}

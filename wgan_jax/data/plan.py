@@ -1,4 +1,4 @@
-"""How many critic updates each round has, and which images each of them sees: pure functions of the seed and the round."""
+"""Which images each critic update sees: a pure function of the seed and the number of updates before."""
 
 import functools
 
@@ -8,13 +8,13 @@ import numpy as np
 def index_plan(seed: int, updates: int, rounds: int, n_critic: int, batch_size: int, num_images: int) -> np.ndarray:
     """Indices into the data set for the next `rounds` rounds of `n_critic` critic updates each.
 
-    The run reads one endless stream of epochs, each a permutation of the data set: no image is seen twice before all were seen
-    once, and the end of an epoch runs on into the next, so no batch is short and no image is dropped.
+    A run reads one endless stream of epochs, each a permutation of the data set. No image is seen twice before all images were
+    seen once. A batch may contain the end of one epoch and the start of the next, so no batch is short and no image is dropped.
 
     Args:
       seed: the run's seed.
-      updates: critic updates done before; see Schedule.updates_before.
-      rounds: rounds to plan.
+      updates: critic updates before these rounds; see Schedule.updates_before.
+      rounds: number of rounds.
       n_critic: critic updates per round.
       batch_size: images per critic update, over all devices.
       num_images: size of the data set.

@@ -1,4 +1,4 @@
-"""Prepares data sets with TFDS, and reads those that it has prepared, in either of its file formats, without TensorFlow."""
+"""Prepares data sets with TFDS and reads prepared ones, in both of its file formats, without TensorFlow."""
 
 import contextlib
 import errno
@@ -24,9 +24,9 @@ def find(data_dir: Path, name: str) -> 'tfds.core.DatasetBuilder | None':
     """The newest version of the data set `name` prepared in `data_dir`, or None.
 
     Raises:
-      UserError: it is damaged.
+      UserError: the data set is damaged.
     """
-    import tensorflow_datasets as tfds  # slow to import, and a cached data set does without it
+    import tensorflow_datasets as tfds  # slow to import
 
     versions = [
         path.parent for path in (data_dir / name).glob('*/dataset_info.json') if tfds.core.Version.is_valid(path.parent.name)
@@ -34,15 +34,15 @@ def find(data_dir: Path, name: str) -> 'tfds.core.DatasetBuilder | None':
     if not versions:
         return None
     directory = max(versions, key=lambda path: tfds.core.Version(path.name))
-    with _damage_told(directory):
+    with _damage_reported(directory):
         for class_name in _class_names(json.loads((directory / 'features.json').read_bytes())):
-            if not class_name.startswith('tensorflow_datasets.'):  # TFDS would import it, whatever it is
+            if not class_name.startswith('tensorflow_datasets.'):  # TFDS would import any module
                 raise ValueError(f'features.json names the class {class_name!r}')
         return tfds.builder_from_directory(directory)
 
 
 def _class_names(value: object) -> Iterator[str]:
-    """What the features of a data set are to be made of, at any depth."""
+    """The names of classes in the description of features, at any depth."""
     if isinstance(value, list):
         for item in value:
             yield from _class_names(item)
@@ -55,28 +55,28 @@ def _class_names(value: object) -> Iterator[str]:
 
 
 def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str, expected: int) -> Iterator[Item]:
-    """Every image file of a split, still encoded, in the order of the prepared files; see images.decode_all.
+    """Generates the encoded images of a split in the order of the prepared files, for images.decode_all.
 
     Args:
       builder: a prepared data set.
-      split: its name there.
-      expected: images that the split has.
+      split: TFDS's name of the split.
+      expected: number of images in the split.
 
     Raises:
-      UserError: the files are damaged, or are not all.
+      UserError: files are damaged or missing.
     """
-    with _damage_told(builder.data_path):
+    with _damage_reported(builder.data_path):
         count = 0
         for count, content in enumerate(_contents(builder, split), start=1):
-            if not content:  # what array_record makes of a file that is cut short
+            if not content:  # array_record's result for a file that is cut short
                 raise ValueError(f'image {count} of {split} is empty')
             yield f'image {count} of {split}', lambda content=content: content
         if count != expected:
-            raise ValueError(f'holds {count} of {expected} images')
+            raise ValueError(f'has {count} of {expected} images')
 
 
 def _contents(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes]:
-    import tensorflow_datasets as tfds
+    import tensorflow_datasets as tfds  # slow to import
 
     skip = {'image': tfds.decode.SkipDecoding()}
     if builder.info.file_format.value == 'array_record':
@@ -94,9 +94,9 @@ def _records(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes]
 
 
 def _tfrecords(path: Path) -> Iterator[bytes]:
-    """The records of a TFRecord file: length (8 bytes), checksum of it (4), data, checksum of it (4).
+    """The records of a TFRecord file: length (8 bytes), its checksum (4), data, its checksum (4).
 
-    The checksums are left alone: the images inside are PNG or JPEG, and their number is known.
+    The checksums are not verified: decoding checks the images, and their number is known.
     """
     with path.open('rb') as file:
         left = path.stat().st_size
@@ -110,8 +110,8 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _damage_told(directory: object) -> Iterator[None]:
-    """Makes what TFDS and the readers of its formats raise for damaged files, which may be anything, a UserError."""
+def _damage_reported(directory: object) -> Iterator[None]:
+    """Turns errors of any type, which TFDS and the readers of its formats raise for damaged files, into a UserError."""
     try:
         yield
     except UserError:
@@ -121,7 +121,7 @@ def _damage_told(directory: object) -> Iterator[None]:
 
 
 def damaged(directory: object, what: str) -> str:
-    """The message about a prepared data set that cannot be used."""
+    """The message about a damaged data set."""
     return (
         f'The data set prepared in {directory} is damaged ({what}): delete that directory, or choose another --config.data.dir=DIR.'
     )
@@ -135,21 +135,21 @@ def prepare(
     urls: dict[str, str],
     remedy: str,
 ) -> 'tfds.core.DatasetBuilder':
-    """Runs a TFDS builder of ours; leaves the prepared data set, or nothing.
+    """Prepares a data set with one of our TFDS builders; if that fails, nothing is left on the disk.
 
     Args:
       builder_class: the builder.
-      root: where data sets live.
-      manual_dir: holds the files under their names, so that nothing is downloaded; None to download.
+      root: directory of the data sets.
+      manual_dir: directory with the files under their original names; None to download them.
       title: name of the data set, for messages.
-      urls: file name -> where the builder downloads it from.
+      urls: file name -> URL from which the builder downloads it.
       remedy: a sentence that says which files to fetch by hand and where to put them.
 
     Raises:
-      UserError: the set could not be had; the message ends with the remedy.
+      UserError: the data set cannot be downloaded, read or written; the message ends with the way out.
     """
-    import requests
-    import tensorflow_datasets as tfds
+    import requests  # optional, a dependency of tensorflow_datasets
+    import tensorflow_datasets as tfds  # slow to import
 
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
@@ -163,16 +163,16 @@ def prepare(
 
     try:
         with only_one(root / 'wgan_jax' / f'unfinished_{name}'):
-            if builder := find(root, name):  # another process has been at it
+            if builder := find(root, name):  # another process has prepared it
                 return builder
-            print(f'Preparing {title} in {root}, this once.', flush=True)
-            remove_unfinished()  # of a process that was killed
+            print(f'Preparing {title} in {root} (done once).', flush=True)
+            remove_unfinished()  # left by a killed process
             try:
-                if manual_dir is None:  # TFDS tries for minutes before it says that there is no network
+                if manual_dir is None:  # without a network, TFDS retries for minutes
                     requests.head(next(iter(urls.values())), timeout=30).close()
                 builder = builder_class(data_dir=root, file_format='array_record')
                 config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-                with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces sets of unknown size
+                with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces data sets of unknown size
                     builder.download_and_prepare(download_dir=downloads, download_config=config)
                 return builder
             finally:
@@ -181,7 +181,7 @@ def prepare(
                     (root / name).rmdir()
     except tfds.download.download_manager.NonMatchingChecksumError as error:
         file = next((file for file, url in urls.items() if url in str(error)), 'a file')
-        where = f'what {host} sends as {file}' if manual_dir is None else f'{file} in {manual_dir}'
+        where = f'{file} from {host}' if manual_dir is None else f'{file} in {manual_dir}'
         raise UserError(f'{title} could not be prepared: {where} is not the original file (wrong checksum). {remedy}') from error
     except (requests.RequestException, tfds.download.DownloadError) as error:
         raise UserError(f'{title} could not be prepared: the download from {host} failed ({_reason(error)}). {remedy}') from error
@@ -195,7 +195,7 @@ def prepare(
 
 
 def _writing_failed(error: Exception) -> str | None:
-    """The system's reason, also where array_record, which is no Python, has put it into words; None for another error."""
+    """The operating system's reason, which array_record has only in its message; None for other errors."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     reasons = map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
@@ -203,8 +203,8 @@ def _writing_failed(error: Exception) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """What a person understands of an HTTP client's error."""
-    import requests
+    """An error of the HTTP client in a few words."""
+    import requests  # see prepare
 
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return 'the connection broke off'

@@ -1,6 +1,6 @@
-"""Points in the plane: three distributions on which one can look at a critic.
+"""Points in the plane: three distributions for which a critic can be plotted.
 
-Source: gan_toy.py of the WGAN-GP authors (igul222/improved_wgan_training, commit fa66c57) for their shapes and scales.
+Source of their shapes and scales: igul222/improved_wgan_training, commit fa66c57, gan_toy.py.
 """
 
 import functools
@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wgan_jax.data.source import POINT_SHAPE, Source, choose
+from wgan_jax.data.source import POINT_SHAPE, Source, choose, held_out
 
 _SPLITS = {'train': (0, 65_536), 'test': (1, 8_192)}  # split: (seed, number of points)
 _ROOT_HALF = math.sqrt(0.5)
 _EIGHT = [(1, 0), (-1, 0), (0, 1), (0, -1), *((x * _ROOT_HALF, y * _ROOT_HALF) for x in (1, -1) for y in (1, -1))]
-# Each centre of a distribution of blobs, and the standard deviation of a blob.
+# The centres of a mixture of Gaussians, and the standard deviation of each.
 CENTRES = {
     'gaussians_8': (np.array(_EIGHT, np.float32) * math.sqrt(2), 0.02 / math.sqrt(2)),
     'gaussians_25': (np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3)], np.float32) * _ROOT_HALF, 0.05 / math.sqrt(8)),
@@ -22,7 +22,7 @@ CENTRES = {
 
 
 def gaussians(name: str, count: int, seed: int) -> np.ndarray:
-    """Points [N, 2] around the centres of a name in CENTRES, float32."""
+    """Points [N, 2], float32, around the centres of a name in CENTRES."""
     centres, deviation = CENTRES[name]
     random = np.random.Generator(np.random.Philox(seed))
     points = centres[random.integers(0, len(centres), count)] + deviation * random.standard_normal((count, 2))
@@ -30,7 +30,7 @@ def gaussians(name: str, count: int, seed: int) -> np.ndarray:
 
 
 def swiss_roll(count: int, seed: int) -> np.ndarray:
-    """Points [N, 2] along a spiral, float32."""
+    """Points [N, 2], float32, along a spiral."""
     from sklearn.datasets import make_swiss_roll  # slow to import
 
     points = make_swiss_roll(count, noise=0.25, random_state=seed)[0][:, [0, 2]] / 7.5
@@ -45,10 +45,14 @@ TOYS: dict[str, Callable[[int, int], np.ndarray]] = {  # name: (number of points
 
 
 def source_of_toy(name: str) -> Callable[..., Source]:
-    """The builder of a Source of float32 [N, 1, 1, 2], coordinates as they are."""
+    """Returns a function that makes the Source of a toy: float32 coordinates [N, 1, 1, 2], not scaled."""
 
     def source(split: str = 'train') -> Source:
         seed, count = _SPLITS[choose('split', split, _SPLITS)]
-        return Source(POINT_SHAPE, count, lambda: TOYS[name](count, seed).reshape(-1, *POINT_SHAPE), np.float32)
+
+        def load() -> np.ndarray:
+            return TOYS[name](count, seed).reshape(-1, *POINT_SHAPE)
+
+        return Source(POINT_SHAPE, count, load, np.float32, held_out(source, split))
 
     return source

@@ -1,1 +1,1 @@
-"""Devices and processes: pmap over the devices, compiling, and what the processes of a run agree on."""
+"""Devices and processes: placing and splitting arrays, compiling, and agreement between processes."""

@@ -1,60 +1,90 @@
-"""Compiling: ahead of time, with a store on the disk, and with algorithms that repeat their bits."""
+"""Compiling functions: with a cache on disk, ahead of time, and for GPUs with deterministic algorithms.
+
+`in_batches` calls a compiled function on many rows, always with the same shape, so that it is compiled once.
+"""
 
 import os
 import platform
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled programs on disk, so that a run that goes on, or is begun again, need not compile.
+    """Keeps compiled programs on disk, so that the next run of the same programs does not compile them again.
 
-    They go where JAX_COMPILATION_CACHE_DIR says, or else under the user's cache directory, apart for each kind of processor: the
-    code for a CPU may not run on another. It is machine code that is run as it is found, so the directory is made for the user
-    alone, and one that others may write to is not used.
+    The directory is JAX_COMPILATION_CACHE_DIR, or else lies in the user's cache directory, with a subdirectory for each kind of
+    CPU, because machine code for one may not run on another. Machine code is run as it is found, so the directory is created for
+    the user alone, and is not used if others can write to it.
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
     cpuinfo = Path('/proc/cpuinfo')
     flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith('flags')), '') if cpuinfo.exists() else ''
-    directory = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser() / 'wgan_jax'
+    directory = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'wgan_jax'
     processor = f'{platform.machine()}-{zlib.crc32(flags.encode()):08x}'
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         status = directory.stat()
     except OSError as error:
-        print(f'Warning: {directory} cannot be made ({error.strerror}); compiled programs are not kept.')
+        print(f'Warning: {directory} cannot be created ({error.strerror}); compiled programs are not kept.')
         return
     if status.st_mode & 0o022 or status.st_uid != os.geteuid():
-        print(f'Warning: others may write to {directory}; compiled programs are not kept: chmod go-w it, or remove it.')
+        print(f'Warning: other users can write to {directory}; compiled programs are not kept: chmod go-w it, or remove it.')
         return
     jax.config.update('jax_compilation_cache_dir', str(directory / processor))
 
 
 def compile_ahead(mapped: Callable[..., Any], arguments: Any, *, deterministic: bool = False) -> Any:
-    """Compiles what map_rounds returns.
+    """Compiles the function that parallel.map_rounds returns.
 
     Args:
-      mapped: what map_rounds returns.
-      arguments: arrays or shapes, where they are split with all devices in front.
-      deterministic: on a GPU, take only algorithms that give the same bits each time.
+      mapped: from parallel.map_rounds.
+      arguments: arrays or their shapes; split ones have a leading axis over the devices of all processes.
+      deterministic: on a GPU, use only algorithms that give the same bits each time.
 
     Returns:
-      A function of arrays that replicate and scatter have placed.
+      A function of arrays that parallel.replicate and parallel.scatter have placed.
     """
-    # Abstract values: shapes and arrays pmap would take for those of this process alone.
+    # Abstract values, because pmap would take arrays and jax.ShapeDtypeStruct for the part of this process.
     lowered = mapped.lower(*jax.tree.map(lambda x: jax.core.ShapedArray(x.shape, x.dtype), arguments))
     return lowered.compile(_compiler_options(deterministic))
 
 
 def compiled(function: Callable[..., Any], *, deterministic: bool = False) -> Callable[..., Any]:
-    """Compiles a function of replicated arrays, such as sampling."""
+    """Compiles a function of replicated arrays at its first call; `deterministic` as in compile_ahead."""
     return jax.jit(function, compiler_options=_compiler_options(deterministic))
+
+
+def in_batches(function: Callable[[np.ndarray], Any], rows: np.ndarray, batch_size: int) -> Iterator[Any]:
+    """Yields the results of a function that treats each row independently, for `batch_size` rows at a time.
+
+    All calls have the same shape: the last batch is padded with copies of its last row, whose results are dropped. A program for
+    another number of rows may add in another order, so only in this way is the result of a row the same to the bit in any batch.
+
+    Args:
+      function: [batch_size, ...] -> an array or a pytree of arrays [batch_size, ...].
+      rows: [N, ...], may be memory-mapped.
+      batch_size: rows per call.
+
+    Yields:
+      Numpy arrays with at most batch_size rows, N in total.
+
+    Raises:
+      ValueError: batch_size is not positive.
+    """
+    if batch_size < 1:
+        raise ValueError(f'batch_size={batch_size} must be greater than 0')
+    for start in range(0, len(rows), batch_size):
+        batch = rows[start : start + batch_size]
+        count = len(batch)
+        padding = np.broadcast_to(batch[-1:], (batch_size - count, *batch.shape[1:]))
+        yield jax.tree.map(lambda array: np.asarray(array)[:count], function(np.concatenate([batch, padding])))
 
 
 def _compiler_options(deterministic: bool) -> dict[str, bool]:

@@ -1,7 +1,7 @@
-"""The only file that knows devices.
+"""Places arrays on the devices and maps the rounds over them; the only module with pmap, meshes and shardings.
 
-The state has no device axis: it is replicated, enters and leaves the mapped program whole (`in_axes=None`), and a checkpoint
-is the same on one device and on a pod. What is split is the batch.
+The state has no device axis: it is replicated, and the mapped program takes and returns it whole (`in_axes=None`), so that a
+checkpoint is the same on one device and on a pod. Only the batch is split.
 """
 
 import os
@@ -17,15 +17,15 @@ AXIS_NAME = 'devices'
 
 
 def all_devices() -> list[jax.Device]:
-    """The devices of all processes, those of each process one after the other."""
+    """The devices of all processes, grouped by process."""
     return [device for index in range(jax.process_count()) for device in jax.local_devices(index)]
 
 
 def replicate(tree: Any) -> Any:
-    """Puts a copy of every array on each device, with the sharding that the mapped program gives its results.
+    """Puts a copy of every array on each device, with the sharding of the mapped program's results.
 
-    An array that is placed otherwise would travel to the devices at every call and could not be donated. Several processes must
-    all give the same values; what is put is not compared.
+    Otherwise each call would transfer the array again, and it could not be donated. All processes must pass the same values; this
+    is not checked.
     """
     sharding = _sharding(PartitionSpec())
 
@@ -34,7 +34,7 @@ def replicate(tree: Any) -> Any:
             return jax.device_put(leaf, sharding)
         if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(place(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
-        # jax.device_put would send the whole array around to compare it.
+        # jax.device_put would send the whole array between processes, to compare it
         return jax.make_array_from_process_local_data(sharding, np.asarray(leaf), leaf.shape)
 
     return jax.tree.map(place, tree)
@@ -47,19 +47,19 @@ def scatter(parts: Any) -> Any:  # [devices of this process, ...]
 
 
 def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [devices of this process, K, n_critic, B / devices]
-    """Cuts the last axis, the global batch, into one part per device, and takes those of this process."""
+    """Splits the last axis, the global batch, into one part per device, and returns the parts of this process."""
     parts = np.split(indices, jax.device_count(), axis=-1)
     mine = [index for index, device in enumerate(all_devices()) if device.process_index == jax.process_index()]
     return np.stack([parts[index] for index in mine])
 
 
 def bytes_per_device() -> int:
-    """Memory of a device, or of what is like it: where it does not tell, its share of the machine's."""
+    """Memory of one device; if the device does not report it, its share of the machine's memory."""
     return known_bytes_per_device() or _host_bytes() // jax.local_device_count()
 
 
 def known_bytes_per_device() -> int | None:
-    """Memory of a device; None where it does not tell, as a GPU with some allocators. A CPU has its share of the machine's."""
+    """Memory of one device: for a CPU, its share of the machine's; None if the device does not report it (GPU, some allocators)."""
     if jax.default_backend() == 'cpu':
         return _host_bytes() // jax.local_device_count()
     return (jax.local_devices()[0].memory_stats() or {}).get('bytes_limit')
@@ -72,13 +72,13 @@ def map_rounds(
     devices: Sequence[jax.Device] | None = None,
     **settings: Any,
 ) -> Callable[..., Any]:
-    """Maps steps.train_rounds over the devices; the state is donated, the indices are split.
+    """Maps steps.train_rounds over the devices. The state is donated; the indices are split.
 
     Args:
       train_rounds: (state, sums, images, indices, num_rounds, key, axis_name=..., **settings) -> (state, sums).
-      split_images: each device has images of its own, and its indices point into them; or all have the same.
-      devices: None for all; others are for tests, and for compiling for machines that are not there.
-      **settings: keyword arguments that do not change during the run.
+      split_images: whether each device has its own images, which its indices refer to, or all devices have the same.
+      devices: None for all of them; tests give others, as does compiling for a machine that is not present.
+      **settings: keyword arguments that stay the same during the run.
     """
 
     def mapped(*args: Any) -> Any:
@@ -90,7 +90,7 @@ def map_rounds(
 
 
 def _host_bytes() -> int:
-    """Memory of the machine, or of the container that this process is in."""
+    """Memory of the machine, or of the container if it has less."""
     machine = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     limit = Path('/sys/fs/cgroup/memory.max')
     container = limit.read_text().strip() if limit.exists() else 'max'

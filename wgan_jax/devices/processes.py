@@ -1,7 +1,4 @@
-"""What the processes of a run agree on.
-
-All of them compute the same; process 0 alone speaks, and alone touches the run's directory.
-"""
+"""How the processes of a run agree: all compute the same, but only process 0 prints and uses the directory of the run."""
 
 import itertools
 import zlib
@@ -12,29 +9,30 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from orbax.checkpoint import multihost
 
 from wgan_jax.errors import LocalError, UserError
 
 _Result = TypeVar('_Result')
-_meetings = itertools.count()
+_barriers = itertools.count()  # each barrier needs a new key
 
 
 def is_first() -> bool:
-    """Whether this is process 0, the one that speaks and writes."""
+    """Whether this is process 0, which prints and writes."""
     return jax.process_index() == 0
 
 
 def greatest(value: int) -> int:
-    """The greatest of what the processes say, once each has said something."""
+    """The maximum of the values that all processes pass; waits until each has passed one."""
     return value if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(value)).max())
 
 
 def from_first(tree: Any) -> Any:
-    """What process 0 has, in every process; arrays of the same shapes everywhere."""
+    """Copies a tree of arrays from process 0 to all processes; the shapes must already be the same in all."""
     if jax.process_count() == 1:
         return tree
 
-    def unsigned(leaf: Any) -> np.ndarray:  # the sum of all processes' that is taken inside would turn -0.0 into 0.0
+    def unsigned(leaf: Any) -> np.ndarray:  # the broadcast is a sum, which would turn -0.0 into 0.0
         array = np.asarray(leaf)
         return array.view(f'u{array.dtype.itemsize}')
 
@@ -44,11 +42,11 @@ def from_first(tree: Any) -> Any:
 
 @contextmanager
 def all_or_none() -> Iterator[None]:
-    """What fails in one process with a UserError fails in all; each waits here for the others.
+    """If one process raises a UserError inside, all processes fail; at the end each waits for the others.
 
     Raises:
-      LocalError: what was raised inside; at once, for the others may be elsewhere.
-      UserError: what was raised inside, or that another process could not go on.
+      LocalError: raised inside; passed on at once, because the other processes may not be in this block.
+      UserError: raised inside, in this process or in another one.
     """
     failure = None
     try:
@@ -59,33 +57,30 @@ def all_or_none() -> Iterator[None]:
         failure = error
     failed = greatest(jax.process_index() + 1 if failure else 0)
     if failed:
-        raise failure or UserError(f'Process {failed - 1} of this run could not go on: see what it says.')
+        raise failure or UserError(f'Process {failed - 1} of this run has failed; its output says why.')
 
 
 def first_before_others(action: Callable[[], _Result]) -> _Result:
-    """Has process 0 do something, then the others: they find what it has made, if they see the same disk.
-
-    It may take hours.
-    """
+    """Runs an action in process 0, then in the others, which find its files if they share a disk; it may take hours."""
     for mine in (is_first(), not is_first()) if jax.process_count() > 1 else (True,):
         with all_or_none():
             try:
                 if mine:
                     result = action()
             finally:
-                _meet()
+                _wait_for_all()
     return result
 
 
 def check_same(difference: str, values: dict[str, Any]) -> None:
-    """Refuses to go on with processes that would not compute the same: the run would go wrong without a sign.
+    """Refuses processes that would compute different things, which would spoil the run without an error.
 
     Args:
       difference: for the message, such as 'another config'.
-      values: what must be the same everywhere.
+      values: what must be the same in all processes.
 
     Raises:
-      UserError: it is not; raised in all.
+      UserError: a value differs; raised in all processes.
     """
     if jax.process_count() == 1:
         return
@@ -101,9 +96,7 @@ def check_same(difference: str, values: dict[str, Any]) -> None:
             )
 
 
-def _meet() -> None:
-    """Waits for all, as long as it takes: a collective might not, and would keep devices busy."""
-    from orbax.checkpoint import multihost
-
+def _wait_for_all() -> None:
+    """Waits at a barrier, up to 25 days: a collective could time out, and would keep the devices busy."""
     if jax.process_count() > 1:
-        multihost.get_barrier_sync_fn()(key=f'meeting {next(_meetings)}', timeout_ms=2**31 - 1)
+        multihost.get_barrier_sync_fn()(key=f'barrier {next(_barriers)}', timeout_ms=2**31 - 1)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from wgan_jax.metrics.scores import without_count
 from wgan_jax.runs.files import save_figure, save_png
 from wgan_jax.sample import grid
+from wgan_jax.sample.colours import BLUE, GREY, ORANGE
 
-BLUE, ORANGE, GREY = '#2a6fbb', '#d9762b', '#888888'
 _FLOOR = 1e-12  # on a logarithmic axis, in the place of 0
 
 

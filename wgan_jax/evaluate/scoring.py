@@ -1,109 +1,103 @@
-"""How good a state is: the scores of its samples, what its critic can tell, and the protocol that both depend on."""
+"""How good a state is: the scores of its samples, the diagnostics of its critic, and the protocol that both depend on."""
 
 import math
 from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from wgan_jax.algorithm.state import GANState, generate
-from wgan_jax.data import held_out_of
-from wgan_jax.devices import compiling
+from wgan_jax.devices.compiling import compiled, in_batches
 from wgan_jax.errors import UserError
 from wgan_jax.metrics import scores
 from wgan_jax.metrics.critic import probe
 from wgan_jax.metrics.critic.diagnostics import NUM_IMAGES, NUM_UPDATES, make_diagnostics
 from wgan_jax.metrics.features import registry
-from wgan_jax.runs import files
 from wgan_jax.runs.checkpoint import Score
 from wgan_jax.runs.experiment import Experiment
-from wgan_jax.sample import generator
+from wgan_jax.runs.files import versions
+from wgan_jax.sample.generator import to_uint8
 
-_BATCH_PIXELS = 500 * 64 * 64 * 3  # of what goes through the generator together; its layers take some hundred times the bytes
+_MAX_BATCH = 500  # images
+_BATCH_PIXELS = _MAX_BATCH * 64 * 64 * 3  # of a batch: the generator's layers need some hundred times as many bytes
 _LATENTS = 1  # no other key of an evaluation is folded from this number
-_PILOT = 64  # images that are scored to see which scores there are
+_PILOT = 64  # images that are scored to find out which scores there are
 
 
-class Evaluation:
+class Scoring:
     """Scores the states of one run; what does not depend on the state is computed once."""
 
     def __init__(
-        self, config: ConfigDict, experiment: Experiment, images: np.ndarray, *, seed: int = 0, scorer: scores.Scorer | None = None
+        self,
+        experiment: Experiment,
+        images: np.ndarray,
+        *,
+        seed: int = 0,
+        best_metric: str | None = None,
+        scorer: scores.Scorer | None = None,
     ) -> None:
-        """Takes the features of the real images, which may last minutes.
+        """Computes the features of the real images, which may take minutes.
 
         Args:
-          config: a config with the keys of configs/default.py.
-          experiment: what it builds.
-          images: what it trains on, uint8 [N, H, W, C].
-          seed: of the latents, and of every other choice that is made at random.
-          scorer: that of another run on the same images, with as many samples and the same seed, so that it is not made again.
+          experiment: the run.
+          images: its training images, uint8 [N, H, W, C].
+          seed: of the latents, and of every other random choice.
+          best_metric: the score of best_score, with its number of samples.
+          scorer: that of another run with the same images, number of samples and seed, to save computing it again.
 
         Raises:
-          UserError: the weights of the feature network are not to be had, or config.best_metric is no score.
+          UserError: there are too few images, the weights of the feature network cannot be found, or there is no such best_metric.
         """
         if len(images) < scores.LEAST:
-            raise UserError(
-                f'{len(images)} images are too few to compare with, at least {scores.LEAST}: set config.eval_every=None.'
-            )
-        held_out = _held_out(config)
-        self._config, self._seed = config, seed
+            raise UserError(f'{len(images)} images are too few for scores, which need {scores.LEAST}: set config.eval_every=None.')
+        settings, held_out = experiment.scoring, _held_out(experiment)
+        self._experiment, self._seed, self._best_metric = experiment, seed, best_metric
         if scorer is None:
-            name = registry.name_for(config.eval_features, config.data.name, images.shape[1:])
-            network = None if name is None else registry.load(name, config.eval_weights)
-            scorer = scores.Scorer(images, held_out, network, num_samples=config.eval_num_samples, seed=seed)
+            network = None if settings.features is None else registry.load(settings.features, settings.weights)
+            scorer = scores.Scorer(images, held_out, network, num_samples=settings.num_samples, seed=seed)
         self.scorer = scorer
-        if config.best_metric is not None:
-            pilot, _ = self.scorer.score(np.asarray(images[:_PILOT]))
-            known = [scores.with_count(scores.without_count(name), config.eval_num_samples) for name in pilot]
-            known = [name for name in known if scores.can_choose(name)]
-            if scores.full_name(config.best_metric, config.eval_num_samples) not in known:
-                raise UserError(
-                    f'config.best_metric={config.best_metric!r} is no score of this run by which one would choose; these are: '
-                    f'{", ".join(map(scores.without_count, known))}.'
-                )
-        self._num_parts = _parts(config, experiment)
-        self._generate = compiling.compiled(generate, deterministic=config.deterministic)
+        if best_metric is not None:
+            self._check_best_metric(images)
+        self._num_parts = _parts(experiment)
+        self._generate = compiled(generate, deterministic=experiment.deterministic)
+        batch_size = experiment.batch_size
         self._diagnose = make_diagnostics(
-            batch_size=config.batch_size,
-            clip_value=config.clip_value,
-            deterministic=config.deterministic,
+            batch_size=batch_size,
+            clip_value=experiment.clip_value,
+            deterministic=experiment.deterministic,
             **{**experiment.round_settings, 'grad_accumulation': self._num_parts},
         )
-        count = max(NUM_IMAGES, 2 * config.batch_size)
-        # What the probe measures with must not be among what it learns from, also where a small set is gone through repeatedly.
+        count = max(NUM_IMAGES, 2 * batch_size)
         parts = [(slice(None), count)]
-        if len(images) < count:
-            measured, quarter = probe.num_measured(count, config.batch_size), len(images) // 4
+        if len(images) < count:  # repeated images: the probe must still measure on other images than it trains on
+            measured, quarter = probe.num_measured(count, batch_size), len(images) // 4
             parts = [(slice(quarter), measured), (slice(quarter, None), count - measured)]
         self._train_sample = np.concatenate([_sample(images, part, number, seed) for part, number in parts])
         self._held_out_sample = None
         if held_out is not None:
-            self._held_out_sample = _sample(held_out, slice(None), max(min(len(held_out), NUM_IMAGES), config.batch_size), seed)
+            self._held_out_sample = _sample(held_out, slice(None), max(min(len(held_out), NUM_IMAGES), batch_size), seed)
 
     def samples(self, state: GANState) -> np.ndarray:
-        """The generated images that are scored: uint8 [config.eval_num_samples, H, W, C]."""
-        key, count = jax.random.fold_in(jax.random.key(self._seed), _LATENTS), self._config.eval_num_samples
-        size = max(1, min(500, _BATCH_PIXELS // math.prod(self._train_sample.shape[1:])))
-        batches = []
-        for start in range(0, count, size):
-            latents = jax.random.normal(jax.random.fold_in(key, start), (size, self._config.latent_dim))
-            batches.append(generator.to_uint8(self._generate(state, latents)))
-        return np.concatenate(batches)[:count]
+        """The generated images to be scored: uint8 [num_samples, H, W, C]."""
+        key, count = jax.random.fold_in(jax.random.key(self._seed), _LATENTS), self._experiment.scoring.num_samples
+        size = max(1, min(_MAX_BATCH, _BATCH_PIXELS // math.prod(self._train_sample.shape[1:])))
+        shape = size, self._experiment.latent_dim
+        latents = [jax.random.normal(jax.random.fold_in(key, start), shape) for start in range(0, count, size)]
+        batches = in_batches(lambda batch: self._generate(state, batch), np.concatenate(latents)[:count], size)
+        return np.concatenate([to_uint8(batch) for batch in batches])
 
     def __call__(self, state: GANState, samples: np.ndarray | None = None) -> dict[str, Any]:
-        """Everything about a state of arrays on this machine, which stays as it is.
+        """Scores a state of arrays on this machine; the state does not change.
 
         Args:
           state: the state.
-          samples: what self.samples gives for it, if that is at hand.
+          samples: the result of self.samples for this state, if it is known.
 
         Returns:
-          `scores`, one number each; `floor`, those of real images in the place of samples; `as_many`, those of only as many
-          samples as there are such images, if these are fewer, for most scores depend on the number; `classes` and
-          `classes_of_real`, the share of each class, where the feature network knows them; `critic`, what metrics.diagnostics
-          tells; and `protocol`, all that the numbers depend on and do not show. All JSON.
+          JSON: `scores`, one number each; `floor`, the scores of held-out real images in place of samples; `as_many`, the scores
+          of only as many samples as there are held-out images, if these are fewer, since most scores depend on the number;
+          `classes` and `classes_of_real`, the share of each class, if the feature network has the classes of the data set;
+          `critic`, the results of metrics.critic.diagnostics; and `protocol`, what the numbers depend on.
         """
         samples = self.samples(state) if samples is None else samples
         measured, details = self.scorer.score(samples)
@@ -122,56 +116,67 @@ class Evaluation:
         }
 
     def best_score(self, measured: dict[str, float]) -> Score | None:
-        """What the checkpoint of these scores is kept for."""
-        name = scores.full_name(self._config.best_metric, self._config.eval_num_samples)
+        """The score that the checkpoint of this state is kept for."""
+        name = self._best_metric
         if name is None:
             return None
         return Score(name, measured[name] if scores.lower_is_better(name) else -measured[name])
 
+    def _check_best_metric(self, images: np.ndarray) -> None:
+        pilot, _ = self.scorer.score(np.asarray(images[:_PILOT]))
+        names = [scores.without_count(name) for name in pilot]
+        count = self._experiment.scoring.num_samples
+        known = [name for name in names if scores.can_choose(scores.with_count(name, count))]
+        if self._best_metric not in [scores.with_count(name, count) for name in known]:
+            raise UserError(
+                f'config.best_metric={self._experiment.config["best_metric"]!r} is not a score that can rank the checkpoints of '
+                f'this run; known: {", ".join(known)}.'
+            )
+
     def _protocol(self) -> dict[str, Any]:
-        config = self._config
+        experiment = self._experiment
         return {
-            'data': dict(config.data.items()),
+            'data': experiment.data.settings,
             'image_shape': list(self._train_sample.shape[1:]),
-            'num_samples': config.eval_num_samples,
+            'num_samples': experiment.scoring.num_samples,
             **self.scorer.protocol,
-            'generator': 'exponential moving average' if config.ema_decay is not None else 'raw',
+            'generator': 'exponential moving average' if experiment.round_settings['ema_decay'] is not None else 'raw',
             'num_for_critic': len(self._train_sample),
             'num_for_critic_held_out': 0 if self._held_out_sample is None else len(self._held_out_sample),
             'probe_updates': NUM_UPDATES,
-            'critic_batch': [config.batch_size, f'in {self._num_parts} parts'],
-            'versions': files.versions(),
+            'critic_batch': [experiment.batch_size, f'in {self._num_parts} parts'],
+            'versions': versions(),
             'device': jax.devices()[0].device_kind,
         }
 
 
-def _held_out(config: ConfigDict) -> np.ndarray | None:
-    """Images that are not trained on, if they are to be had."""
-    source = held_out_of(config.data)
-    if source is None:
+def _held_out(experiment: Experiment) -> np.ndarray | None:
+    """The held-out images, if there are any and they can be loaded."""
+    if experiment.data.source.held_out is None:
         return None
     try:
-        images = source.load()
+        images = experiment.data.source.held_out().load()
     except UserError as error:
-        print(f'Warning: no images are held out, so there is no floor to the scores. {error}')
+        print(f'Warning: the held-out images cannot be loaded, so the scores have no floor. {error}')
         return None
     if len(images) < scores.LEAST:
-        print(f'Warning: {len(images)} images held out are too few for a floor to the scores: at least {scores.LEAST}.')
+        print(f'Warning: {len(images)} held-out images are too few for a floor of the scores, which needs {scores.LEAST}.')
         return None
     return images
 
 
-def _parts(config: ConfigDict, experiment: Experiment) -> int:
-    """Parts of a batch for the diagnostics: as small as on one of the devices here, unless that would be another measurement.
+def _parts(experiment: Experiment) -> int:
+    """Parts of a batch for the diagnostics: as small as on one device of the run, unless that changes what is measured.
 
-    Batch norm has the statistics of the whole batch in a run, on however many devices, and these devices need not be the run's.
+    Batch norm takes the statistics of the whole batch in a run, on any number of devices, and the run may have had other devices.
     """
-    state, parts = jax.eval_shape(experiment.create_state), config.grad_accumulation * jax.device_count()
+    accumulation = experiment.round_settings['grad_accumulation']
+    state, parts = jax.eval_shape(experiment.create_state), accumulation * jax.device_count()
     has_batch_norm = state.generator.batch_stats or state.critic.batch_stats
-    return config.grad_accumulation if has_batch_norm or config.batch_size % parts else parts
+    return accumulation if has_batch_norm or experiment.batch_size % parts else parts
 
 
 def _sample(images: np.ndarray, part: slice, count: int, seed: int) -> np.ndarray:
-    """`count` images of a part of them in a random order; where there are fewer, all of these, again and again."""
+    """`count` images of a part of them in random order, repeated if there are fewer."""
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))[part]
     return np.asarray(images[order[np.arange(count) % len(order)]])

@@ -1,10 +1,10 @@
-"""A generator as one file that runs with jax alone: StableHLO with the weights inside, and generator.json that describes it.
+"""A generator as one file that runs with jax alone: StableHLO that contains the weights, described by generator.json.
 
-The file is what jax.export makes: a FlatBuffer around a portable program. Reading it unpickles nothing and imports nothing: every
-field is a number, a name or an array, and of containers it can make tuples, lists and dictionaries, or types that the reading
-program has registered under a name; jax registers none that runs code (jax/_src/export/serialization.py). It is a program all
-the same, which XLA compiles and runs: take it from those from whom you would take a program. The SHA-256 finds damage, not
-malice, for whoever can change one file can change the other.
+jax.export makes the file: a FlatBuffer around a portable program. Reading it unpickles nothing and imports nothing: every field is
+a number, a name or an array, and the containers are tuples, lists and dictionaries, or types that the reading program has
+registered by name; jax registers none that runs code (jax/_src/export/serialization.py). Still it is a program, which XLA compiles
+and runs: accept it only from those from whom you would accept a program. The SHA-256 detects damage, not malice, since whoever can
+change one file can change the other.
 """
 
 import hashlib
@@ -21,8 +21,7 @@ from wgan_jax import convolutions
 from wgan_jax.algorithm.state import GANState, generate
 from wgan_jax.data.source import is_plane
 from wgan_jax.errors import UserError
-from wgan_jax.runs import files
-from wgan_jax.sample.generator import BATCH
+from wgan_jax.runs.files import versions
 
 FORMAT = 1  # of generator.json
 PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')
@@ -40,7 +39,7 @@ class Generator(NamedTuple):
 def export_generator(state: GANState, latent_dim: int) -> export.Exported:
     """The generator of a state, or its average if there is one, for a batch of any size on all of PLATFORMS.
 
-    Convolutions are XLA's own on each, also on CPU, where training has faster ones: those are chosen by the size of the batch.
+    It uses XLA's convolutions, also on CPU: the faster ones of training depend on the size of the batch, which is open here.
     """
 
     def generator(latents: jax.Array) -> jax.Array:
@@ -52,12 +51,12 @@ def export_generator(state: GANState, latent_dim: int) -> export.Exported:
 
 
 def of_exported(exported: export.Exported) -> Generator:
-    """What samples from an exported generator: the same program, so the same images, before it is written and once it is read."""
+    """The generator in an exported program, which is the same before writing and after reading."""
     return Generator(jax.jit(exported.call), exported.in_avals[0].shape[1], exported.out_avals[0].shape[1:])
 
 
 def describe(exported: export.Exported, content: bytes, file: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """What generator.json says of the file with this content, for people and for `load`; `facts` are of the run."""
+    """The content of generator.json, for people and for `load`: the file, its content, and `facts` about the run."""
     latent_dim, plane = exported.in_avals[0].shape[1], is_plane(exported.out_avals[0].shape[1:])
     return {
         'format': FORMAT,
@@ -73,7 +72,7 @@ def describe(exported: export.Exported, content: bytes, file: str, facts: dict[s
         'platforms': list(exported.platforms),
         'calling_convention_version': exported.calling_convention_version,
         **facts,
-        'versions': files.versions(),
+        'versions': versions(),
         'load': [
             'import jax.export, numpy  # and pip install flatbuffers',
             f"generator = jax.export.deserialize(open('{file}', 'rb').read())",
@@ -83,10 +82,10 @@ def describe(exported: export.Exported, content: bytes, file: str, facts: dict[s
 
 
 def load(path: Path) -> Generator:
-    """Reads an exported generator, once all that generator.json says of it is true.
+    """Reads an exported generator, after checking it against generator.json.
 
     Raises:
-      UserError: a file is missing, damaged, of another version, for other devices, or holds another thing.
+      UserError: a file is missing, damaged, of another version, for other devices, or not a generator.
     """
     if path.is_dir():
         raise UserError(f'{path} is a directory: give --generator a file that python -m wgan_jax.export wrote.')
@@ -102,33 +101,33 @@ def load(path: Path) -> Generator:
             'with its JSON file beside it.'
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f'{described} is damaged, or of another thing than a generator: export it again.') from error
+        raise UserError(f'{described} is damaged, or does not describe a generator: export it again.') from error
     if known != FORMAT:
         raise UserError(f'{described} has another format ({known}): use the version of this program that wrote it.')
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f'{path} is not the file that {described} describes (its SHA-256 is another one): export it again.')
     unreadable = (
-        f'{path} cannot be read by jax {jax.__version__}; jax {jax_then} wrote it, and what reads it is that or a newer one, for '
-        'six months at least: export it again.'
+        f'{path} was written by jax {jax_then} and cannot be read by jax {jax.__version__}: use a jax as new as that (files of older '
+        'versions can be read for at least six months), or export it again.'
     )
     try:
         exported = export.deserialize(bytearray(content))
-    except Exception as error:  # of flatbuffers, numpy and jax, for whatever bytes somebody gave a right SHA-256
+    except Exception as error:  # flatbuffers, numpy and jax raise many kinds for bytes that are not an exported program
         raise UserError(unreadable) from error
     platform = export.default_export_platform()
     if exported.calling_convention_version not in _VERSIONS or platform not in exported.platforms:
         raise UserError(
-            f'{path} is for {", ".join(exported.platforms)} and version {exported.calling_convention_version} of calls; here are '
-            f'{platform} and versions {_VERSIONS[0]} to {_VERSIONS[-1]}: export it again.'
+            f'{path} supports {", ".join(exported.platforms)} and calling convention {exported.calling_convention_version}, and '
+            f'this machine needs {platform} and {_VERSIONS[0]} to {_VERSIONS[-1]}: export it again.'
         )
     avals = [*exported.in_avals, *exported.out_avals]
     right = len(exported.in_avals) == len(exported.out_avals) == 1 and [aval.ndim for aval in avals] == [2, 4]
     if not right or [_kind(aval) for aval in avals] != [{'shape': shape, 'dtype': 'float32'} for shape in shapes]:
-        raise UserError(f'{path} is no generator such as {described} describes: export it again.')
+        raise UserError(f'{path} is not the generator that {described} describes: export it again.')
     generator = of_exported(exported)
     try:
-        generator.call.lower(jax.ShapeDtypeStruct((BATCH, generator.latent_dim), np.float32))
-    except jax.errors.JaxRuntimeError as error:  # only now is the program itself looked at, which an older jax cannot read
+        generator.call.lower(jax.ShapeDtypeStruct((1, generator.latent_dim), np.float32))
+    except jax.errors.JaxRuntimeError as error:  # the program itself is read only here; an older jax may not support it
         raise UserError(unreadable) from error
     return generator
 

@@ -1,17 +1,17 @@
-"""What the distances demand of what they are given."""
+"""Checks of the arguments of the metrics."""
 
 import numpy as np
 
 
 def check_features(least: int, **sets: np.ndarray) -> None:
-    """Refuses features that no distance can be told from.
+    """Refuses features from which no distance can be computed.
 
     Args:
-      least: the smallest number of items a set may have.
+      least: the smallest number of items that a set may have.
       sets: features [N, D] by name, all with the same D.
 
     Raises:
-      ValueError: a set is not [N, D], is too small, has another D than the first, or holds a number that is not finite.
+      ValueError: a set is not [N, D], is too small, has another D than the first set, or holds a number that is not finite.
     """
     first = next(iter(sets))
     for name, features in sets.items():
@@ -24,10 +24,10 @@ def check_features(least: int, **sets: np.ndarray) -> None:
 
 
 def check_images(least: int, **sets: np.ndarray) -> None:
-    """Refuses what is not uint8 images [N, H, W, C] with N at least `least`, all of the same height, width and channels.
+    """Refuses sets that are not uint8 images [N, H, W, C] with N at least `least` and the same height, width and channels.
 
     Raises:
-      ValueError: which set it is, and what it holds.
+      ValueError: names the set and what it holds.
     """
     first = next(iter(sets))
     for name, images in sets.items():

@@ -1,9 +1,9 @@
-"""Distances between discrete distributions: those that GAN and WGAN minimise, worked out exactly. In numpy, float64.
+"""Exact distances between discrete distributions: those that GAN and WGAN minimise. In numpy, float64.
 
-A distribution is an array of probabilities; the functions that compare two take those over the same points. Two conventions of
-the Jensen-Shannon divergence are in use, twice as large as each other. Goodfellow et al. 2014 (section 4.1, by way of equation 6)
-weigh each half by 1/2, as nearly everybody does, and so does Arjovsky et al. 2017 in Example 1 and figure 1, where it is log 2;
-their definition in section 2, KL(p, m) + KL(q, m), lacks the halves and would give 2 log 2 there.
+A distribution is an array of probabilities; functions that compare two take them over the same points, unless they take
+positions. Two conventions of the Jensen-Shannon divergence are in use, which differ by a factor of 2. Goodfellow et al. 2014
+(section 4.1, through equation 6) weigh each half by 1/2, as nearly everybody does, and so do Arjovsky et al. 2017 in Example 1
+and figure 1, where it is log 2; their definition in section 2, KL(p, m) + KL(q, m), lacks the halves and would give 2 log 2.
 """
 
 from typing import NamedTuple
@@ -12,49 +12,46 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 import scipy.spatial
+import scipy.stats
 from numpy.typing import ArrayLike
 
-_TOLERANCE = 1e-6  # by which probabilities may miss 1: those of a float32 softmax do
+_TOLERANCE = 1e-6  # allowed error of a sum of probabilities: the sum of a float32 softmax misses 1 by less
 
 
 class Transport(NamedTuple):
     """The cheapest way to turn one distribution into another."""
 
     cost: float
-    plan: np.ndarray  # [N, M]: how much goes from each point of the first to each of the second
+    plan: np.ndarray  # [N, M]: the mass that goes from each point of the first to each point of the second
 
 
 def cross_entropy(p: ArrayLike, q: ArrayLike) -> float:
-    """-sum p log q, in nats: the least is the entropy of p, at q = p. Infinite where q is 0 and p is not.
+    """-sum p log q, in nats: at least the entropy of p, which it is at q = p. Infinite where q is 0 and p is not.
 
     Args:
       p: probabilities [N].
       q: probabilities [N] of the same outcomes.
 
     Raises:
-      ValueError: one is no distribution, or they are not over the same outcomes.
+      ValueError: p or q is not a distribution, or they have different numbers of outcomes.
     """
     p, q = _pair(p, q)
-    seen = p > 0  # 0 log 0 is 0
-    with np.errstate(divide='ignore'):
-        return float(-np.sum(p[seen] * np.log(q[seen])))
+    return float(scipy.stats.entropy(p) + scipy.stats.entropy(p, q))
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
-    """KL(p || q) = sum p log(p / q), in nats; 0 or more, not symmetric, infinite where q is 0 and p is not.
+    """KL(p || q) = sum p log(p / q), in nats: at least 0, not symmetric, infinite where q is 0 and p is not.
 
-    Arguments and errors as in cross_entropy, of which it is the part above the entropy of p.
+    Arguments and errors are those of cross_entropy.
     """
-    p, q = _pair(p, q)
-    seen = p > 0
-    with np.errstate(divide='ignore'):
-        return max(0.0, float(np.sum(p[seen] * (np.log(p[seen]) - np.log(q[seen])))))
+    return max(0.0, float(scipy.stats.entropy(*_pair(p, q))))  # rounding may give a number below 0
 
 
 def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
-    """(KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats: from 0 to log 2, where nothing is common to both.
+    """(KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats: from 0 to log 2, for distributions without common points.
 
-    That of Goodfellow et al. 2014 and of Example 1 in Arjovsky et al. 2017. Arguments and errors as in cross_entropy.
+    The convention of Goodfellow et al. 2014 and of Example 1 in Arjovsky et al. 2017. Arguments and errors are those of
+    cross_entropy.
     """
     return jensen_shannon_sum(p, q) / 2
 
@@ -62,12 +59,12 @@ def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
 def jensen_shannon_sum(p: ArrayLike, q: ArrayLike) -> float:
     """KL(p || m) + KL(q || m), without the halves: from 0 to 2 log 2 (Arjovsky et al. 2017, section 2)."""
     p, q = _pair(p, q)
-    halves = ((part[part > 0], (p + q)[part > 0]) for part in (p, q))
-    return max(0.0, float(sum(np.sum(part * np.log(2 * part / both)) for part, both in halves)))  # rounding may go below
+    return kl_divergence(p, (p + q) / 2) + kl_divergence(q, (p + q) / 2)
 
 
 def jensen_shannon_distance(p: ArrayLike, q: ArrayLike) -> float:
-    """The square root of jensen_shannon, which is a metric (Endres and Schindelin 2003): from 0 to 0.833; scipy's jensenshannon."""
+    """The square root of jensen_shannon, which is a metric (Endres and Schindelin 2003): from 0 to 0.833."""
+    # scipy's jensenshannon gives NaN where rounding makes the divergence of nearly equal distributions negative.
     return float(np.sqrt(jensen_shannon(p, q)))
 
 
@@ -78,18 +75,18 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
 
 
 def earth_movers_distance(p: ArrayLike, q: ArrayLike, costs: ArrayLike) -> Transport:
-    """The least cost at which the mass of p becomes that of q: the Wasserstein-1 distance where costs are distances.
+    """The least cost of moving the mass of p so that it becomes q: the Wasserstein-1 distance where costs are distances.
 
-    Arjovsky et al. 2017, equation 1, as the linear program that it is; HiGHS solves it, up to about 1e-7 of the mass and of the
-    largest cost. 300 points against 300 take some seconds; many more are for wasserstein_1d, or for a critic.
+    Arjovsky et al. 2017, equation 1, as a linear program, which HiGHS solves to about 1e-7 of the mass and of the largest cost.
+    300 points against 300 take some seconds; for many more use wasserstein_1d or a critic.
 
     Args:
       p: probabilities [N].
       q: probabilities [M].
-      costs: of carrying one unit, [N, M]: see costs_between.
+      costs: cost of moving one unit from each point of p to each of q, [N, M]: see costs_between.
 
     Raises:
-      ValueError: p or q is no distribution, or the costs are of another shape, or not finite.
+      ValueError: p or q is not a distribution, or costs have another shape or are not finite.
       RuntimeError: the solver found no plan.
     """
     p, q = _distribution('p', p), _distribution('q', q)
@@ -98,28 +95,28 @@ def earth_movers_distance(p: ArrayLike, q: ArrayLike, costs: ArrayLike) -> Trans
         raise ValueError(f'costs must be [{len(p)}, {len(q)}], one from each point of p to each of q, not {list(costs.shape)}')
     if not np.isfinite(costs).all():
         raise ValueError('costs hold a number that is not finite')
-    # The plan, row after row, is the unknown: its rows sum to p, its columns to q.
+    # The unknown is the plan, row after row: its rows sum to p, its columns to q.
     rows = scipy.sparse.kron(scipy.sparse.eye_array(len(p)), np.ones((1, len(q))))
     columns = scipy.sparse.kron(np.ones((1, len(p))), scipy.sparse.eye_array(len(q)))
     sums = scipy.sparse.vstack([rows, columns], format='csr')
     scale = float(np.abs(costs).max()) or 1.0  # the solver's tolerances are absolute
     solved = scipy.optimize.linprog(costs.ravel() / scale, A_eq=sums, b_eq=np.concatenate([p, q]), method='highs')
     if solved.x is None:
-        raise RuntimeError(f'no plan of transport was found: {solved.message}')
+        raise RuntimeError(f'no transport plan was found: {solved.message}')
     plan = np.maximum(solved.x, 0.0).reshape(costs.shape)
     return Transport(float(np.sum(plan * costs)), plan)
 
 
 def costs_between(x: ArrayLike, y: ArrayLike, metric: str = 'euclidean') -> np.ndarray:
-    """The distance from each point x [N] or [N, D] to each point y [M] or [M, D], [N, M].
+    """The distance [N, M] from each point x [N] or [N, D] to each point y [M] or [M, D].
 
     Args:
       x: positions on a line, or in D dimensions.
-      y: positions, likewise.
+      y: positions.
       metric: a name that scipy.spatial.distance.cdist knows: euclidean, cityblock, sqeuclidean, ...
 
     Raises:
-      ValueError: positions of another shape, or not finite, or of different dimensions, or an unknown metric.
+      ValueError: positions have another shape, different dimensions or numbers that are not finite, or the metric is unknown.
     """
     x, y = (points[:, None] if points.ndim == 1 else points for points in (np.asarray(x, np.float64), np.asarray(y, np.float64)))
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
@@ -130,47 +127,40 @@ def costs_between(x: ArrayLike, y: ArrayLike, metric: str = 'euclidean') -> np.n
 
 
 def wasserstein_1d(x: ArrayLike, y: ArrayLike, p: ArrayLike | None = None, q: ArrayLike | None = None) -> float:
-    """The Wasserstein-1 distance of two distributions on a line, in closed form: the area between their inverse CDFs.
+    """The Wasserstein-1 distance between two distributions on a line: the area between their cumulative distributions.
 
     Args:
       x: positions [N].
       y: positions [M].
-      p: probabilities [N] of x; None: all alike, as of samples.
-      q: probabilities [M] of y, likewise.
+      p: probabilities [N] of x; None for equal ones, as of samples.
+      q: probabilities [M] of y; None for equal ones.
 
     Raises:
-      ValueError: positions are not finite and in one dimension, or p or q is no distribution over them.
+      ValueError: positions are not finite and one-dimensional, or p or q is not a distribution over them.
     """
-    positions, sums = [], []
-    for name, points, weights in (('x', x, p), ('y', y, q)):
+    positions, weights = [], []
+    for name, points, probabilities in (('x', x, p), ('y', y, q)):
         points = np.asarray(points, np.float64)
         if points.ndim != 1 or not len(points) or not np.isfinite(points).all():
             raise ValueError(f'{name} must be positions [N] on a line, at least one and all finite, not {list(points.shape)}')
-        weights = np.full(len(points), 1 / len(points)) if weights is None else _distribution(f'the weight of {name}', weights)
-        if len(weights) != len(points):
-            raise ValueError(f'{name} has {len(points)} positions and {len(weights)} weights')
-        order = np.argsort(points)
-        positions.append(points[order])
-        sums.append(np.cumsum(weights[order]))
-    # Between two neighbouring steps of either CDF both inverses are constant.
-    steps = np.sort(np.concatenate([[0.0], *sums]))
-    middles = (steps[1:] + steps[:-1]) / 2
-    # A sum may end a rounding below 1.
-    at_x, at_y = (
-        where[np.minimum(np.searchsorted(sum_, middles), len(where) - 1)] for where, sum_ in zip(positions, sums, strict=True)
-    )
-    return float(np.sum(np.diff(steps) * np.abs(at_x - at_y)))
+        if probabilities is not None:
+            probabilities = _distribution(f'the weight of {name}', probabilities)
+            if len(probabilities) != len(points):
+                raise ValueError(f'{name} has {len(points)} positions and {len(probabilities)} weights')
+        positions.append(points)
+        weights.append(probabilities)
+    return float(scipy.stats.wasserstein_distance(*positions, *weights))
 
 
 def _pair(p: ArrayLike, q: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     p, q = _distribution('p', p), _distribution('q', q)
     if len(p) != len(q):
-        raise ValueError(f'p has {len(p)} outcomes and q {len(q)}: they must be the same')
+        raise ValueError(f'p has {len(p)} outcomes and q has {len(q)}: they must have the same outcomes')
     return p, q
 
 
 def _distribution(name: str, values: ArrayLike) -> np.ndarray:
-    """Checked, and brought to a sum of 1 as nearly as float64 can have it."""
+    """Checks probabilities and scales them to sum 1 in float64."""
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not len(values):
         raise ValueError(f'{name} must be probabilities [N], not of shape {list(values.shape)}')

@@ -1,6 +1,6 @@
-"""The Frechet distance between two sets of features, each taken as a Gaussian (Heusel et al. 2017, equation 6).
+"""The Frechet distance between Gaussians fitted to two sets of features (Heusel et al. 2017, equation 6).
 
-Called FID only where the features are those of the 2015 Inception network; with any other network it has that network's name.
+It is called FID only on features of the 2015 Inception network; on any other network it carries that network's name.
 """
 
 from typing import Self
@@ -9,11 +9,11 @@ import numpy as np
 
 from wgan_jax.metrics.checks import check_features
 
-_BLOCK = 4096  # items turned into float64 at once
+_BLOCK = 4096  # items converted to float64 at once
 
 
 class Moments:
-    """Count, mean [D] and covariance [D, D] in float64 of features that arrive in parts of any size."""
+    """Count, mean [D] and covariance [D, D], in float64, of features that are added in parts of any size."""
 
     def __init__(self, num_features: int) -> None:
         self.count = 0
@@ -25,7 +25,7 @@ class Moments:
         """The moments of features [N, D].
 
         Raises:
-          ValueError: as add does.
+          ValueError: as in add.
         """
         check_features(1, features=features)
         moments = cls(features.shape[1])
@@ -33,13 +33,13 @@ class Moments:
         return moments
 
     def add(self, features: np.ndarray) -> None:
-        """Takes in features [N, D], every item once.
+        """Adds features [N, D].
 
-        Each block is centred by its own mean before it is squared, and two blocks are joined by the difference of their means
-        (Chan, Golub, LeVeque 1979): nothing large cancels, whatever the offset of the features.
+        Each block is centred on its own mean before it is squared, and blocks are combined through the difference of their means
+        (Chan, Golub, LeVeque 1979): no large numbers cancel, whatever the offset of the features.
 
         Raises:
-          ValueError: they are not [N, D] with the D of before, or hold a number that is not finite.
+          ValueError: the features are not [N, D] with the same D as before, or hold a number that is not finite.
         """
         check_features(1, before=self.mean[None], features=features)
         for start in range(0, len(features), _BLOCK):
@@ -53,10 +53,10 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Divided by N - 1, as np.cov and the published scores have it.
+        """Divided by N - 1, as in np.cov and in published scores.
 
         Raises:
-          ValueError: fewer than two items.
+          ValueError: there are fewer than two items.
         """
         if self.count < 2:
             raise ValueError(f'a covariance needs at least 2 items, not {self.count}')
@@ -66,15 +66,15 @@ class Moments:
 def frechet_distance(a: Moments, b: Moments) -> float:
     """|m - n|^2 + tr(S + T - 2 (S T)^(1/2)) for means m, n and covariances S, T (Dowson and Landau 1982, equation 4).
 
-    With S = A A', the eigenvalues of S T that are not 0 are those of A' T A, which is symmetric: no complex root, no product
-    that is nearly singular, and none of the small number that is otherwise added to the diagonal. A has as many columns as S has
-    rank; it is taken from the set with fewer items. What is left is rounding, about 1e-8 of the largest variance per feature.
+    With S = A A', the nonzero eigenvalues of S T are those of A' T A, which is symmetric: there is no complex root and no nearly
+    singular product, and no small number has to be added to the diagonal. A has as many columns as the rank of S; S is the
+    covariance of the set with fewer items. The rounding error is about 1e-8 of the largest variance per feature.
 
     Returns:
-      At least 0; in squared units of the features.
+      The distance in squared units of the features, at least 0.
 
     Raises:
-      ValueError: the two have not the same number of features, or fewer than two items.
+      ValueError: the sets have different numbers of features, or one has fewer than two items.
     """
     check_features(1, a=a.mean[None], b=b.mean[None])
     few, many = (a, b) if a.count <= b.count else (b, a)
@@ -82,26 +82,26 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def frechet_infinity(features: np.ndarray, reference: Moments, seed: int = 0, *, num_sizes: int = 15) -> float:
-    """The Frechet distance that infinitely many items would have (Chong and Forsyth 2020: FID_infinity).
+    """Extrapolates the Frechet distance to infinitely many items (FID_infinity: Chong and Forsyth 2020).
 
     The distance of N items is too large by about a constant over N, which differs between generators. Distances at 15 sizes,
-    evenly spaced from N/10 to N as the authors have them, are fitted by a line in 1/N; its value at 0 is the answer. Every size
-    has a shuffled order of its own. Only the bias of `features` goes: that of the reference's own count stays, as theirs does.
+    evenly spaced from N/10 to N as in the paper, are fitted by a line in 1/N; the result is its value at 0. Each size takes its
+    items in a new random order. As in the paper, the bias from the number of items in the reference remains.
 
-    The bias is no line in 1/N where a set has about as many items as features: the smallest size is 2 D or more (it is in the
-    authors' 50,000 items of 2048 features too), or N/2 if that is less. With N below 4 D it still takes away too much.
+    The bias is not linear in 1/N where a set has about as many items as features. So the smallest size is at least 2 D (as it is
+    for the authors' 50,000 items of 2048 features), or N/2 if that is less. With N below 4 D too much is still subtracted.
 
     Args:
       features: [N, D], N at least 20.
-      reference: what they are compared with, the same for all that will be ranked.
-      seed: of the orders; the same seed gives the same bits.
-      num_sizes: how many sizes, at least 2.
+      reference: the moments to compare with. To rank generators, use the same reference for all of them.
+      seed: seed of the orders; the same seed gives the same bits.
+      num_sizes: number of sizes, at least 2.
 
     Returns:
-      The intercept. It may be a little below 0 where the two are alike.
+      The intercept. It may be slightly negative for sets that are alike.
 
     Raises:
-      ValueError: fewer than 20 items or 2 sizes, or features that do not fit the reference.
+      ValueError: there are fewer than 20 items or 2 sizes, or the features do not fit the reference.
     """
     check_features(20, features=features)
     check_features(1, features=features, reference=reference.mean[None])
@@ -117,7 +117,7 @@ def frechet_infinity(features: np.ndarray, reference: Moments, seed: int = 0, *,
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """A [D, rank] with A A' = covariance; eigenvalues that are rounding are 0."""
+    """A [D, rank] with A A' = covariance; eigenvalues within rounding of 0 are left out."""
     values, vectors = np.linalg.eigh(covariance)
     kept = values > max(0.0, values[-1]) * len(values) * np.finfo(np.float64).eps
     return vectors[:, kept] * np.sqrt(values[kept])

@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of features: unbiased, and with an error of its own (Binkowski et al. 2018: KID)."""
+"""The kernel distance between two sets of features: unbiased, with a standard error (KID: Binkowski et al. 2018)."""
 
 import numpy as np
 
@@ -8,25 +8,25 @@ from wgan_jax.metrics.checks import check_features
 def kernel_distance(
     x: np.ndarray, y: np.ndarray, *, subset_size: int = 1000, num_subsets: int = 100, seed: int = 0
 ) -> tuple[float, float]:
-    """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, mean over random subsets and its standard error.
+    """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3: mean over random subsets and its standard error.
 
-    Each subset takes `subset_size` items of x and as many of y, none twice, and gives the unbiased estimate (Gretton et al. 2012,
-    equation 3, as Binkowski et al. 2018, section 4 use it): its expectation does not depend on N, and is 0 for equal
-    distributions, so it may be negative. Published scores multiply it by 1000 more often than not.
+    A subset has `subset_size` items of x and as many of y, drawn without replacement, and gives the unbiased estimate of Gretton
+    et al. 2012, equation 3, as in Binkowski et al. 2018, section 4. Its expectation does not depend on N and is 0 for equal
+    distributions, so it may be negative. Published scores are usually multiplied by 1000.
 
     Args:
       x: features [N, D], N at least 2.
       y: features [M, D], M at least 2.
-      subset_size: at least 2; where a set has fewer items, all of them, and equally many of the other.
+      subset_size: at least 2. If a set has fewer items, subsets have the size of the smaller set.
       num_subsets: at least 2.
-      seed: of the subsets; the same seed gives the same bits.
+      seed: seed of the subsets; the same seed gives the same bits.
 
     Returns:
-      The mean, and its standard error: the deviation of the subsets over the root of their number. That takes subsets as
-      independent; where they hold the two sets many times over it is too small, and it is 0 where each of them is the whole.
+      The mean and its standard error: the deviation of the subsets over the root of their number. This assumes independent
+      subsets: the error is too small if subsets overlap much, and 0 if each of them is the whole set.
 
     Raises:
-      ValueError: shapes that do not fit, numbers that are not finite, or fewer than 2 of anything.
+      ValueError: shapes do not fit, a number is not finite, or there are fewer than 2 items or subsets.
     """
     check_features(2, x=x, y=y)
     if subset_size < 2 or num_subsets < 2:
@@ -42,7 +42,7 @@ def kernel_distance(
 
 
 def _unbiased(x: np.ndarray, y: np.ndarray) -> float:
-    """Items with themselves are left out: they are what makes the plain mean too large."""
+    """Leaves out the pairs of an item with itself, which bias the plain mean upwards."""
     count = len(x)
     return (_off_diagonal_sum(x) + _off_diagonal_sum(y)) / (count * (count - 1)) - 2.0 * _kernel(x, y).sum() / count**2
 

@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance between patches of two sets of images, level by level (Karras et al. 2018, section 5)."""
+"""The sliced Wasserstein distance between patches of two sets of images, by pyramid level (Karras et al. 2018, section 5)."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,46 +8,46 @@ from wgan_jax.metrics.checks import check_images
 
 _FILTER = (1.0, 4.0, 6.0, 4.0, 1.0)  # over 16, along each axis
 PATCH = 7  # pixels
-_SMALLEST = 16  # pixels of the shorter side: what is above is halved once more
+_SMALLEST = 16  # pixels of the shorter side; larger levels are halved
 _PLACES = 128  # patches per image in the paper
 _DIRECTIONS = 512  # as in the paper
-_IMAGES = 256  # whose pyramid is alive at once
+_IMAGES = 256  # whose pyramid is in memory at once
 _CHUNK_BYTES = 2**26  # of projections of one set at once
 
 
 def sliced_wasserstein(
     real: np.ndarray, fake: np.ndarray, *, seed: int = 0, patches_per_image: int = _PLACES, num_directions: int = _DIRECTIONS
 ) -> dict[str, float]:
-    """How far the patches of one set are from those of the other: large structure at small sides, texture at large ones.
+    """The distance between the patches of two sets: small levels compare large structure, large levels compare texture.
 
-    Each image becomes a Laplacian pyramid. At every level 7x7 patches are taken at random places, their channels brought to mean
-    0 and deviation 1 over all patches of the set, and projected on random directions; the one-dimensional Wasserstein distance
-    is the mean absolute difference of the sorted projections. Real and fake are cut at the same places: the authors draw
-    twice, which only adds noise, and two equal sets would not be at 0.
+    Each image becomes a Laplacian pyramid. At every level, 7x7 patches are cut out at random places, their channels are scaled to
+    mean 0 and deviation 1 over all patches of the set, and they are projected on random directions. The one-dimensional
+    Wasserstein distance is the mean absolute difference of the sorted projections. Patches of real and fake come from the same
+    places. The authors draw places for each set, which adds noise and gives equal sets a distance above 0.
 
-    Images are halved while both sides are even and the shorter is above 16: 64 has the levels 64, 32, 16 as in the paper, 28
-    has 28 and 14, digits of 8 have 8 alone. The lowest side is 9 or more where anything was halved: a patch always fits.
+    Images are halved while both sides are even and the shorter is above 16: 64 pixels have the levels 64, 32, 16 as in the paper,
+    28 have 28 and 14, digits of 8 have 8 alone. A halved side is at least 9, so a patch always fits.
 
     Args:
       real: uint8 [N, H, W, C], no side below 7.
-      fake: uint8 [N, H, W, C], as many; the value falls with N even between equal distributions, so compare equal N only.
-      seed: of places and directions; the same seed gives the same bits.
-      patches_per_image: 128 in the paper. The time is proportional to it, the memory 392 bytes * C * N times it. 32 are enough
-        for 10,000 images of 28 pixels: fewer raise the value of equal distributions at the finest level (by a root: 1.6 times
-        from 128 to 32), not its spread between seeds, and at 14 pixels it is the number of images that counts.
+      fake: uint8 [N, H, W, C]. The value falls with N even between equal distributions: compare only results with equal N.
+      seed: seed of places and directions; the same seed gives the same bits.
+      patches_per_image: 128 in the paper. The time is proportional to it; the memory is 392 bytes * C * N times it. 32 are enough
+        for 10,000 images of 28 pixels: fewer raise the value of equal distributions at the finest level (as the root: 1.6 times
+        from 128 to 32) but not its spread between seeds, and at 14 pixels the number of images matters more.
       num_directions: 512 in the paper.
 
     Returns:
-      1000 times the distance, as in the paper's table 1, of each level by its side ('28', or '32x24' where the sides differ),
-      and their 'mean'.
+      1000 times the distance, as in the paper's table 1, of each level by its side ('28', or '32x24' for unequal sides), and their
+      'mean'.
 
     Raises:
-      ValueError: no such images, a side below 7, or sets of different size.
+      ValueError: the arguments are not such images, a side is below 7, or the sets have different sizes.
     """
     check_images(1, real=real, fake=fake)
     if len(real) != len(fake):
         raise ValueError(
-            f'sorted projections are compared one by one: {len(real)} real and {len(fake)} fake images must be as many'
+            f'sorted projections are compared one by one: {len(real)} real and {len(fake)} fake images must be equally many'
         )
     if min(real.shape[1:3]) < PATCH:
         raise ValueError(f'images of {real.shape[1]}x{real.shape[2]} pixels are smaller than a patch of {PATCH}x{PATCH}')
@@ -66,7 +66,7 @@ def sliced_wasserstein(
 
 
 def level_sides(height: int, width: int) -> list[tuple[int, int]]:
-    """The sides of the pyramid's levels, the largest first."""
+    """The sides of the levels of the pyramid, the largest first."""
     sides = [(height, width)]
     while min(sides[-1]) > _SMALLEST and sides[-1][0] % 2 == sides[-1][1] % 2 == 0:
         sides.append((sides[-1][0] // 2, sides[-1][1] // 2))
@@ -74,9 +74,9 @@ def level_sides(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def pyramid(images: np.ndarray) -> list[np.ndarray]:
-    """Laplacian pyramid of [N, H, W, C], float32: each level less the next one made larger again, and the last as it is.
+    """Laplacian pyramid of [N, H, W, C], float32 (Burt and Adelson 1983): each level minus the enlarged next one, then the last.
 
-    Burt and Adelson 1983; from the smallest, level + larger(...) gives the images back.
+    Starting from the last, level + larger(...) restores the images.
     """
     levels = [np.asarray(images, np.float32)]
     for _ in level_sides(*images.shape[1:3])[1:]:
@@ -87,7 +87,7 @@ def pyramid(images: np.ndarray) -> list[np.ndarray]:
 
 
 def larger(images: np.ndarray) -> np.ndarray:
-    """Twice the sides: zeros between the pixels, then the filter, times 4 for the zeros."""
+    """Doubles the sides: zeros between the pixels, then the filter, times 4 to make up for the zeros."""
     count, height, width, channels = images.shape
     spread = np.zeros((count, 2 * height, 2 * width, channels), images.dtype)
     spread[:, ::2, ::2] = images
@@ -95,7 +95,7 @@ def larger(images: np.ndarray) -> np.ndarray:
 
 
 def descriptors(images: np.ndarray, level: int, places: np.ndarray) -> np.ndarray:
-    """Patches of one level, each channel with mean 0 and deviation 1 over all: float32 [N * places, C * 49].
+    """Patches of one level, each channel scaled to mean 0 and deviation 1: float32 [N * places, C * 49].
 
     Args:
       images: uint8 [N, H, W, C].
@@ -111,7 +111,7 @@ def descriptors(images: np.ndarray, level: int, places: np.ndarray) -> np.ndarra
     for channel in range(images.shape[3]):
         values = patches[:, :, channel]
         values -= values.mean(dtype=np.float64).astype(np.float32)
-        # A generator that makes one constant image has no deviation at the finer levels: its patches stay at 0.
+        # Constant images have no deviation at the finer levels: their patches stay 0.
         squares = sum(float(np.square(values[i : i + _IMAGES], dtype=np.float64).sum()) for i in range(0, count, _IMAGES))
         values /= np.float32(np.sqrt(squares / values.size)) or np.float32(1.0)
     return patches.reshape(count * per_image, -1)
@@ -120,8 +120,8 @@ def descriptors(images: np.ndarray, level: int, places: np.ndarray) -> np.ndarra
 def _distance(real: np.ndarray, fake: np.ndarray, directions: np.ndarray) -> float:
     """Mean over directions [K, D] of the Wasserstein distance between the projections of real and fake [N, D]."""
     total, rows = 0.0, max(1, _CHUNK_BYTES // (4 * len(real)))
-    # Sorting is most of the time, and numpy does it on one core. With AVX-512 on AMD's Zen 4 it takes four times as long as with
-    # AVX2: there the environment variable NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL' helps.
+    # Most of the time is spent on sorting, for which numpy uses one core. On AMD's Zen 4 it takes four times as long with AVX-512
+    # as with AVX2: there the environment variable NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL' helps.
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(directions), rows):
             projected = [directions[start : start + rows] @ patches.T for patches in (real, fake)]
@@ -131,7 +131,7 @@ def _distance(real: np.ndarray, fake: np.ndarray, directions: np.ndarray) -> flo
 
 
 def _filter(images: np.ndarray) -> np.ndarray:
-    """Both axes by [1, 4, 6, 4, 1] / 16, mirrored at the border without repeating it."""
+    """Filters both axes with [1, 4, 6, 4, 1] / 16, mirrored at the border without repeating it."""
     for axis in (1, 2):
         side = images.shape[axis]
         margins = [(2, 2) if i == axis else (0, 0) for i in range(4)]

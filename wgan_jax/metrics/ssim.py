@@ -1,4 +1,4 @@
-"""Multi-scale structural similarity, and how alike a generator's images are to each other."""
+"""Multi-scale structural similarity, and its mean over pairs of images as a measure of their diversity."""
 
 import numpy as np
 
@@ -12,17 +12,17 @@ _BLOCK_BYTES = 2**24  # of one set of images in float64
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Multi-scale structural similarity of a[i] and b[i] (Wang, Simoncelli, Bovik 2003, equation 7, all exponents alike).
+    """Multi-scale structural similarity of a[i] and b[i] (Wang, Simoncelli, Bovik 2003, equation 7, with equal exponents).
 
-    The product over levels of the mean contrast-structure term, at the coarsest level with the luminance term, each to the power
-    of its weight. From one level to the next 2x2 pixels are averaged; an odd side repeats its last pixel. Channels count as
-    further places of one image.
+    The product over levels of the mean contrast-structure term, at the coarsest level times the luminance term, each raised to the
+    weight of the level. From one level to the next 2x2 pixels are averaged; an odd side repeats its last pixel. Channels are
+    treated as further positions of the same image.
 
-    For small images the window shrinks with the level, as in Odena et al. 2017 and the progressive GAN's evaluation: its side is
-    min(11, H, W), its sigma 1.5 * side / 11. Levels with a side below 7 are left out (theirs go down to windows of a pixel or
-    two, whose variance is 0) and the weights of the others brought to sum 1: 5 levels from 97 pixels, 4 from 49, 3 from 25, 1
-    for digits of 8. So values of different image sizes are not comparable. A mean term below 0 counts as 0: its power is not
-    real.
+    In small images the window shrinks with the level, as in Odena et al. 2017 and in the evaluation of the progressive GAN: its
+    side is min(11, H, W) and its sigma 1.5 * side / 11. Levels with a side below 7 are left out (theirs go down to windows of one
+    or two pixels, whose variance is 0), and the other weights are scaled to sum 1: 5 levels from 97 pixels, 4 from 49, 3 from 25,
+    1 for digits of 8. So values for different image sizes are not comparable. A negative mean term counts as 0, because its
+    power is not real.
 
     Args:
       a: uint8 [N, H, W, C].
@@ -32,28 +32,28 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
       float64 [N] in [0, 1]; 1 for equal images.
 
     Raises:
-      ValueError: these are not two equal numbers of such images.
+      ValueError: a or b is not such images, or they are not equally many.
     """
     check_images(1, a=a, b=b)
     if len(a) != len(b):
-        raise ValueError(f'images are compared one by one: {len(a)} and {len(b)} must be as many')
+        raise ValueError(f'images are compared one by one: {len(a)} and {len(b)} must be equally many')
     rows = max(1, _BLOCK_BYTES // (8 * a[0].size))
     return np.concatenate([_ms_ssim(a[i : i + rows], b[i : i + rows]) for i in range(0, len(a), rows)])
 
 
 def diversity(images: np.ndarray, *, pairs: int = 10_000, seed: int = 0) -> float:
-    """Mean MS-SSIM of random pairs of distinct items: 1 where all are the same image (Odena et al. 2017, section 4.2).
+    """Mean MS-SSIM of random pairs of distinct items: 1 if all images are the same (Odena et al. 2017, section 4.2).
 
-    Lower is more diverse. They take it within a class; over all classes it says less, so it is to be read next to that of as
-    many real images.
+    Lower means more diverse. The paper computes it within a class. Over all classes it says less: compare it with the value of
+    equally many real images.
 
     Args:
       images: uint8 [N, H, W, C], N at least 2.
-      pairs: how many, drawn independently of each other.
-      seed: of the pairs; the same seed gives the same bits.
+      pairs: number of pairs, drawn independently.
+      seed: seed of the pairs; the same seed gives the same bits.
 
     Raises:
-      ValueError: fewer than 2 images or 1 pair, or other images.
+      ValueError: there are fewer than 2 images or 1 pair, or they are not such images.
     """
     check_images(2, images=images)
     if pairs < 1:
@@ -67,7 +67,7 @@ def diversity(images: np.ndarray, *, pairs: int = 10_000, seed: int = 0) -> floa
 
 
 def num_levels(height: int, width: int) -> int:
-    """How many of the five scales fit."""
+    """The number of the five levels that images of this size have."""
     count, side = 1, min(height, width)
     while count < len(_WEIGHTS) and (side := (side + 1) // 2) >= _SMALLEST:
         count += 1
@@ -88,7 +88,7 @@ def _ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _terms(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of the contrast-structure term, and of its product with luminance (Wang et al. 2004, equations 6 and 13): [N] each."""
+    """Means [N] of the contrast-structure term and of its product with luminance (Wang et al. 2004, equations 6 and 13)."""
     size = min(_WINDOW, *a.shape[2:])
     places = np.arange(size) - (size - 1) / 2
     window = np.exp(-0.5 * (places / (_SIGMA * size / _WINDOW)) ** 2)

@@ -1,9 +1,17 @@
-"""The networks, by name.
+"""The networks, by name. Each name has a generator and a critic.
 
-Every generator is called as `generator(latents, train=..., axis_name=...)` with latents [B, latent_dim] and returns images
-[B, H, W, C] in [-1, 1]; every critic as `critic(images, train=..., axis_name=...)` and returns scores [B]. `axis_name` is the
-axis over which batch statistics are averaged inside pmap, None elsewhere. Images and scores are float32 at least, whatever a
-network computes in.
+    generator(latents, train=..., axis_name=...)    latents [B, latent_dim] -> images [B, H, W, C] in [-1, 1]
+    critic(images, train=..., axis_name=...)        images [B, H, W, C] in [-1, 1] -> scores [B]
+
+`train` turns on dropout and the use of the batch's own statistics. `axis_name` is the axis of a pmap over which batch statistics
+are averaged, or None. Images and scores have at least float32 precision, whatever the dtype of the network.
+
+Attributes that several networks have:
+
+    image_shape     (height, width, channels)
+    num_features    the width: filters, or units, of the layer that the network's docstring names
+    norm            'batch', 'layer' or 'none'; see layers.normalize
+    dtype           of the computation, except for a critic's last layer; None: that of inputs and parameters
 """
 
 import dataclasses
@@ -36,8 +44,8 @@ def make_network(
       player: 'generator' or 'critic'.
       image_shape: (height, width, channels).
       network: a name in NETWORKS.
-      dtype: of the network's computation; None: that of inputs and parameters.
-      **options: attributes of the network; None means the network's own default.
+      dtype: see above.
+      **options: other attributes of the network; None stands for the network's default.
 
     Raises:
       UserError: the name is unknown, or the network has no such option.

@@ -1,7 +1,7 @@
-"""DCGAN: strided convolutions with batch norm, in both players without biases; the networks of the WGAN paper.
+"""DCGAN: strided convolutions without biases, with batch norm; the networks of the WGAN paper.
 
 Source: martinarjovsky/WassersteinGAN, models/dcgan.py, with the initialisation of its main.py. Images are square, with a side of
-16, 32, 64, 128 or 256, and have any number of channels.
+16, 32, 64, 128 or 256, and any number of channels.
 """
 
 import functools
@@ -15,16 +15,11 @@ from wgan_jax.models.layers import Conv, TransposedConv, at_least_float32, doubl
 _KERNEL = nn.initializers.normal(0.02)
 
 
-class DCGANCritic(nn.Module):
-    """Scores images; 2,765,568 parameters at 64x64x3 with batch norm.
+class _DCGAN(nn.Module):
+    """The attributes of both networks.
 
     Attributes:
-      image_shape: (height, width, channels).
-      num_features: filters of the first convolution; each further halving of the image doubles them.
-      num_extra_layers: 3x3 convolutions after the first layer.
-      norm: 'batch', 'layer' or 'none', after each convolution but the first and the last.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
@@ -33,6 +28,16 @@ class DCGANCritic(nn.Module):
     norm: str = 'batch'
     constant_width: bool = False
     dtype: jnp.dtype | None = None
+
+
+class DCGANCritic(_DCGAN):
+    """Scores images; 2,765,568 parameters at 64x64x3 with batch norm.
+
+    Attributes:
+      num_features: filters of the first convolution; each later halving of the image doubles them.
+      num_extra_layers: 3x3 convolutions after the first layer.
+      norm: after each convolution except the first and the last.
+    """
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
@@ -48,29 +53,19 @@ class DCGANCritic(nn.Module):
             x = layer(x, first, size=3, stride=1)
         for filters in others:
             x = layer(x, filters, size=4, stride=2)
-        # The last convolution covers its whole input, 4x4: a dot product.
+        # The last convolution covers its whole 4x4 input, so it is a dot product.
         x = at_least_float32(x.reshape(x.shape[0], -1))
         return nn.Dense(1, use_bias=False, kernel_init=_KERNEL)(x)[:, 0]  # [B]
 
 
-class DCGANGenerator(nn.Module):
-    """Makes images from latents; 3,576,704 parameters at 64x64x3 with 100 latents and batch norm.
+class DCGANGenerator(_DCGAN):
+    """Generates images; 3,576,704 parameters at 64x64x3 with 100 latents and batch norm.
 
     Attributes:
-      image_shape: (height, width, channels).
-      num_features: filters of the last hidden layer; each layer before it has twice as many as the next.
+      num_features: filters of the last hidden layer; each earlier layer has twice as many as the next.
       num_extra_layers: 3x3 convolutions before the last layer.
-      norm: 'batch', 'layer' or 'none', after each convolution but the last.
-      constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
+      norm: after each convolution except the last.
     """
-
-    image_shape: tuple[int, int, int]
-    num_features: int = 64
-    num_extra_layers: int = 0
-    norm: str = 'batch'
-    constant_width: bool = False
-    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
@@ -92,7 +87,7 @@ class DCGANGenerator(nn.Module):
 
 
 def _widths(image_shape: tuple[int, ...], num_features: int, constant: bool) -> list[int]:
-    """Filters of the critic's strided layers, from the image inwards; the generator has the same from the inside out."""
+    """Filters of the critic's strided layers, the one next to the image first; the generator has them in reverse order."""
     return [num_features * (1 if constant else 2**i) for i in range(doublings('dcgan', image_shape))]
 
 

@@ -1,4 +1,4 @@
-"""KerasCNN: the networks of the keras-io WGAN-GP example, with dropout in the critic and no norm there.
+"""KerasCNN: the networks of the keras-io WGAN-GP example, whose critic has dropout and no normalisation.
 
 Source: keras-team/keras-io, examples/generative/wgan_gp.py. Initialisation and batch norm constants are Keras's defaults.
 """
@@ -15,12 +15,12 @@ _GLOROT = nn.initializers.glorot_uniform()
 
 
 class KerasCNNCritic(nn.Module):
-    """Scores images; 4,305,409 parameters at 28x28x1. Images are padded with zeros (mid-grey) to a multiple of 8.
+    """Scores images; 4,305,409 parameters at 28x28x1.
+
+    Images are padded with zeros (mid-grey) to a multiple of 8.
 
     Attributes:
-      image_shape: (height, width, channels).
-      num_features: filters of the first convolution; each of the three others doubles them.
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
+      num_features: filters of the first convolution; each of the other three doubles them.
     """
 
     image_shape: tuple[int, int, int]
@@ -29,7 +29,7 @@ class KerasCNNCritic(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
-        del axis_name  # no batch statistics here
+        del axis_name  # no batch statistics
         x = jnp.pad(images, [(0, 0), *(_margins(size) for size in self.image_shape[:2]), (0, 0)])
         for i in range(4):
             x = Conv(self.num_features * 2**i, (5, 5), strides=2, kernel_init=_GLOROT, dtype=self.dtype)(x)
@@ -41,12 +41,12 @@ class KerasCNNCritic(nn.Module):
 
 
 class KerasCNNGenerator(nn.Module):
-    """Makes images from latents; 902,082 parameters and 8,578 batch statistics at 28x28x1 and 128 latents.
+    """Generates images; 902,082 parameters and 8,578 batch statistics at 28x28x1 and 128 latents.
+
+    Images are generated with sides that are multiples of 8, then cropped.
 
     Attributes:
-      image_shape: (height, width, channels); the output is made at a multiple of 8 and cropped.
       num_features: filters of the second convolution; the input and the first have 4 and 2 times as many.
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
     """
 
     image_shape: tuple[int, int, int]
@@ -62,7 +62,7 @@ class KerasCNNGenerator(nn.Module):
         def norm(x: jax.Array) -> jax.Array:
             return normalize('batch', x, train, axis_name, epsilon=1e-3, momentum=0.99)
 
-        # The norm comes before the reshape: its statistics are per value, not per channel, as in the source.
+        # The norm comes before the reshape, so its statistics are per value and not per channel, as in the source.
         x = nn.Dense(rows * columns * 4 * self.num_features, use_bias=False, kernel_init=_GLOROT, dtype=self.dtype)(latents)
         x = nn.leaky_relu(norm(x), 0.2).reshape(-1, rows, columns, 4 * self.num_features)
         conv = functools.partial(ConvAfterNearest, kernel_size=(3, 3), use_bias=False, kernel_init=_GLOROT, dtype=self.dtype)
@@ -73,6 +73,6 @@ class KerasCNNGenerator(nn.Module):
 
 
 def _margins(size: int) -> tuple[int, int]:
-    """Pixels to add before and after `size` to reach the next multiple of 8."""
+    """Pixels to add on both sides of `size` to reach the next multiple of 8."""
     missing = -size % 8
     return missing // 2, missing - missing // 2

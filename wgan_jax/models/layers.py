@@ -1,4 +1,4 @@
-"""Layers that more than one family of networks uses."""
+"""Layers of the networks."""
 
 import functools
 
@@ -15,13 +15,13 @@ NORMS = ('batch', 'layer', 'none')
 
 
 class TransposedConv(nn.Module):
-    """A transposed convolution without bias; its kernel and padding are those of ops.transposed_convolution_on_cpu.
+    """A transposed convolution without bias; see convolutions/cpu.py for the meaning of its kernel and padding.
 
     Attributes:
       features: filters.
       kernel_size: (height, width).
-      stride: output pixels from one input pixel to the next.
-      padding: pixels cut off each side of the output.
+      stride: distance in the output between neighbouring input pixels.
+      padding: pixels to cut off at each side of the output.
       kernel_init: initialiser of the kernel [height, width, channels, features].
       dtype: of the computation; None: that of inputs and kernel.
     """
@@ -41,10 +41,10 @@ class TransposedConv(nn.Module):
 
 
 def doublings(network: str, image_shape: tuple[int, ...]) -> int:
-    """How often 4x4 must double to reach the image: 2 for 16x16, up to 6 for 256x256.
+    """The number of doublings from 4x4 to the image: 2 for 16x16, up to 6 for 256x256.
 
     Raises:
-      ValueError: the image is not square, or its side is not one of these.
+      ValueError: the image is not square, or its side is not 16, 32, 64, 128 or 256.
     """
     known = {(4 * 2**n, 4 * 2**n): n for n in range(2, 7)}
     size = tuple(image_shape[:-1])
@@ -54,7 +54,7 @@ def doublings(network: str, image_shape: tuple[int, ...]) -> int:
 
 
 def torch_uniform(fan_in: int) -> nn.initializers.Initializer:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): what PyTorch gives the kernels and biases of linear and convolution layers."""
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's initialisation of linear and convolution layers, biases included."""
     bound = float(np.sqrt(1.0 / fan_in))
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
@@ -72,10 +72,10 @@ def normalize(
     momentum: float = 0.9,
     scale_init: nn.initializers.Initializer = nn.initializers.ones,
 ) -> jax.Array:
-    """Applies one of NORMS over the last axis; call it inside a compact module.
+    """Applies one of NORMS, with a scale and a shift for the last axis; to be called inside a compact module.
 
-    Batch norm uses the statistics of the global batch: they are averaged over `axis_name` when that is given. Layer norm
-    takes its statistics over all axes but the first, as the WGAN-GP authors do. Statistics are float32 at least, whatever x is.
+    Batch norm uses the statistics of the global batch, averaged over `axis_name` unless that is None. Layer norm takes its
+    statistics over all axes except the first, as the WGAN-GP authors do. Statistics have at least float32 precision.
     """
     if norm == 'batch':
         return nn.BatchNorm(
@@ -95,7 +95,7 @@ def normalize(
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
-    """For the last layer of a player: images and scores in bfloat16 would be rounded to a 256th of their size."""
+    """Casts a narrower x to float32: bfloat16 would round images and scores to 1/256 of their size."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -107,18 +107,18 @@ def upsample_nearest(x: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B, 2H, 2W, 
 
 
 def upsample_bilinear(x: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B, 2H, 2W, C]
-    """Doubles height and width, bilinearly with aligned corners.
+    """Doubles height and width by bilinear interpolation with aligned corners.
 
-    The corner pixels keep their values, as in PyTorch's `align_corners=True`; `jax.image.resize` knows half-pixel centres only.
+    The corner pixels keep their values, as with PyTorch's `align_corners=True`; `jax.image.resize` only has half-pixel centres.
     """
     x = jnp.einsum('oh,bhwc->bowc', _aligned_corners(x.shape[1]).astype(x.dtype), x)
     return jnp.einsum('ow,bhwc->bhoc', _aligned_corners(x.shape[2]).astype(x.dtype), x)
 
 
 def max_pool(x: jax.Array) -> jax.Array:  # [B, 2H, 2W, C] -> [B, H, W, C]
-    """Halves height and width by the largest of each 2x2 pixels; pixels that are equally large share its gradient.
+    """Halves height and width by the maximum of each 2x2 pixels; equal maxima share its gradient.
 
-    flax.linen.max_pool has a gradient that takes twice as long on CPU as all else in a narrow critic.
+    On CPU, the gradient of flax.linen.max_pool takes twice as long as everything else in a narrow critic.
     """
     x = jnp.maximum(x[:, ::2], x[:, 1::2])
     return jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
@@ -131,7 +131,7 @@ def mean_pool(x: jax.Array) -> jax.Array:  # [B, 2H, 2W, C] -> [B, H, W, C]
 
 
 def _aligned_corners(size: int) -> np.ndarray:  # [2 * size, size]
-    """The matrix that interpolates `size` samples at 2 * size positions, ends on ends."""
+    """The matrix that interpolates `size` samples at 2 * size positions, with the first and the last in place."""
     positions = np.arange(2 * size) * (size - 1) / (2 * size - 1)
     return np.maximum(0.0, 1.0 - np.abs(positions[:, None] - np.arange(size)[None, :]))
 
@@ -141,7 +141,7 @@ def _repeated(size: int) -> np.ndarray:  # [2 * size, size]
     return np.repeat(np.eye(size, dtype=np.float32), 2, axis=0)
 
 
-# Convolutions of the enlarged input, and one whose output is pooled: layers that should not be done one after the other.
+# Convolutions of upsampled inputs, and one with pooled outputs, each computed as one operation; see convolutions/fused.py.
 ConvAfterNearest = functools.partial(
     nn.Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_nearest, _repeated)
 )

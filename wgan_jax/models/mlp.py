@@ -1,4 +1,4 @@
-"""MLP: ReLU layers of equal width, for small images and for the fully connected players of the WGAN paper."""
+"""MLP: ReLU layers of equal width, for points, small images and the fully connected networks of the WGAN paper."""
 
 import math
 
@@ -10,14 +10,12 @@ from wgan_jax.models.layers import at_least_float32, normalize, torch_uniform
 
 
 class MLPCritic(nn.Module):
-    """Scores images, flattened.
+    """Scores flattened images.
 
     Attributes:
-      image_shape: (height, width, channels).
       num_features: units of each hidden layer.
       num_layers: hidden layers.
-      norm: 'batch', 'layer' or 'none', after each hidden linear map.
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
+      norm: after each hidden linear map.
     """
 
     image_shape: tuple[int, ...]
@@ -34,11 +32,10 @@ class MLPCritic(nn.Module):
 
 
 class MLPGenerator(nn.Module):
-    """Makes images from latents through hidden layers and tanh.
+    """Generates images; the attributes are those of MLPCritic and one more.
 
     Attributes:
-      bounded: whether tanh keeps the output in [-1, 1]; points in the plane know no bounds.
-      others: as in MLPCritic.
+      bounded: whether tanh keeps the output in [-1, 1]; set it to False for points in the plane.
     """
 
     image_shape: tuple[int, ...]

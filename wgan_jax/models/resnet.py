@@ -1,8 +1,8 @@
-"""ResNet: residual blocks of 3x3 convolutions; the networks that the WGAN-GP authors used for 64x64 images.
+"""ResNet: residual blocks of 3x3 convolutions; the networks of the WGAN-GP authors for 64x64 images.
 
 Source: igul222/improved_wgan_training, gan_64x64.py, GoodGenerator and GoodDiscriminator. Images are square, with a side of 16,
-32, 64, 128 or 256. Each halving of the image doubles the filters, up to 8 times num_features. One thing differs: the authors'
-batch norm takes the statistics of the batch in sampling too, ours the averages of training.
+32, 64, 128 or 256. Each halving of the image doubles the filters, up to 8 times num_features. There is one difference: in
+sampling, the authors' batch norm uses the statistics of the batch, and ours the running averages of training.
 """
 
 import flax.linen as nn
@@ -21,17 +21,15 @@ from wgan_jax.models.layers import (
 )
 
 _GLOROT = nn.initializers.glorot_uniform()
-_HE = nn.initializers.variance_scaling(2.0, 'fan_avg', 'uniform')  # the authors' He initialisation: over both fans
+_HE = nn.initializers.variance_scaling(2.0, 'fan_avg', 'uniform')  # the authors' He initialisation uses both fans
 
 
 class ResNetCritic(nn.Module):
     """Scores images; 7,491,841 parameters at 64x64x3.
 
     Attributes:
-      image_shape: (height, width, channels).
       num_features: filters of the first convolution.
-      norm: 'batch', 'layer' or 'none', before each convolution of a block; a gradient penalty needs one of the last two.
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
+      norm: before each convolution of a block; a gradient penalty needs 'layer' or 'none'.
     """
 
     image_shape: tuple[int, int, int]
@@ -53,13 +51,11 @@ class ResNetCritic(nn.Module):
 
 
 class ResNetGenerator(nn.Module):
-    """Makes images from latents; 8,540,483 parameters at 64x64x3 with 128 latents.
+    """Generates images; 8,540,483 parameters at 64x64x3 with 128 latents.
 
     Attributes:
-      image_shape: (height, width, channels).
       num_features: filters of the last block.
-      norm: 'batch', 'layer' or 'none', before each convolution of a block and before the last.
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
+      norm: before each convolution of a block and before the last convolution.
     """
 
     image_shape: tuple[int, int, int]
@@ -72,7 +68,7 @@ class ResNetGenerator(nn.Module):
         first, *others = reversed(_widths(self.image_shape, self.num_features))
         x = nn.Dense(4 * 4 * first, kernel_init=_GLOROT, dtype=self.dtype)(latents).reshape(-1, 4, 4, first)
         for filters in others:
-            # The source enlarges before this 1x1 convolution: the same values from four times the work.
+            # The source upsamples before this 1x1 convolution, which gives the same values with four times the work.
             shortcut = upsample_nearest(Conv(filters, (1, 1), kernel_init=_GLOROT, dtype=self.dtype)(x))
             y = nn.relu(normalize(self.norm, x, train, axis_name))
             y = ConvAfterNearest(filters, (3, 3), use_bias=False, kernel_init=_HE, dtype=self.dtype)(y)
@@ -84,5 +80,5 @@ class ResNetGenerator(nn.Module):
 
 
 def _widths(image_shape: tuple[int, ...], num_features: int) -> list[int]:
-    """Filters at each resolution, from the image's own down to 4x4."""
+    """Filters at each resolution, from that of the image down to 4x4."""
     return [num_features * min(8, 2**i) for i in range(doublings('resnet', image_shape) + 1)]

@@ -1,7 +1,7 @@
-"""UpsampleCNN: three convolutions with batch norm per player, bilinear upsampling in the generator.
+"""UpsampleCNN: the networks of the PyTorch MNIST tutorials for GAN and WGAN, with bilinear upsampling in the generator.
 
-The networks of the PyTorch MNIST tutorials for GAN and WGAN. Those feed images in [0, 1]; here images are in [-1, 1] everywhere
-outside the networks, so the critic maps its input to [0, 1] and the generator its sigmoid to [-1, 1]: the same functions.
+The tutorials use images in [0, 1]. Here, images are in [-1, 1] outside the networks: the critic maps its input to [0, 1], and the
+generator maps the output of its sigmoid to [-1, 1].
 """
 
 import flax.linen as nn
@@ -12,13 +12,11 @@ from wgan_jax.models.layers import Conv, ConvAfterBilinear, at_least_float32, ma
 
 
 class UpsampleCNNCritic(nn.Module):
-    """Scores images; 26,545 parameters at 28x28x1.
+    """Scores images with height and width of at least 4; 26,545 parameters at 28x28x1.
 
     Attributes:
-      image_shape: (height, width, channels); height and width must be 4 or more.
       num_features: filters of the first convolution; the second and third have 2 and 4 times as many.
-      norm: 'batch', 'layer' or 'none'.
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
+      norm: after each convolution.
     """
 
     image_shape: tuple[int, int, int]
@@ -30,7 +28,7 @@ class UpsampleCNNCritic(nn.Module):
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         height, width, _ = self.image_shape
         if min(height, width) < 4:
-            raise ValueError(f'upsample_cnn scores images whose sides are 4 or more, not {height}x{width}')
+            raise ValueError(f'upsample_cnn scores images with sides of 4 or more, not {height}x{width}')
         x = (images + 1.0) / 2.0  # [B, H, W, C] in [0, 1]
         for i in range(3):
             filters = self.num_features * 2**i
@@ -45,13 +43,11 @@ class UpsampleCNNCritic(nn.Module):
 
 
 class UpsampleCNNGenerator(nn.Module):
-    """Makes images from latents; 1,636,033 parameters at 28x28x1 and 100 latents.
+    """Generates images whose height and width are multiples of 4; 1,636,033 parameters at 28x28x1 and 100 latents.
 
     Attributes:
-      image_shape: (height, width, channels); height and width must be multiples of 4.
-      num_features: filters of the last 3x3 convolution; the layers before have 2 and 4 times as many.
-      norm: 'batch', 'layer' or 'none'.
-      dtype: of the computation, the last layer aside; None: that of inputs and parameters.
+      num_features: filters of the last 3x3 convolution; the two layers before it have 2 and 4 times as many.
+      norm: after each 3x3 convolution.
     """
 
     image_shape: tuple[int, int, int]
@@ -63,7 +59,7 @@ class UpsampleCNNGenerator(nn.Module):
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         height, width, channels = self.image_shape
         if height % 4 or width % 4:
-            raise ValueError(f'upsample_cnn makes images whose sides are multiples of 4, not {height}x{width}')
+            raise ValueError(f'upsample_cnn generates images with sides that are multiples of 4, not {height}x{width}')
         init = torch_uniform(latents.shape[-1])
         units = height // 4 * (width // 4) * 4 * self.num_features
         x = nn.Dense(units, kernel_init=init, bias_init=init, dtype=self.dtype)(latents)

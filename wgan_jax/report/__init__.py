@@ -1,1 +1,1 @@
-"""The report of one run or several: one HTML file that needs nothing besides itself, neither a network nor the run."""
+"""The report of one or several runs: a single HTML file that loads nothing from elsewhere."""

@@ -1,7 +1,7 @@
-"""Writes the report of one run, or of several side by side: one HTML file to open from the disk.
+"""Writes the report of one run, or of several side by side, as one HTML file.
 
-python -m wgan_jax.report RUN                    # RUN/report.html
-python -m wgan_jax.report RUN RUN ... [--out=FILE]    # ./report.html
+python -m wgan_jax.report RUN                         # writes RUN/report.html
+python -m wgan_jax.report RUN RUN ... [--out=FILE]    # writes ./report.html unless --out is given
 """
 
 import argparse
@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wgan_jax.errors import UserError
-from wgan_jax.runs.files import path_of
+from wgan_jax.runs.files import expand
+from wgan_jax.runs.terminal import errors_in_a_sentence, run_command
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -18,32 +18,25 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='python -m wgan_jax.report', description='Writes the report of runs: one HTML file.', allow_abbrev=False
     )
-    parser.add_argument('runs', type=path_of, nargs='+', metavar='RUN', help='directory of a run')
-    parser.add_argument('--out', type=path_of, help='the file; default: report.html, of one run in its directory')
+    parser.add_argument('runs', type=expand, nargs='+', metavar='RUN', help='directory of a run')
+    parser.add_argument('--out', type=expand, help='the file; default: report.html, in the directory of a single run')
     parsed = parser.parse_args(arguments)
     if parsed.out is None:
         parsed.out = (parsed.runs[0] if len(parsed.runs) == 1 else Path()) / 'report.html'
     if parsed.out.is_dir():
-        parser.error(f'--out={parsed.out} is a directory: name the file')
+        parser.error(f'--out={parsed.out} is a directory: give the name of a file')
     return parsed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command."""
-    parsed = parse(sys.argv[1:] if arguments is None else arguments)
-    from wgan_jax.report.page import write
+    with errors_in_a_sentence('--out'):
+        parsed = parse(sys.argv[1:] if arguments is None else arguments)
+        from wgan_jax.report.page import write  # slow to import, as matplotlib is
 
-    try:
         size = write(parsed.runs, parsed.out)
-    except UserError as error:
-        sys.exit(f'Error: {error}')
-    except OSError as error:
-        sys.exit(f'Error: {error.filename or parsed.out} cannot be written ({error.strerror}): give another --out.')
     print(f'Report: {parsed.out} ({size / 1e6:.1f} MB)')
 
 
 if __name__ == '__main__':
-    from wgan_jax.runs.terminal import outlast_the_terminal
-
-    outlast_the_terminal()
-    main()
+    run_command(main)

@@ -1,7 +1,7 @@
-"""Checkpoints: saved in the background by orbax, checked when read, the newest readable one wins.
+"""Checkpoints: saved in the background by orbax, checked when read; the newest readable one is used.
 
-orbax restores flipped bits without a word and names a broken step as the latest, so every array carries its own checksum here, as
-does what is written beside them, and restoring walks back until a step reads right.
+orbax restores flipped bits without an error and lists a broken step as the latest. So every array, and the metadata beside the
+arrays, has a checksum here, and restoring walks back until a step is intact.
 """
 
 import os
@@ -16,44 +16,38 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from wgan_jax.algorithm import state
+from wgan_jax.algorithm.state import named_leaves
 from wgan_jax.errors import UserError
-from wgan_jax.runs import checkpoint_format, files
+from wgan_jax.runs import checkpoint_format
+from wgan_jax.runs.checkpoint_format import Restored
+from wgan_jax.runs.files import reason, system_error, versions
 
 _UNFINISHED = '*.orbax-checkpoint-tmp'
 
 
 class Score(NamedTuple):
-    """What a checkpoint is kept for."""
+    """The score of a checkpoint."""
 
     metric: str
-    value: float  # the less the better
-
-
-class Restored(NamedTuple):
-    """What a checkpoint holds."""
-
-    step: int
-    tree: Any  # of numpy arrays
-    record: dict[str, Any]  # what was saved with them
+    value: float  # lower is better
 
 
 class Checkpoints:
-    """The checkpoints of one run, one directory per step; used by one process of the run alone.
+    """The checkpoints of one run, one directory per step; only process 0 uses them.
 
-    Some are saved at intervals, others because the run stops there. A run that was never stopped has only the former, to which it
-    goes back when it diverges. So the newest few of those are kept whatever happens, and of the others the one that is the newest
-    of all. Of those with a score, the best up to each of the newest few is kept as well: wherever the run goes on from, the best
-    one until there is at hand.
+    A checkpoint is saved at an interval, or because the run stops. An uninterrupted run has only the first kind, and goes back to
+    those when it diverges. So the newest `keep` of the first kind are kept; of the second kind, only the newest checkpoint of all.
+    Of the checkpoints with a score, the best one up to each of those `keep` is kept too: a run that resumes from any of them has
+    the best checkpoint up to that step.
     """
 
     def __init__(self, directory: Path, keep: int, metric: str | None = None) -> None:
-        """Opens `directory`, creating it if need be.
+        """Opens `directory`, or creates it.
 
         Args:
-          directory: of the checkpoints of this run alone.
-          keep: number of those saved at intervals to keep.
-          metric: the scores that count; those of another, which the run had before, do not.
+          directory: holds the checkpoints of this run only.
+          keep: number of checkpoints to keep of those saved at intervals.
+          metric: name of the score that decides which checkpoint is the best; scores of another name are ignored.
         """
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -62,7 +56,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=_Policy(self._kept),
             enable_async_checkpointing=True,
-            create=False,  # orbax does not create what only some processes use
+            create=False,  # orbax does not create a directory for some of the processes
             multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}),
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
@@ -81,26 +75,26 @@ class Checkpoints:
         except OSError as second:
             if error is None:
                 raise
-            print(f'Besides, {second.filename} cannot be written ({second.strerror}).')  # the first failure says more
+            print(f'{second.filename} cannot be written either ({second.strerror}).')
 
     def save(self, step: int, tree: Any, record: dict[str, Any], *, stop: bool = False, score: Score | None = None) -> None:
-        """Copies `tree` to the host and writes it in the background; returns once it is copied.
+        """Copies `tree` to the host and writes it in the background; returns after the copy.
 
         Args:
-          step: newer than any saved before.
+          step: newer than all saved ones.
           tree: arrays.
-          record: the config and whatever else tells what the arrays are; JSON.
-          stop: whether it is saved only because the run stops here.
-          score: how good it is, if that was measured.
+          record: the config, and the identity of the data set; JSON.
+          stop: whether it is saved because the run stops.
+          score: the score of this state, if it was measured.
 
         Raises:
-          OSError: this one cannot be written, or the one before could not. The older ones are whole.
+          OSError: this checkpoint cannot be written, or the previous one could not. Older ones are intact.
           RuntimeError: orbax declined, as it does for a step that is not newer than the last.
         """
         # A true copy: on CPU a fetched array can be a view of a buffer that the next call donates.
-        arrays = {name: np.array(leaf, copy=True) for name, leaf in state.named_leaves(tree).items()}
-        meta = checkpoint_format.of(arrays, {'record': record, 'stop': stop, 'score': score})
-        (self._stops.add if stop else self._stops.discard)(step)  # before it is decided which ones to keep
+        arrays = {name: np.array(leaf, copy=True) for name, leaf in named_leaves(tree).items()}
+        meta = checkpoint_format.metadata_of(arrays, {'record': record, 'stop': stop, 'score': score})
+        (self._stops.add if stop else self._stops.discard)(step)  # orbax asks at once which ones to keep
         if score is not None:
             self._scores[step] = score.value
         args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta))
@@ -112,75 +106,58 @@ class Checkpoints:
     def restore(
         self, template: Any, check_record: Callable[[dict[str, Any]], None], *, before_stops: bool = False
     ) -> Restored | None:
-        """The newest step that reads right, or None when there is none at all.
+        """The newest intact checkpoint, or None if there is no checkpoint.
 
-        Broken ones that were tried before it are moved aside, to `broken_<step>`, with a printed line each.
+        Damaged ones that are newer are moved to `broken_<step>`, with a printed line each.
 
         Args:
-          template: a tree of arrays, or of their shapes, like the one that was saved.
+          template: a tree of arrays, or of shapes, like the saved one.
           check_record: called with the saved record before the arrays are compared; raises to refuse it.
-          before_stops: go back to the newest that was saved at an interval, if there is one, and delete later ones.
+          before_stops: go back to the newest one that was saved at an interval, if there is one, and delete the later ones.
 
         Raises:
-          UserError: there are checkpoints, and none can be read; or the newest that can be is of another format or of other
+          UserError: there are checkpoints, and none can be read; or the newest readable one is of another format or of other
             networks. Nothing is moved then.
         """
-        failures = []
         steps = sorted(self._manager.all_steps(), reverse=True)
         if before_stops:
             steps.sort(key=self._stops.__contains__)
-        for step in steps:
-            try:
-                meta = checkpoint_format.read(self._manager, step)
-            except Exception as error:  # orbax raises plain Exception, and many others, for a damaged file
-                failures.append((step, error))
-                continue
-            if meta['format'] != checkpoint_format.FORMAT:
+
+        def template_of(record: dict[str, Any]) -> Any:
+            check_record(record)
+            return template
+
+        restored, failures = checkpoint_format.newest_readable(self._manager, steps, template_of)
+        if restored is None:
+            if failures:
+                reasons = '; '.join(f'step {step}: {reason(error)}' for step, error in failures.items())
                 raise UserError(
-                    f'Checkpoint {step} in {self._directory} has format {meta["format"]}, and this version reads format '
-                    f'{checkpoint_format.FORMAT}: continue with the version that wrote it, or give another --workdir.'
+                    f'No checkpoint in {self._directory} can be read ({reasons}). None was changed: restore one from a copy, '
+                    'or give another --workdir to start a new run.'
                 )
-            check_record(meta['record'])
-            if differences := checkpoint_format.differences(meta, template):
-                raise UserError(
-                    f'Checkpoint {step} in {self._directory} is of other networks or optimizers ({differences}): continue with the '
-                    'code that wrote it, or give another --workdir.'
-                )
-            try:
-                tree = checkpoint_format.restore_arrays(self._manager, step, template, meta)
-            except Exception as error:
-                failures.append((step, error))
-                continue
-            for broken, error in failures:
-                self._set_aside(broken, error)
-            if before_stops:
-                for later in [other for other in self._manager.all_steps() if other > step]:
-                    self._manager.delete(later)
-                    self._scores.pop(later, None)
-            if meta['versions'] != files.versions():
-                here = files.versions()
-                print(f'Warning: the checkpoint is by {meta["versions"]}, and this is {here}: the last bits may differ.')
-            return Restored(step, tree, meta['record'])
-        if failures:
-            reasons = '; '.join(f'step {step}: {files.reason(error)}' for step, error in failures)
-            raise UserError(
-                f'No checkpoint in {self._directory} can be read ({reasons}). They are left as they are: put back a copy of one, '
-                'or give another --workdir to start anew.'
-            )
-        return None
+            return None
+        for step, error in failures.items():
+            self._set_aside(step, error)
+        if before_stops:
+            for later in [step for step in self._manager.all_steps() if step > restored.step]:
+                self._manager.delete(later)
+                self._scores.pop(later, None)
+        if restored.versions != versions():
+            print(f'Warning: the checkpoint was written by {restored.versions}, this is {versions()}: the last bits may differ.')
+        return restored
 
     def check(self) -> None:
-        """Raises OSError if what was being written in the background could not be; waits for nothing."""
-        if not self._manager.is_saving_in_progress():  # orbax's own check_for_errors does not see what its last thread has met
+        """Raises OSError if the last save failed in the background; does not wait for one that is in progress."""
+        if not self._manager.is_saving_in_progress():  # orbax's check_for_errors misses the errors of its last thread
             self.wait()
 
     def wait(self) -> None:
-        """Returns when everything is on the disk; raises OSError if it cannot be put there."""
+        """Waits until everything is on the disk; raises OSError if it cannot be written."""
         with self._writing():
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits until everything is on the disk, and ends; raises OSError if it cannot be put there."""
+        """Waits until everything is on the disk, and closes; raises OSError if it cannot be written."""
         try:
             self.wait()
         finally:
@@ -195,7 +172,7 @@ class Checkpoints:
     def _note(self, step: int) -> None:
         try:
             meta = checkpoint_format.read(self._manager, step)
-        except Exception:  # restore tells of it
+        except Exception:  # restore reports it
             return
         if meta.get('stop'):
             self._stops.add(step)
@@ -204,28 +181,28 @@ class Checkpoints:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Leaves nothing half-written where orbax fails; what the system said becomes an OSError again."""
+        """Removes what orbax leaves half-written when it fails, and turns its error back into the OSError behind it."""
         try:
             yield
-        except Exception as error:  # tensorstore's are ValueErrors, with the system's number in the text
-            for _ in range(10):  # when one thread of tensorstore has failed, others still write, and make the directory again
+        except Exception as error:  # tensorstore raises ValueError, with the errno in the text
+            for _ in range(10):  # when one thread of tensorstore has failed, others go on, and create the directory again
                 for unfinished in self._directory.glob(_UNFINISHED):
                     shutil.rmtree(unfinished, ignore_errors=True)
                 time.sleep(0.05)
-            if number := files.system_error(error):
+            if number := system_error(error):
                 raise OSError(number, os.strerror(number), str(self._directory)) from error
             raise
 
     def _set_aside(self, step: int, error: Exception) -> None:
         target = self._directory / f'broken_{step}'
-        shutil.rmtree(target, ignore_errors=True)  # an older damage of the same step
+        shutil.rmtree(target, ignore_errors=True)  # from an earlier damage of the same step
         (self._directory / str(step)).rename(target)
         self._manager.reload()
-        print(f'Checkpoint {step} cannot be read ({files.reason(error)}): moved to {target}.')
+        print(f'Checkpoint {step} cannot be read ({reason(error)}): moved to {target}.')
 
 
 class _Policy:
-    """What orbax asks which checkpoints to keep."""
+    """Tells orbax which checkpoints to keep."""
 
     def __init__(self, kept: Callable[[list[int]], set[int]]) -> None:
         self._kept = kept

@@ -1,22 +1,78 @@
-"""What a checkpoint holds beside its arrays: what they are, and checksums of them and of itself; and reading both."""
+"""The format of a checkpoint on disk: arrays, and metadata that say what they are, with checksums of both."""
 
 import json
 import zlib
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from wgan_jax.algorithm.state import named_leaves
+from wgan_jax.errors import UserError
 from wgan_jax.runs.files import versions
 
-FORMAT = 1  # of a checkpoint; another one is refused
-_NAMED = 3  # differences that are named
+FORMAT = 1  # other formats are refused
+_SHOWN = 3  # differences in a message
 
 
-def of(arrays: dict[str, np.ndarray], more: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of arrays, with whatever else is to be saved and checked; JSON."""
+class Restored(NamedTuple):
+    """The content of a checkpoint."""
+
+    step: int
+    tree: Any  # of numpy arrays
+    record: dict[str, Any]  # what was saved with them
+    versions: dict[str, str]  # of the packages that wrote it
+
+
+def newest_readable(
+    manager: ocp.CheckpointManager, steps: Iterable[int], template_of: Callable[[dict[str, Any]], Any]
+) -> tuple[Restored | None, dict[int, Exception]]:
+    """Walks along `steps` to the first checkpoint that is intact.
+
+    Args:
+      manager: of the directory.
+      steps: steps of checkpoints, the preferred ones first.
+      template_of: called with the saved record; returns a tree of arrays, or of shapes, like the one that was saved, or raises to
+        refuse the checkpoint.
+
+    Returns:
+      The checkpoint, or None, and the errors of the unreadable ones before it, by step.
+
+    Raises:
+      UserError: a checkpoint is intact and of another format, or of other networks.
+    """
+    failures: dict[int, Exception] = {}
+    for step in steps:
+        place = f'Checkpoint {step} in {manager.directory}'
+        try:
+            meta = read(manager, step)
+        except Exception as error:  # orbax raises plain Exception, and many others, for a damaged file
+            failures[step] = error
+            continue
+        if meta['format'] != FORMAT:
+            raise UserError(
+                f'{place} has format {meta["format"]}, and this version reads format {FORMAT}: continue with '
+                'the version that wrote it, or give another --workdir.'
+            )
+        template = template_of(meta['record'])
+        if found := differences(meta, template):
+            raise UserError(
+                f'{place} is of other networks or optimizers ({found}): continue with the code that wrote it, or give '
+                'another --workdir.'
+            )
+        try:
+            tree = _restore_arrays(manager, step, template, meta)
+        except Exception as error:
+            failures[step] = error
+            continue
+        return Restored(step, tree, meta['record'], meta['versions']), failures
+    return None, failures
+
+
+def metadata_of(arrays: dict[str, np.ndarray], more: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of arrays, JSON, with further entries that are to be saved and protected by the checksum."""
     meta = {
         'format': FORMAT,
         'versions': versions(),
@@ -27,47 +83,43 @@ def of(arrays: dict[str, np.ndarray], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked(meta: dict[str, Any]) -> dict[str, Any]:
-    """The metadata, if they are as they were written; of another format, only that.
+    """The metadata without their checksum, if they are intact; only `format` if they are of format 0, which had no checksum.
 
     Raises:
-      ValueError: they are not. Any exception may come of what is no metadata at all.
+      ValueError: they are damaged. Other exceptions are possible for content that is not metadata.
     """
-    if isinstance(meta['crc32'], dict):  # as it was before there was a format
+    if isinstance(meta['crc32'], dict):  # format 0
         return {'format': 0}
     rest = {name: value for name, value in meta.items() if name != 'crc32'}
     if meta['crc32'] != _crc32_of_json(rest):
-        raise ValueError('the checksum is another one')
+        raise ValueError('wrong checksum')
     return rest
 
 
 def differences(meta: dict[str, Any], template: Any) -> str:
-    """Where the arrays are not those of a tree of arrays or shapes; '' if they are."""
+    """How the saved arrays differ in name, type or shape from a tree of arrays or shapes; '' if they do not."""
     before = {name: f'{kind} {shape}' for name, (kind, shape, _) in meta['arrays'].items()}
     now = {name: '{} {}'.format(*_kind(leaf)) for name, leaf in named_leaves(template).items()}
     found = [f'{name}: {before.get(name)} -> {now.get(name)}' for name in sorted(before | now) if before.get(name) != now.get(name)]
-    more = f' and {len(found) - _NAMED} more' if len(found) > _NAMED else ''
-    return '; '.join(found[:_NAMED]) + more
-
-
-def _damaged(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> str | None:
-    """The name of the first array that is not as it was written."""
-    return next((name for name, array in arrays.items() if [*_kind(array), _crc32(array)] != meta['arrays'][name]), None)
+    more = f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
+    return '; '.join(found[:_SHOWN]) + more
 
 
 def read(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """The metadata of a checkpoint, as `checked` has it; raises any exception if they are damaged."""
+    """The metadata of a checkpoint, see `checked`; raises any exception if they are damaged."""
     try:
         return checked(manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))['meta'])
-    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or not what we wrote
+    except (ValueError, KeyError, AttributeError, TypeError) as error:  # not JSON, or not written by this program
         raise ValueError('its metadata are damaged') from error
 
 
-def restore_arrays(manager: ocp.CheckpointManager, step: int, template: Any, meta: dict[str, Any]) -> Any:
+def _restore_arrays(manager: ocp.CheckpointManager, step: int, template: Any, meta: dict[str, Any]) -> Any:
     """The arrays of a checkpoint in a tree like `template`; raises any exception if they are damaged."""
     wanted = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in named_leaves(template).items()}
     restored = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))['state']
-    if damaged := _damaged(meta, restored):
-        raise ValueError(f'{damaged} is damaged')
+    for name, array in restored.items():
+        if [*_kind(array), _crc32(array)] != meta['arrays'][name]:
+            raise ValueError(f'{name} is damaged')
     return jax.tree.unflatten(jax.tree.structure(template), [restored[name] for name in wanted])
 
 

@@ -1,4 +1,4 @@
-"""What a config may say: its checks, and what may change when a run is resumed."""
+"""Which configs are valid: the check of every key, before anything is built from it."""
 
 import reprlib
 from typing import Any
@@ -10,12 +10,15 @@ from wgan_jax.algorithm.losses import LOSSES
 from wgan_jax.algorithm.optimizers import OPTIMIZERS
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.data.feed import PLACEMENTS
+from wgan_jax.data.source import is_plane
 from wgan_jax.errors import UserError
+from wgan_jax.metrics import scores
+from wgan_jax.metrics.features import registry
 from wgan_jax.models.layers import NORMS
 
 DTYPES = ('float32', 'bfloat16')
 ON_NAN = ('stop', 'rewind')
-_MAX_LAYERS = 200  # each is traced and compiled by itself: some minutes at this number
+_MAX_LAYERS = 200  # each layer is traced and compiled separately: some minutes at this number
 _POSITIVE = (
     'num_steps',
     'batch_size',
@@ -44,7 +47,7 @@ _POSITIVE = (
 
 
 def flatten(config: ConfigDict | dict) -> dict[str, Any]:
-    """{'critic.network': 'mlp', ...}: every key with its value, nested names joined by dots."""
+    """{'critic.network': 'mlp', ...}: every key with its value; the names of nested keys are joined by dots."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, ConfigDict | dict):
@@ -54,20 +57,20 @@ def flatten(config: ConfigDict | dict) -> dict[str, Any]:
     return flat
 
 
-def make_schedule(config: ConfigDict) -> Schedule:
+def schedule_of(config: ConfigDict) -> Schedule:
     """The critic updates of each round."""
     return Schedule(config.n_critic, config.boost.n_critic, config.boost.until or 0, config.boost.every or 0)
 
 
-def validate(config: ConfigDict, num_devices: int) -> list[str]:
-    """Refuses a config that makes no sense, before anything is built.
+def check(config: ConfigDict, num_devices: int) -> list[str]:
+    """Refuses an invalid config.
 
     Args:
       config: a config with the keys of configs/default.py.
       num_devices: devices that share a batch.
 
     Returns:
-      Warnings: one sentence for each choice that is legal and questionable.
+      Warnings: one sentence for each valid but questionable choice.
 
     Raises:
       UserError: one sentence that names the key, its value and the alternatives.
@@ -76,24 +79,12 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
     _check_values(flat)
     if config.clip_value is not None and config.gp_weight:
         raise UserError(
-            f'config.clip_value={config.clip_value} and config.gp_weight={config.gp_weight} are two ways to the same end: '
+            f'config.clip_value={config.clip_value} and config.gp_weight={config.gp_weight} both bound the slopes of the critic: '
             'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'
         )
     if config.gp_one_sided and not config.gp_weight:
-        raise UserError('config.gp_one_sided=True has no penalty to act on: set config.gp_weight=10, or gp_one_sided=False.')
-    boost = config.boost
-    if (boost.n_critic is None) != (boost.until is None and boost.every is None):
-        raise UserError(
-            f'config.boost.n_critic={boost.n_critic} with config.boost.until={boost.until} and config.boost.every={boost.every} '
-            'boosts no round: set n_critic and one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
-        )
-    updates = make_schedule(config).updates_before(config.num_steps)
-    if updates >= 2**31:
-        boosted = f', or config.boost.n_critic={boost.n_critic},' if boost.n_critic else ''
-        raise UserError(
-            f'config.num_steps={config.num_steps} rounds of config.n_critic={config.n_critic}{boosted} critic updates are '
-            f'{updates} updates, and must be fewer than 2^31.'
-        )
+        raise UserError('config.gp_one_sided=True needs a gradient penalty: set config.gp_weight=10, or gp_one_sided=False.')
+    _check_schedule(config)
     shares = num_devices * config.grad_accumulation
     if config.batch_size % shares:
         nearest = max(1, round(config.batch_size / shares)) * shares
@@ -103,12 +94,46 @@ def validate(config: ConfigDict, num_devices: int) -> list[str]:
             f'config.batch_size={config.batch_size} cannot be shared evenly by {devices}{parts}: '
             f'use a multiple of {shares}, such as {nearest}.'
         )
+    return _warnings(config)
 
+
+def check_scores(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
+    """Refuses invalid keys about scores.
+
+    Raises:
+      UserError: one sentence that names the key.
+    """
+    if config.eval_every is not None and is_plane(image_shape):
+        raise UserError(f'config.eval_every={config.eval_every} asks for scores, which exist for images only: set it to None.')
+    registry.name_for(config.eval_features, config.data.name, image_shape)
+    if config.eval_num_samples < scores.LEAST:
+        raise UserError(f'config.eval_num_samples={config.eval_num_samples} is too small: scores need at least {scores.LEAST}.')
+    if config.best_metric is not None and config.eval_every is None:
+        raise UserError(f'config.best_metric={config.best_metric} is never measured: set config.eval_every.')
+
+
+def _check_schedule(config: ConfigDict) -> None:
+    boost = config.boost
+    if (boost.n_critic is None) != (boost.until is None and boost.every is None):
+        raise UserError(
+            f'config.boost.n_critic={boost.n_critic} with config.boost.until={boost.until} and config.boost.every={boost.every} '
+            'boosts no round: set n_critic and one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
+        )
+    updates = schedule_of(config).updates_before(config.num_steps)
+    if updates >= 2**31:
+        boosted = f' or config.boost.n_critic={boost.n_critic}' if boost.n_critic else ''
+        raise UserError(
+            f'config.num_steps={config.num_steps} rounds with config.n_critic={config.n_critic}{boosted} are {updates} critic '
+            'updates: there must be fewer than 2^31.'
+        )
+
+
+def _warnings(config: ConfigDict) -> list[str]:
     warnings = []
     optimizer = config.critic_optimizer
     if config.clip_value is not None and optimizer.name != 'rmsprop' and optimizer.b1 > 0:
         warnings.append(
-            f'Clipping with a critic under {optimizer.name} and b1={optimizer.b1} can be unstable '
+            f'Clipping with {optimizer.name} and b1={optimizer.b1} for the critic can be unstable '
             '(Arjovsky et al. 2017, section 4): the paper uses rmsprop.'
         )
     if config.clip_value is not None and optimizer.learning_rate > 1e-4:
@@ -137,8 +162,8 @@ def _check_values(flat: dict[str, Any]) -> None:
     }
     if flat['dtype'] == 'float16':
         raise UserError(
-            "config.dtype='float16' cannot hold the gradients of a critic, which are often smaller than its least number, 6e-8: "
-            'use bfloat16, whose range is that of float32.'
+            "config.dtype='float16' rounds the gradients of a critic to 0, since they are often below 6e-8, its smallest number: "
+            'use bfloat16, which has the range of float32.'
         )
     for name, known in choices.items():
         if flat[name] not in known:
@@ -152,7 +177,7 @@ def _check_values(flat: dict[str, Any]) -> None:
             raise UserError(f'config.{name}={flat[name]} must be 0 or greater.')
     for name in [f'{player}.{key}' for player in ('generator', 'critic') for key in ('num_layers', 'num_extra_layers')]:
         if flat[name] is not None and flat[name] > _MAX_LAYERS:
-            raise UserError(f'config.{name}={flat[name]} must be at most {_MAX_LAYERS}: each is compiled by itself.')
+            raise UserError(f'config.{name}={flat[name]} must be at most {_MAX_LAYERS}: each layer is compiled separately.')
     if not flat['gp_weight'] >= 0:
         raise UserError(f'config.gp_weight={flat["gp_weight"]} must be 0 (no penalty) or greater; the paper uses 10.')
     decays = ('generator_optimizer.b1', 'generator_optimizer.b2', 'critic_optimizer.b1', 'critic_optimizer.b2', 'ema_decay')
@@ -165,11 +190,10 @@ def _check_values(flat: dict[str, Any]) -> None:
 
 
 def _check_numbers(flat: dict[str, Any]) -> None:
-    """Refuses numbers that float32 or int32 do not hold, in which all is computed and counted."""
+    """Refuses numbers outside float32 and int32, the types of all computation and counting."""
     tiny, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
     for name, value in flat.items():
         if isinstance(value, float) and value and not tiny <= abs(value) <= largest:
-            held = f'0, or from {tiny:.1e} to {largest:.1e} in size'
-            raise UserError(f'config.{name}={value} must be a number that float32 holds: {held}.')
+            raise UserError(f'config.{name}={value} is outside float32: use 0, or a size from {tiny:.1e} to {largest:.1e}.')
         if isinstance(value, int) and name != 'seed' and abs(value) >= 2**31:
             raise UserError(f'config.{name}={reprlib.repr(value)} must be less than 2^31.')

@@ -1,4 +1,4 @@
-"""The directory of a run: one process's alone while it trains, and told in a sentence when it cannot be written."""
+"""The directory of a run: a lock for the process that trains in it, and one sentence when it cannot be written."""
 
 import errno
 import fcntl
@@ -22,7 +22,7 @@ _REMEDIES = {
 
 @contextmanager
 def written_in(run_dir: Path) -> Iterator[None]:
-    """Makes a sentence of what the system says when a file of the run cannot be written.
+    """Turns the error of a file of the run that cannot be written into one sentence.
 
     Raises:
       LocalError: an OSError was raised inside.
@@ -31,35 +31,35 @@ def written_in(run_dir: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or run_dir
-        remedy = _REMEDIES.get(error.errno, 'see to it that the directory can be written, or give another --workdir')
+        remedy = _REMEDIES.get(error.errno, 'make the directory writable, or give another --workdir')
         raise LocalError(
-            f'{place} cannot be written ({error.strerror or error}). What was saved before is whole: {remedy}, and give the same '
-            'command again.'
+            f'{place} cannot be written ({error.strerror or error}). What was saved before is intact: {remedy}, and give the '
+            'same command again.'
         ) from error
 
 
 @contextmanager
-def held(run_dir: Path) -> Iterator[None]:
-    """Makes the directory, and holds it for this process; the system lets go of it however the process ends.
+def locked(run_dir: Path) -> Iterator[None]:
+    """Creates the directory and locks it for this process; the system removes the lock however the process ends.
 
     Raises:
-      UserError: another process holds it, or it cannot be made.
+      UserError: another process has locked it, or it cannot be created.
     """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        # What the holder wrote stays; a link that somebody else may have put there is not followed.
+        # O_APPEND keeps what the holder wrote; O_NOFOLLOW ignores a link that another user may have put there.
         descriptor = os.open(run_dir / '.lock', os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        raise UserError(f'--workdir={run_dir} cannot be a directory of this run ({error.strerror}); choose another.') from error
+        raise UserError(f'--workdir={run_dir} cannot be used ({error.strerror}): choose another directory.') from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f'{_holder(descriptor)} is training in {run_dir}; wait for it, or give another --workdir.') from None
-        except OSError as error:  # a file system without locks
-            print(f'Warning: {run_dir} cannot be locked ({error.strerror}): see to it that no other process trains there.')
+            raise UserError(f'{_holder(descriptor)} is training in {run_dir}: wait for it, or give another --workdir.') from None
+        except OSError as error:  # a file system that does not support locks
+            print(f'Warning: {run_dir} cannot be locked ({error.strerror}): make sure that no other process trains there.')
         holder = {'process': os.getpid(), 'host': socket.gethostname(), 'since': time.strftime('%Y-%m-%d %H:%M:%S')}
-        with suppress(OSError):  # on a full disk the one who comes second is told less
+        with suppress(OSError):  # on a full disk the message to a second process says less
             os.ftruncate(descriptor, 0)
             os.write(descriptor, (json.dumps(holder) + '\n').encode())
         yield
@@ -70,6 +70,6 @@ def held(run_dir: Path) -> Iterator[None]:
 def _holder(descriptor: int) -> str:
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
-        return f'Process {holder["process"]} on {holder["host"]}, begun at {holder["since"]},'
-    except (ValueError, TypeError, KeyError):  # it has this moment begun, and not yet written who it is
+        return f'Process {holder["process"]} on {holder["host"]}, started at {holder["since"]},'
+    except (ValueError, TypeError, KeyError):  # it has just started, and has not written its name yet
         return 'Another process'

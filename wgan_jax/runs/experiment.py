@@ -1,7 +1,12 @@
-"""From a config to the objects of a run. Past these builders nothing knows the config."""
+"""Builds a run from its config: the last place that reads a ConfigDict.
+
+All that training, sampling and scoring need of a config is in the typed objects that `build` returns.
+"""
 
 import math
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -10,67 +15,156 @@ from ml_collections import ConfigDict
 
 from wgan_jax.algorithm import losses
 from wgan_jax.algorithm.optimizers import make_optimizer
+from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.algorithm.state import GANState, create_state
-from wgan_jax.data import source_of
-from wgan_jax.data.source import is_plane
+from wgan_jax.data import make_source
+from wgan_jax.data.source import Source, is_plane
 from wgan_jax.errors import UserError
-from wgan_jax.metrics import scores
 from wgan_jax.metrics.features import registry
+from wgan_jax.metrics.scores import full_name
 from wgan_jax.models import make_network
 from wgan_jax.runs import memory_limits
-from wgan_jax.runs.config import validate
+from wgan_jax.runs.config import check, check_scores, schedule_of
+from wgan_jax.runs.files import expand
+
+
+class Data(NamedTuple):
+    """The images of a run."""
+
+    name: str
+    source: Source
+    placement: str  # auto, device or host: see data.feed
+    settings: dict[str, Any]  # the section `data` of the config, for the protocol of a score
+
+
+class Outputs(NamedTuple):
+    """What a run writes, and how many rounds lie between."""
+
+    log_every: int
+    sample_every: int
+    num_samples: int  # images in a grid
+    checkpoint_every: int
+    checkpoints_to_keep: int
+    eval_every: int | None
+    best_metric: str | None  # the score by which the best checkpoint is kept, with its number of samples
+
+
+class ScoreSettings(NamedTuple):
+    """How generated images are scored."""
+
+    num_samples: int
+    features: str | None  # name of the feature network
+    weights: Path | None  # file with its weights; None: where they are usually kept
 
 
 class Experiment(NamedTuple):
-    """A run that has not begun."""
+    """A run before it starts."""
 
+    config: dict[str, Any]  # resolved and nested, JSON: what config.json says, and what a resumed run is compared with
     create_state: Callable[[], GANState]
-    round_settings: dict[str, Any]  # keyword arguments of steps.train_round
-    train_key: jax.Array  # the run's key, for every step
-    sample_latents: Callable[[], jax.Array]  # one fixed set for every grid
+    round_settings: dict[str, Any]  # keyword arguments of algorithm.steps.train_round
+    clip_value: float | None
+    schedule: Schedule
+    train_key: jax.Array  # the run's key, the same at every step
+    sample_latents: Callable[[], jax.Array]  # the fixed latents of all grids
+    data: Data
+    num_steps: int
+    batch_size: int  # over all devices
+    seed: int
+    deterministic: bool
+    max_rewinds: int  # how often training may go back when it diverges
+    outputs: Outputs
+    scoring: ScoreSettings
+
+    @property
+    def latent_dim(self) -> int:
+        """Size of a latent vector."""
+        return self.round_settings['latent_dim']
 
 
 def prepare(config: ConfigDict) -> Experiment:
-    """Checks a config for the devices there are, prints a warning for what is questionable, and builds.
+    """Checks a config for the devices of this machine, prints warnings for questionable choices, and builds it.
 
     Raises:
-      UserError: the config makes no sense, or needs more memory than there is.
+      UserError: the config is invalid, or needs more memory than there is.
     """
-    for warning in validate(config, jax.device_count()):
+    for warning in check(config, jax.device_count()):
         print(f'Warning: {warning}')
-    source = source_of(config.data)
+    source = _data(config).source
     if is_plane(source.image_shape) and config.generator.bounded is not False:
         print('Warning: this generator ends in tanh and cannot reach all points: set config.generator.bounded=False.')
     check_scores(config, source.image_shape)
-    memory_limits.check(config, source)  # before the players: even to find their shapes takes memory that grows with the images'
-    experiment = make_experiment(config)
+    memory_limits.check(config, source)  # before the players: even the trace of huge ones takes gigabytes
+    experiment = build(config)
     memory_limits.check(config, source, jax.eval_shape(experiment.create_state))
     return experiment
 
 
-def check_scores(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
-    """Refuses what the config says of scores if it makes no sense.
+def build(config: ConfigDict) -> Experiment:
+    """Builds the players, their optimizers, the game, the data source, and what the run does when.
 
     Raises:
-      UserError: one sentence that names the key.
-    """
-    if config.eval_every is not None and is_plane(image_shape):
-        raise UserError(f'config.eval_every={config.eval_every} would score points as if they were images: set it to None.')
-    registry.name_for(config.eval_features, config.data.name, image_shape)
-    if config.eval_num_samples < scores.LEAST:
-        raise UserError(f'config.eval_num_samples={config.eval_num_samples} are too few to score: at least {scores.LEAST}.')
-    if config.best_metric is not None and config.eval_every is None:
-        raise UserError(f'config.best_metric={config.best_metric} is never measured: set config.eval_every.')
-
-
-def make_experiment(config: ConfigDict) -> Experiment:
-    """Builds the players, their optimizers and the game.
-
-    Raises:
-      UserError: a network cannot do what the config asks, or batch norm does not go with a penalty or with parts of a batch.
+      UserError: a network does not support an option, or batch norm is combined with a penalty or with parts of a batch.
     """
     init_key, train_key, sample_key = jax.random.split(jax.random.key(config.seed), 3)
-    image_shape = source_of(config.data).image_shape
+    data = _data(config)
+    create = _state_builder(config, data.source.image_shape, init_key)
+    _check_norms(config, data.source.image_shape, create)
+    return Experiment(
+        config=config.to_dict(),
+        create_state=create,
+        round_settings={
+            'loss': losses.LOSSES[config.loss],
+            'latent_dim': config.latent_dim,
+            'gp_weight': config.gp_weight,
+            'gp_one_sided': config.gp_one_sided,
+            'ema_decay': config.ema_decay,
+            'grad_accumulation': config.grad_accumulation,
+        },
+        clip_value=config.clip_value,
+        schedule=schedule_of(config),
+        train_key=train_key,
+        sample_latents=lambda: jax.random.normal(sample_key, (config.num_samples, config.latent_dim)),
+        data=data,
+        num_steps=config.num_steps,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        max_rewinds=config.max_rewinds if config.on_nan == 'rewind' else 0,
+        outputs=Outputs(
+            log_every=config.log_every,
+            sample_every=config.sample_every,
+            num_samples=config.num_samples,
+            checkpoint_every=config.checkpoint_every,
+            checkpoints_to_keep=config.checkpoints_to_keep,
+            eval_every=config.eval_every,
+            best_metric=full_name(config.best_metric, config.eval_num_samples),
+        ),
+        scoring=ScoreSettings(
+            num_samples=config.eval_num_samples,
+            features=registry.name_for(config.eval_features, data.name, data.source.image_shape),
+            weights=expand(config.eval_weights, 'config.eval_weights') if config.eval_weights else None,
+        ),
+    )
+
+
+def num_parameters(tree: Any) -> int:
+    """The number of values in a tree of arrays or shapes."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def _data(config: ConfigDict) -> Data:
+    settings = dict(config.data)
+    options = {name: value for name, value in settings.items() if name not in ('name', 'fraction', 'placement')}
+    options['dir'] = options['dir'] or os.environ.get('TFDS_DATA_DIR')
+    for name in ('dir', 'manual_dir', 'folder'):
+        if options[name]:
+            options[name] = str(expand(options[name], f'config.data.{name}'))
+    source = make_source(config.data.name, config.data.fraction, **options)
+    return Data(config.data.name, source, config.data.placement, settings)
+
+
+def _state_builder(config: ConfigDict, image_shape: tuple[int, ...], key: jax.Array) -> Callable[[], GANState]:
     dtype = jnp.dtype(config.dtype)
     generator = make_network('generator', image_shape, dtype=dtype, **config.generator)
     critic = make_network('critic', image_shape, dtype=dtype, **config.critic)
@@ -79,10 +173,10 @@ def make_experiment(config: ConfigDict) -> Experiment:
         **config.critic_optimizer, clip_value=config.clip_value, clip_batch_norm=config.clip_batch_norm
     )
 
-    @jax.jit  # one program, which is kept on disk, instead of a hundred small ones
+    @jax.jit  # one program that the compilation cache keeps, instead of a hundred small ones
     def create() -> GANState:
         return create_state(
-            init_key,
+            key,
             generator,
             critic,
             generator_optimizer,
@@ -91,6 +185,11 @@ def make_experiment(config: ConfigDict) -> Experiment:
             use_ema=config.ema_decay is not None,
         )
 
+    return create
+
+
+def _check_norms(config: ConfigDict, image_shape: tuple[int, ...], create: Callable[[], GANState]) -> None:
+    """Refuses networks that do not fit the images, and batch norm where its statistics would be wrong."""
     try:
         state = jax.eval_shape(create)
     except ValueError as error:
@@ -107,25 +206,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
     has_batch_norm = state.critic.batch_stats or state.generator.batch_stats
     if config.grad_accumulation > 1 and has_batch_norm and not config.batch_norm_per_part:
         raise UserError(
-            f'config.grad_accumulation={config.grad_accumulation} goes through a batch in parts, and batch norm would take its '
-            'statistics from each part alone, so the update would not be that of the whole batch: use norm=layer or none in both '
+            f'config.grad_accumulation={config.grad_accumulation} processes a batch in parts, and batch norm would take its '
+            'statistics from each part, so the update would not be that of the whole batch: use norm=layer or none in both '
             'players, or more devices, or accept it with config.batch_norm_per_part=True.'
         )
-    return Experiment(
-        create_state=create,
-        round_settings={
-            'loss': losses.LOSSES[config.loss],
-            'latent_dim': config.latent_dim,
-            'gp_weight': config.gp_weight,
-            'gp_one_sided': config.gp_one_sided,
-            'ema_decay': config.ema_decay,
-            'grad_accumulation': config.grad_accumulation,
-        },
-        train_key=train_key,
-        sample_latents=lambda: jax.random.normal(sample_key, (config.num_samples, config.latent_dim)),
-    )
-
-
-def num_parameters(tree: Any) -> int:
-    """Numbers in a tree of arrays or shapes."""
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))

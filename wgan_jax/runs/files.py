@@ -1,4 +1,4 @@
-"""Files of a run and of the commands: written whole or not at all, and what is said where that fails."""
+"""The files that runs and commands write, and the paths that users give."""
 
 import importlib.metadata
 import io
@@ -16,35 +16,51 @@ from wgan_jax.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import
 
-
-def save_png(picture: np.ndarray, path: Path) -> bytes:
-    """Writes uint8 [H, W, C], C 1 or 3, as a PNG, whole or not at all; returns the PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(buffer, format='PNG')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, buffer.getvalue())
-    return buffer.getvalue()
+_PACKAGES = ('jax', 'flax', 'optax', 'numpy')  # their versions decide the last bits of a run
 
 
-def save_figure(figure: 'Figure', path: Path) -> None:
-    """Writes a figure of matplotlib as a PNG, whole or not at all."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=100)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, buffer.getvalue())
+def expand(text: str, name: str = '') -> Path:
+    """The path that a user gave, with ~ expanded; the only function of the package that expands it.
+
+    Args:
+      text: the path.
+      name: the flag or key that holds it, for the message.
+
+    Raises:
+      UserError: ~ is followed by the name of an unknown user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        given = f'{name}={text}' if name else text
+        raise UserError(f'{given} starts with the home directory of an unknown user: check the path.') from error
 
 
-def save_images(images: Iterable[np.ndarray], paths: Iterable[Path]) -> None:
-    """Writes each of uint8 [H, W, C], C 1 or 3, as a PNG of its own, for other tools; not one by one on the disk at once."""
-    for image, path in zip(images, paths, strict=False):
-        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(path)
+def make_directories(out: Path, *folders: Path) -> None:
+    """Creates the output directories of a command before it computes anything.
+
+    Args:
+      out: the directory that --out names.
+      folders: directories for images alone (--images), which must be new or empty.
+
+    Raises:
+      UserError: one cannot be created, or is not empty.
+    """
+    for directory, option in ((out, '--out'), *((folder, '--images') for folder in folders)):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            full = option == '--images' and any(directory.iterdir())
+        except OSError as error:
+            raise UserError(f'{directory} cannot be created ({error.strerror}): give another {option}.') from error
+        if full:
+            raise UserError(f'{directory} is not empty, and other tools read every file in it: give another --images.')
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Puts a file in the place of another: whole, or not at all."""
+    """Writes a file whole or not at all: under a temporary name first, then renamed."""
     unfinished = path.with_name(f'.{path.name}.tmp')
     try:
-        unfinished.unlink(missing_ok=True)  # of a process that was killed, or a link that leads elsewhere
+        unfinished.unlink(missing_ok=True)  # left by a killed process, or a link to a file elsewhere
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), 'wb') as file:
             file.write(content)
             file.flush()
@@ -55,43 +71,46 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
-def path_of(text: str) -> Path:
-    """A path from a command line, where ~ is somebody's home, or stays where it is nobody's."""
-    return Path(os.path.expanduser(text))
+def save_png(picture: np.ndarray, path: Path) -> bytes:
+    """Writes uint8 [H, W, C], C 1 or 3, as a PNG, whole or not at all; returns the PNG."""
+    buffer = io.BytesIO()
+    _image(picture).save(buffer, format='PNG')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
-def make_directories(out: Path, *folders: Path) -> None:
-    """Makes the directories of a command before minutes are spent; `folders`, those for images alone, must be new or empty.
+def save_figure(figure: 'Figure', path: Path) -> None:
+    """Writes a matplotlib figure as a PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=100)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, buffer.getvalue())
 
-    Raises:
-      UserError: one cannot be made, or is not empty.
-    """
-    for directory, option in ((out, '--out'), *((folder, '--images') for folder in folders)):
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            full = option == '--images' and any(directory.iterdir())
-        except OSError as error:
-            raise UserError(f'{directory} cannot be made ({error.strerror}): give another {option}.') from error
-        if full:
-            raise UserError(f'{directory} is not empty, and other tools would take all that is in it: give another --images.')
+
+def save_images(images: Iterable[np.ndarray], paths: Iterable[Path]) -> None:
+    """Writes each of uint8 [H, W, C], C 1 or 3, as a PNG file for other tools; fast, so without waiting for the disk."""
+    for image, path in zip(images, paths, strict=False):
+        _image(image).save(path)
+
+
+def _image(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide the last bits of a run."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def system_error(error: Exception) -> int | None:
-    """The number of the system's error behind one of orbax, if there is one."""
+    """The errno behind an exception of orbax or the system, or None."""
     number = re.search(r"os_error_code='(\d+)'", str(error))
     return int(number[1]) if number else getattr(error, 'errno', None)
 
 
 def reason(error: Exception) -> str:
-    """Why a checkpoint cannot be read, in a few words."""
+    """The cause of an exception in a few words, for a message."""
     if number := system_error(error):
         return os.strerror(number)
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that decide the bits."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
-
-
-_PACKAGES = ('jax', 'flax', 'optax', 'numpy')  # what decides the bits

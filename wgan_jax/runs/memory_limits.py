@@ -1,4 +1,4 @@
-"""The least memory that a run can take: a config that surely does not fit is refused before anything of that size is made."""
+"""The least memory that a run can need: a config that cannot fit is refused before anything of that size is allocated."""
 
 import math
 from collections.abc import Sequence
@@ -13,14 +13,11 @@ from wgan_jax.algorithm.state import GANState
 from wgan_jax.data.source import Source
 from wgan_jax.devices import parallel
 from wgan_jax.errors import UserError
-from wgan_jax.runs.config import flatten, make_schedule
-from wgan_jax.sample.grid import grid_bytes
-
-PICTURE_BYTES = 2**30  # the most of a grid: some copies of it are made, and TensorBoard takes less than twice as much
+from wgan_jax.runs.config import flatten, schedule_of
 
 
 class Part(NamedTuple):
-    """Something that lies on each device, and the keys that its size depends on."""
+    """An array or a tree on each device, and the keys that determine its size."""
 
     name: str
     num_bytes: int
@@ -28,20 +25,20 @@ class Part(NamedTuple):
 
 
 def check(config: ConfigDict, source: Source, state: GANState | None = None) -> None:
-    """Refuses a config that needs more memory than there is, however well its program is compiled.
+    """Refuses a config whose arrays alone need more memory than a device has.
 
     Args:
-      config: a config that config.validate has nothing against.
-      source: its images.
-      state: shapes of the run's state; None where they are not known yet, for what else there is.
+      config: a config that config.check accepts.
+      source: its data source.
+      state: shapes of the state; None to check everything else, before they are known.
 
     Raises:
-      UserError: the message says what takes how much, and which keys to make smaller.
+      UserError: the message says what needs how much, and which keys to reduce.
     """
     pixels = math.prod(source.image_shape)
     image_bytes = pixels * np.dtype(source.dtype).itemsize
     batch = config.batch_size // jax.device_count()
-    n_critic = max(make_schedule(config).kinds(0, config.num_steps))
+    n_critic = max(schedule_of(config).kinds(0, config.num_steps))
     critic_key = 'n_critic' if n_critic == config.n_critic else 'boost.n_critic'
     parts = [
         Part('real and fake images', 8 * batch // config.grad_accumulation * pixels, ['batch_size', 'data.image_size']),
@@ -59,24 +56,18 @@ def check(config: ConfigDict, source: Source, state: GANState | None = None) -> 
     total, available = sum(part.num_bytes for part in parts), parallel.known_bytes_per_device()
     if available is not None and total > available:
         raise UserError(_too_much(config, parts, total, available))
-    picture = grid_bytes(config.num_samples, source.image_shape)
-    if picture > PICTURE_BYTES:
-        raise UserError(
-            f'config.num_samples={config.num_samples} images make a picture of {gib(picture)}, and {gib(PICTURE_BYTES)} is the '
-            'most: use fewer.'
-        )
 
 
 def check_round(state: int, images: int, working: int) -> None:
-    """Refuses what compiled and yet does not fit.
+    """Refuses a compiled program that does not fit.
 
     Args:
       state: bytes of the state.
-      images: bytes of images on a device.
-      working: bytes that the program takes besides.
+      images: bytes of the images on a device.
+      working: bytes of the program's temporary memory.
 
     Raises:
-      UserError: together they are more than a device has.
+      UserError: their sum is more than a device has.
     """
     available = parallel.known_bytes_per_device()
     if available is not None and state + images + working > available:
@@ -84,8 +75,8 @@ def check_round(state: int, images: int, working: int) -> None:
         if state + working <= available:
             remedy = f'set config.data.placement=host, use fewer or smaller images, or {remedy}'
         raise UserError(
-            f'A round takes {gib(working)} of working memory per device, besides {gib(state)} of state and {gib(images)} of '
-            f'images, more than the {gib(available)} that there are: {remedy}'
+            f'A round needs {gib(working)} of working memory per device, {gib(state)} for the state and {gib(images)} for images, '
+            f'and there are {gib(available)}: {remedy}'
         )
 
 
@@ -95,7 +86,7 @@ def num_bytes(tree: Any) -> int:
 
 
 def gib(size: int) -> str:
-    """A size for a message."""
+    """A size in GiB, for a message."""
     return f'{size / 2**30:,.2f} GiB' if size < 2**50 else f'{size / 2**30:.1e} GiB'
 
 
@@ -105,6 +96,6 @@ def _too_much(config: ConfigDict, parts: list[Part], total: int, available: int)
     shares = [f'{part.name} {gib(part.num_bytes)}' for part in (largest, *others) if 10 * part.num_bytes > total]
     keys = [f'config.{key}={flat[key]}' for key in largest.keys if flat[key] is not None]
     return (
-        f'This config needs at least {gib(total)} of memory per device, more than the {gib(available)} that there are '
+        f'This config needs at least {gib(total)} of memory per device, and there are {gib(available)} '
         f'({", ".join(shares)}): change {" or ".join(keys)}.'
     )

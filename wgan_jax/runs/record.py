@@ -1,4 +1,4 @@
-"""What a run leaves behind: config.json, metrics.jsonl, evaluations.jsonl, pictures, TensorBoard events; and the progress bar."""
+"""The record of a run: config.json, metrics.jsonl, evaluations.jsonl, pictures, TensorBoard events; writing and reading."""
 
 import json
 import math
@@ -7,38 +7,35 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from wgan_jax.runs.files import replace_file, save_png
 from wgan_jax.runs.tensorboard import Events
 
-if TYPE_CHECKING:
-    pass  # slow to import
-
 _METRICS, _EVALUATIONS = 'metrics.jsonl', 'evaluations.jsonl'
 _PICTURE = re.compile(r'step_(\d+)\.png')
 
 
 class RunWriter:
-    """Writes the record of a run, as if it had never been stopped."""
+    """Writes the record of a run; a resumed run leaves the same record as an uninterrupted one."""
 
     def __init__(self, run_dir: Path, config: dict[str, Any], step: int, *, keep_last: bool = True) -> None:
-        """Goes on after `step`: whatever an earlier process wrote of later steps is dropped, for it comes again.
+        """Continues after `step`: removes what an earlier process wrote about later steps, since it will be written again.
 
         Args:
           run_dir: an existing directory.
           config: the resolved config.
           step: rounds done.
-          keep_last: whether a line of `step` itself stays; not when a run that ended between log points goes on, for the next
-            line holds those rounds too.
+          keep_last: whether the line of `step` itself stays. It does not when a run that ended between log points is extended,
+            because the next line covers those rounds too.
         """
         self._run_dir = run_dir
         replace_file(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
         lines = _lines_until(run_dir / _METRICS, step if keep_last else step - 1, _has_seconds)
         replace_file(run_dir / _METRICS, ''.join(line + '\n' for line in lines).encode())
-        self.scored_step = None  # the last that there are scores of
+        self.scored_step = None  # the last step with scores
         if (run_dir / _EVALUATIONS).exists():
             evaluations = _lines_until(run_dir / _EVALUATIONS, step, _has_scores)
             self.scored_step = json.loads(evaluations[-1])['step'] if evaluations else None
@@ -53,7 +50,7 @@ class RunWriter:
         self.last_picture = pictures[max(pictures)] if pictures else None
 
     def start_clock(self) -> None:
-        """Begins to count the seconds of training: call it when everything is compiled."""
+        """Starts to count the seconds of training; to be called after compilation."""
         self._began = self._last_time = time.perf_counter()
 
     def metrics(self, step: int, means: dict[str, float], images_seen: int) -> None:
@@ -62,7 +59,7 @@ class RunWriter:
         Args:
           step: rounds done.
           means: each metric's mean since the last log point.
-          images_seen: real images that the critic has seen since the last log point of this process.
+          images_seen: real images shown to the critic since the last log point of this process.
         """
         now = time.perf_counter()
         timing = {
@@ -75,7 +72,7 @@ class RunWriter:
         self._events.scalars({**means, 'images_per_second': timing['images_per_second']}, step)
 
     def evaluation(self, step: int, report: dict[str, Any], seconds: float) -> None:
-        """Writes the scores of a step, on the disk at once; the time that they took does not count as training."""
+        """Writes the scores of a step and waits for the disk; the `seconds` of scoring do not count as training."""
         self._began += seconds
         self._last_time += seconds
         with (self._run_dir / _EVALUATIONS).open('a') as file:
@@ -95,7 +92,7 @@ class RunWriter:
         self.last_picture = path
 
     def sync(self) -> None:
-        """Puts every line on the disk: a checkpoint must never be newer than the lines that lead to it."""
+        """Forces all lines to the disk; a checkpoint must never be newer than the lines that lead to it."""
         os.fsync(self._metrics_file.fileno())
         self._events.sync()
 
@@ -108,17 +105,17 @@ class RunWriter:
 
 
 def sample_pictures(run_dir: Path) -> dict[int, Path]:
-    """The pictures of samples that a run has made, by their steps."""
+    """The paths of a run's sample grids, by step."""
     return {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The log points of a run, in the order of its steps."""
+    """The log points of a run, in the order of their steps."""
     return [json.loads(line) for line in _lines_until(run_dir / _METRICS, math.inf, _has_seconds)]
 
 
 def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
-    """What a run has written of its scores, in the order of its steps."""
+    """The evaluations of a run, in the order of their steps."""
     return [json.loads(line) for line in _lines_until(run_dir / _EVALUATIONS, math.inf, _has_scores)]
 
 
@@ -131,7 +128,7 @@ def _has_scores(record: Any) -> bool:
 
 
 def _lines_until(path: Path, step: float, is_right: Callable[[Any], bool]) -> list[str]:
-    """The lines of a file of records up to `step`; a last line that was cut short does not count."""
+    """The lines of a JSON Lines file up to `step`, without a last line that was cut short."""
     lines, damaged = [], []
     all_lines = path.read_text(encoding='utf-8', errors='replace').splitlines() if path.exists() else []
     for number, line in enumerate(all_lines, start=1):
@@ -142,5 +139,5 @@ def _lines_until(path: Path, step: float, is_right: Callable[[Any], bool]) -> li
         except (ValueError, TypeError, KeyError, RecursionError):
             damaged.append(number)
     if damaged and damaged != [len(all_lines)]:
-        print(f'Warning: {path} is damaged; left out: {", ".join(f"line {number}" for number in damaged[:10])}.')
+        print(f'Warning: {path} is damaged; ignored: {", ".join(f"line {number}" for number in damaged[:10])}.')
     return lines

@@ -1,4 +1,4 @@
-"""Events for TensorBoard."""
+"""A file of TensorBoard events."""
 
 import os
 import time
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-_VISIBLE_SECONDS = 10  # until TensorBoard can see a point
+_VISIBLE_SECONDS = 10  # after which TensorBoard can read a point
 
 
 class Events:
-    """A file of events for TensorBoard, each written when it is given.
+    """Writes each event at once.
 
-    tensorboardX's own SummaryWriter hands them to a thread, which a full disk ends: then training would wait for it forever.
+    tensorboardX's SummaryWriter leaves that to a thread. A full disk ends the thread, and training then waits for it forever.
     """
 
     def __init__(self, directory: Path, step: int) -> None:
@@ -21,26 +21,26 @@ class Events:
 
         self._event, self._summary = event_pb2.Event, summary_pb2.Summary
         directory.mkdir(exist_ok=True)
-        # The name holds the second in which it is made, and this process; two that begin in one second must not share a file.
+        # The name holds the second and the process id: two runs that start in the same second must not share a file.
         self._file = event_file_writer.EventsWriter(str(directory / 'events'), f'.{os.getpid()}')
-        # Has TensorBoard drop what an earlier process wrote of later steps.
+        # TensorBoard then drops what an earlier process wrote about later steps.
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         self._file.write_event(event_pb2.Event(wall_time=time.time(), step=step + 1 if step else 0, session_log=start))
         self.sync()
 
     def scalars(self, values: dict[str, float], step: int) -> None:
-        """Writes the curves' next points; they can be seen within _VISIBLE_SECONDS."""
+        """Writes the next point of some curves; visible within _VISIBLE_SECONDS."""
         self._write((self._summary.Value(tag=name, simple_value=value) for name, value in values.items()), step)
         if time.monotonic() - self._synced > _VISIBLE_SECONDS:
             self.sync()
 
     def picture(self, tag: str, png: bytes, shape: tuple[int, ...], step: int) -> None:
-        """Writes a picture [H, W, C] that is a PNG already."""
+        """Writes a PNG of a picture with shape [H, W, C]."""
         image = self._summary.Image(height=shape[0], width=shape[1], colorspace=shape[2], encoded_image_string=png)
         self._write([self._summary.Value(tag=tag, image=image)], step)
 
     def sync(self) -> None:
-        """Puts all on the disk."""
+        """Forces all events to the disk."""
         self._file.flush()
         self._synced = time.monotonic()
 

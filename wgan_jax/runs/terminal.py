@@ -1,52 +1,80 @@
-"""What a program writes to the terminal, and what libraries would."""
+"""What a program prints: output that survives its terminal, one sentence per error, and the progress bar."""
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from absl import logging
 from tqdm import tqdm
 
+from wgan_jax.errors import UserError
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Runs the main function of `python -m wgan_jax.NAME`."""
+    outlast_the_terminal()
+    keep_orbax_quiet()
+    main()
+
+
+@contextmanager
+def errors_in_a_sentence(options: str) -> Iterator[None]:
+    """Ends the process with status 1 and one sentence if a UserError, or an OSError of an output file, is raised inside.
+
+    Args:
+      options: the options that say where output goes, for the message.
+    """
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f'Error: {error}')
+    except OSError as error:
+        sys.exit(f'Error: {error.filename or "A file"} cannot be written ({error.strerror}): give another {options}.')
+
 
 def outlast_the_terminal() -> None:
-    """Has the program go on when nobody reads its output any more: a pipe is closed, a session has ended, a disk is full."""
+    """Keeps the program running when its output cannot be written any more: a closed pipe or session, a full disk."""
     sys.stdout, sys.stderr = (_Outlasting(stream or _nowhere()) for stream in (sys.stdout, sys.stderr))
 
 
 def keep_orbax_quiet() -> None:
-    """Has it tell in no pages what it also raises, and of which a sentence comes."""
-    logging.set_verbosity(logging.WARNING)  # app.run's own default is INFO, and each checkpoint is a page
+    """Silences orbax's log: each checkpoint is a page, and its errors are also raised."""
+    logging.set_verbosity(logging.WARNING)  # app.run sets INFO
     logging.get_absl_handler().addFilter(lambda record: 'orbax' not in record.pathname)
     hook = sys.unraisablehook
 
     def ignore_late_answers(unraisable: Any) -> None:
-        # Where a file cannot be written or read, threads of tensorstore still answer when orbax has given up on all of them.
+        # After a failed read or write, tensorstore's threads still answer to an event loop that orbax has closed.
         if str(unraisable.exc_value) != 'Event loop is closed':
             hook(unraisable)
 
     sys.unraisablehook = ignore_late_answers
 
 
+def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
+    """A bar of `num_steps` that starts at `step`; invisible if `hidden`, or if standard error is not a terminal."""
+    return tqdm(initial=step, total=num_steps, unit=' steps', disable=hidden or None, dynamic_ncols=True)
+
+
 class _Outlasting:
-    """Standard output or error, or nothing once nobody reads it any more: a run outlasts its terminal."""
+    """Standard output or error, replaced by /dev/null at the first error."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Writes, if somebody reads."""
         self._attempt(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Flushes, if somebody reads."""
         self._attempt(lambda: self._stream.flush())
 
     def _attempt(self, action: Callable[[], Any]) -> None:
         try:
             action()
-        except OSError:  # a pipe without a reader, a terminal that is gone, a file on a full disk
+        except OSError:
             self._stream = _nowhere()
 
     def __getattr__(self, name: str) -> Any:
@@ -55,8 +83,3 @@ class _Outlasting:
 
 def _nowhere() -> TextIO:
     return open(os.devnull, 'w')
-
-
-def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
-    """A bar of `num_steps` that starts at `step`, and shows nothing if hidden or when standard error is not a terminal."""
-    return tqdm(initial=step, total=num_steps, unit=' steps', disable=hidden or None, dynamic_ncols=True)

@@ -1,23 +1,66 @@
-"""The one way from a state to images, and from images to a picture."""
+"""What the commands sample from: latents by seed, a generator of a run or of a file, and images from both."""
 
+import functools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import jax
 import numpy as np
 
-BATCH = 64  # of in_batches
+from wgan_jax.devices.compiling import compiled, in_batches
+from wgan_jax.export import stablehlo
+from wgan_jax.export.stablehlo import Generator
+from wgan_jax.runs.saved_run import open_run
+
+BATCH = 64  # images per call
+
+
+def load(workdir: str | None, generator: Path | None, step: str | None, *, raw: bool) -> Generator:
+    """The generator of a run, or one that python -m wgan_jax.export wrote.
+
+    Both are the same program, so a run and its export give the same bytes.
+
+    Args:
+      workdir: directory of the run, or None.
+      generator: file of the exported generator, if there is no run.
+      step: which checkpoint of the run; see saved_run.open_run.
+      raw: use the generator itself, even if the run has an average of it.
+
+    Raises:
+      UserError: there is no such run, checkpoint or file, or it cannot be read.
+    """
+    if generator is not None:
+        return stablehlo.load(generator)
+    run = open_run(workdir, step)
+    state = run.state.replace(ema=None) if raw else run.state
+    return stablehlo.of_exported(stablehlo.export_generator(state, run.experiment.latent_dim))
+
+
+def images_of(generator: Generator, seeds: np.ndarray, truncation: float | None) -> Iterator[np.ndarray]:
+    """Images in [-1, 1] of seeds [N], in batches; a seed gives the same bits whichever seeds are beside it."""
+    draw = _drawer(generator.latent_dim, truncation)
+    return in_batches(lambda batch: generator.call(draw(batch)), seeds, BATCH)
+
+
+def latents_of(generator: Generator, seeds: np.ndarray, truncation: float | None) -> np.ndarray:
+    """The latents [N, latent_dim] of seeds [N]."""
+    return np.concatenate([*in_batches(_drawer(generator.latent_dim, truncation), seeds, BATCH)])
+
+
+def _drawer(latent_dim: int, truncation: float | None) -> Callable[[np.ndarray], jax.Array]:
+    return compiled(functools.partial(latents, latent_dim=latent_dim, truncation=truncation))
 
 
 def latents(seeds: jax.Array, latent_dim: int, truncation: float | None = None) -> jax.Array:
-    """One latent vector per seed, which no other seed changes.
+    """One latent vector per seed, independent of the other seeds.
 
     Args:
       seeds: [N], uint32.
       latent_dim: size of a latent vector.
-      truncation: None for the standard normal distribution of training; or the bound T of the truncation trick (Brock et al. 2019,
+      truncation: None for the standard normal distribution of training, or the bound T of the truncation trick (Brock et al. 2019,
         "Large Scale GAN Training for High Fidelity Natural Image Synthesis", section 3.1): entries beyond T in size are drawn
-        anew, which is the truncated normal distribution. Better single images, less variety. Both are drawn by the inverse of
-        their distribution function from the same uniform numbers, so a seed stays the same picture, nearer to the usual.
+        again, which is the truncated normal distribution. It gives better single images, and less variety. Both distributions
+        are drawn by inverting their distribution function at the same uniform numbers, so a seed gives a similar picture.
 
     Returns:
       [N, latent_dim], float32.
@@ -30,18 +73,6 @@ def latents(seeds: jax.Array, latent_dim: int, truncation: float | None = None) 
         return jax.random.truncated_normal(key, -truncation, truncation, (latent_dim,))
 
     return jax.vmap(draw)(seeds)
-
-
-def in_batches(function: Callable[[np.ndarray], jax.Array], rows: np.ndarray) -> Iterator[np.ndarray]:
-    """What a function makes of rows, by calls with 64 of them, of which the last are filled up.
-
-    So what it makes of a row is the same to the bit whatever others are asked for: a program for another number of rows may sum in
-    another order.
-    """
-    for start in range(0, len(rows), BATCH):
-        part = rows[start : start + BATCH]
-        full = np.concatenate([part, np.broadcast_to(part[-1], (BATCH - len(part), *part.shape[1:]))])
-        yield np.asarray(function(full))[: len(part)]
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

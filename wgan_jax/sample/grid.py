@@ -4,18 +4,23 @@ import math
 
 import numpy as np
 
+from wgan_jax.errors import UserError
+from wgan_jax.runs.memory_limits import gib
+
+MAX_BYTES = 2**30  # of a picture: some copies of it are made, and TensorBoard accepts less than twice as much
+_CELL = 48  # pixels; smaller images are enlarged, so that digits can be recognised
 _LINE, _LINE_VALUE = 2, 96  # pixels between images, and their grey
-_CELL = 48  # pixels; smaller images are enlarged, so that a grid of digits can be seen
 
 
 def grid(images: np.ndarray) -> np.ndarray:
-    """Tiles uint8 images [N, H, W, C] into one picture, as square as N allows, with thin lines between them.
+    """Arranges uint8 images [N, H, W, C] in one picture, as square as N allows, with thin lines between them.
 
-    Images with a side under 48 pixels are enlarged by a whole factor without smoothing. Images that are neither grey nor
-    colour, with C other than 1 and 3, show their channels side by side in grey.
+    Images with a side under 48 pixels are enlarged by an integer factor, without smoothing. Images with other channels than grey
+    or colour show their channels side by side in grey.
 
     Returns:
-      uint8 [rows * (H * factor + 2) - 2, columns * (W * factor + 2) - 2, C], or with W * C for W and 1 for C.
+      uint8 [rows * (H * factor + 2) - 2, columns * (W * factor + 2) - 2, C]; for C other than 1 and 3, W * C instead of W, and one
+      channel.
     """
     if images.shape[3] not in (1, 3):
         images = images.swapaxes(2, 3).reshape(*images.shape[:2], -1, 1)
@@ -31,9 +36,21 @@ def grid(images: np.ndarray) -> np.ndarray:
     return picture.reshape(rows * height, columns * width, channels)[:-_LINE, :-_LINE]
 
 
-def grid_bytes(count: int, image_shape: tuple[int, ...]) -> int:
-    """Bytes of the images in a grid of `count`, without the lines between them."""
-    return count * math.prod(image_shape) * _enlargement(image_shape) ** 2
+def check_size(name: str, count: int, image_shape: tuple[int, ...], remedy: str) -> None:
+    """Refuses a picture of `count` images that needs more than MAX_BYTES.
+
+    Args:
+      name: what sets the number of images, for the message.
+      count: images in the picture.
+      image_shape: (height, width, channels).
+      remedy: what to do instead, for the message.
+
+    Raises:
+      UserError: the picture is too large.
+    """
+    size = count * math.prod(image_shape) * _enlargement(image_shape) ** 2
+    if size > MAX_BYTES:
+        raise UserError(f'{name} images make a picture of {gib(size)}, and the limit is {gib(MAX_BYTES)}: {remedy}.')
 
 
 def _enlargement(image_shape: tuple[int, ...]) -> int:

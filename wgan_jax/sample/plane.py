@@ -1,4 +1,4 @@
-"""A critic as a map: its value all over the plane, for data that are points."""
+"""Pictures of points in the plane, with the value surface of a critic."""
 
 import functools
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from wgan_jax.algorithm.state import GANState
 from wgan_jax.data.source import POINT_SHAPE
+from wgan_jax.sample.colours import FAKE, REAL
 
 _SIDE = 128  # points of the grid along each axis, as in the WGAN-GP authors' gan_toy.py
 _LEVELS = 20
-_MARGIN = 1.3  # of what a picture shows beyond the real points
-REAL, FAKE = '#d62728', '#2a6fbb'
+_MARGIN = 1.3  # the picture's limit, relative to the largest coordinate of the real points
 
 
 def draw_surface(
@@ -23,17 +23,17 @@ def draw_surface(
 ) -> tuple[float, float]:
     """Draws contour lines of a critic's value, with real and generated points over them (Gulrajani et al. 2017, figure 1a).
 
-    Lines are dark where the critic takes points for generated and yellow where it takes them for real.
+    Lines are dark where scores are low, and yellow where they are high.
 
     Args:
       axes: where to draw.
       score: the critic, float32 [N, 1, 1, 2] -> [N].
-      real: points [N, 2], or [N, 1, 1, 2]; a few hundred can be told from each other.
-      fake: generated points, likewise.
-      limit: the picture shows both coordinates from -limit to limit; points outside are not seen.
+      real: points [N, 2] or [N, 1, 1, 2]; up to a few hundred stay distinguishable.
+      fake: generated points, in the same form.
+      limit: the picture shows both coordinates from -limit to limit.
 
     Returns:
-      The smallest and the largest value in the picture: contour lines alone do not tell how steep a critic is.
+      The smallest and the largest value in the picture: contour lines alone do not show how steep a critic is.
     """
     line = np.linspace(-limit, limit, _SIDE, dtype=np.float32)
     grid = np.stack(np.meshgrid(line, line), axis=-1)  # [y, x, 2]
@@ -49,11 +49,11 @@ def draw_surface(
 
 
 def picture(real: np.ndarray, fake: np.ndarray | None = None, state: GANState | None = None) -> np.ndarray:
-    """What a run on points looks like: uint8 [480, 480, 3].
+    """The picture of a run on points: uint8 [480, 480, 3].
 
     Args:
-      real: points [N, 1, 1, 2]; they decide which part of the plane is shown.
-      fake: generated points, likewise.
+      real: points [N, 1, 1, 2]; they determine which part of the plane is shown.
+      fake: generated points [M, 1, 1, 2].
       state: arrays on this machine; its critic is drawn.
     """
     figure = Figure(figsize=(4.8, 4.8), dpi=100, layout='constrained')
@@ -71,3 +71,12 @@ def picture(real: np.ndarray, fake: np.ndarray | None = None, state: GANState | 
 def _score(state: GANState, points: jax.Array) -> jax.Array:
     weights = {'params': state.critic.params, 'batch_stats': state.critic.batch_stats}
     return state.critic.apply_fn(weights, points, train=False)
+
+
+def scatter(points: np.ndarray) -> Figure:
+    """A picture of generated points [N, 1, 1, 2]."""
+    figure = Figure(figsize=(5, 5), layout='constrained')
+    axes = figure.subplots()
+    axes.scatter(*points.reshape(-1, 2).T, s=4, alpha=0.5, color=FAKE, linewidths=0)
+    axes.set(xlabel='x', ylabel='y', aspect='equal', title=f'{len(points)} generated points')
+    return figure

@@ -1,4 +1,4 @@
-"""Walks through the space of latents."""
+"""Walks through latent space."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ _ALMOST_PARALLEL = 1e-6  # sine of the angle
 
 
 def slerp(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
-    """The latent vector at `share` of the way, on the arc between two (White 2016, "Sampling Generative Networks", section 2.1).
+    """The point at `share` of the arc between two latent vectors (White 2016, "Sampling Generative Networks", section 2.1).
 
-    Not on the straight line: n independent normal entries have a norm near sqrt(n), with a standard deviation near 0.7 only, so a
-    generator of many latents has never seen the middle of a line, where the norm is smaller by sqrt(2), and makes pale
-    images there. The arc keeps the norm.
+    Vectors of n independent normal entries have a norm near sqrt(n), with a standard deviation of only about 0.7. In the middle of
+    a straight line the norm is smaller by sqrt(2): a generator has never seen such latents, and makes pale images of them. The arc
+    keeps the norm.
 
     Args:
       one: [n], where share is 0.
@@ -18,8 +18,7 @@ def slerp(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
       share: from 0 to 1.
 
     Returns:
-      [n], float64. Where there is no arc, or none before all others, the straight line: between parallel vectors, opposite ones,
-      and where one is zero.
+      [n], float64. Between parallel or opposite vectors, or if one is zero, the point on the straight line.
     """
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
     norms = np.linalg.norm(one) * np.linalg.norm(other)
@@ -30,10 +29,10 @@ def slerp(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
 
 
 def loop(stops: np.ndarray, frames: int) -> np.ndarray:
-    """A closed walk through latents [N, n], `frames` steps from each to the next and from the last to the first.
+    """A closed walk through latents [N, n], with `frames` steps from each to the next and from the last to the first.
 
     Returns:
-      [N * frames, n], float32; each stop is in it once, so it can be played over and over.
+      [N * frames, n], float32; each stop occurs once, so the walk can be repeated.
     """
     following = np.roll(stops, -1, axis=0)
     pairs = zip(stops, following, strict=True)

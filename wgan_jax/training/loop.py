@@ -1,158 +1,166 @@
-"""A run in progress: trains, and writes, scores and saves at the intervals of its config."""
+"""The training loop: call, check, log, sample, score, save, stop."""
 
 import signal
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
+from tqdm import tqdm
 
-from wgan_jax.algorithm import state, steps
-from wgan_jax.algorithm.state import GANState
+from wgan_jax.algorithm import steps
+from wgan_jax.algorithm.state import GANState, generate
 from wgan_jax.data.source import is_plane
 from wgan_jax.devices import compiling, parallel, processes
 from wgan_jax.errors import LocalError
-from wgan_jax.evaluate import scoring
-from wgan_jax.runs import terminal
+from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs.checkpoint import Checkpoints, Score
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.record import RunWriter
-from wgan_jax.sample import generator, grid
+from wgan_jax.runs.terminal import progress_bar
+from wgan_jax.sample.generator import to_uint8
+from wgan_jax.sample.grid import grid
 from wgan_jax.training import not_finite
-from wgan_jax.training.rounds import Calls
+from wgan_jax.training.rounds import Rounds
 from wgan_jax.training.stopping import stop_request
 
 
+class Writers(NamedTuple):
+    """Where a run is written; only process 0 has them."""
+
+    record: RunWriter
+    checkpoints: Checkpoints
+    scoring: Scoring | None
+    saved_with: dict[str, Any]  # the record that goes into each checkpoint
+
+
 class Run:
-    """The state on the devices, and where it is written."""
+    """A run in progress: the state on the devices, and where it is written."""
 
     def __init__(
         self,
-        config: ConfigDict,
         experiment: Experiment,
+        rounds: Rounds,
         images: np.ndarray,
-        calls: Calls,
-        writer: RunWriter | None,
-        checkpoints: Checkpoints | None,
-        evaluate: scoring.Evaluation | None,
-        record: dict[str, Any],
         carry: tuple[GANState, steps.Metrics],
+        writers: Writers | None,
+        rewinds: int,
     ) -> None:
-        """Places the state on the devices; only process 0 has a writer, checkpoints and scores."""
-        self._config, self._calls, self._writer, self._evaluation = config, calls, writer, evaluate
-        self._checkpoints, self._record = checkpoints, record
+        """Places the state on the devices; writes the first pictures of a new run."""
+        self._experiment, self._rounds, self._writers, self._rewinds = experiment, rounds, writers, rewinds
         self._state, self._sums = parallel.replicate(carry)
         self._latents = parallel.replicate(experiment.sample_latents())
-        self._generate = compiling.compiled(state.generate, deterministic=config.deterministic)
-        self._all_finite = compiling.compiled(steps.all_finite)
-        self._watch = not_finite.Watch(images.shape[1:], config.clip_value)
-        self._saved_step = self.step or None
-        self._real = np.asarray(images[: config.num_samples])
+        self._generate = compiling.compiled(generate, deterministic=experiment.deterministic)
+        self._all_finite = compiling.compiled(not_finite.all_finite)
+        self._watch = not_finite.Watch(images.shape[1:], experiment.clip_value)
+        self._saved_step, self._logged_step = self.step or None, self.step
+        self._real = np.asarray(images[: experiment.outputs.num_samples])
         if self.step == 0:
-            if writer is not None:
-                writer.picture('real', self._picture(None), 0)
+            if writers is not None:
+                writers.record.picture('real', self._picture(None), 0)
             self._sample()
 
     @property
     def step(self) -> int:
         """Rounds done."""
-        return self._calls.step
+        return self._rounds.step
 
-    def until_done_or_stopped(self) -> signal.Signals | None:
-        """Trains, writes at the intervals of the config, and saves at the end; returns the signal that stopped it, if one did."""
-        config = self._config
-        logged_step = self.step
-        hidden = self._writer is None
-        if config.eval_every is not None and self.step and self.step % config.eval_every == 0 and self._is_unscored():
-            self._evaluate()  # it was stopped between saving and scoring
-        with stop_request() as stop, terminal.progress_bar(self.step, config.num_steps, hidden=hidden) as bar:
-            if self._writer is not None:
-                self._writer.start_clock()
-            # One process that is to stop stops all, after the same call.
-            while self.step < config.num_steps and not (stopped_by := processes.greatest(stop.signal)):
+    def train(self) -> signal.Signals | None:
+        """Trains to the last step, or until a signal; saves, and returns the signal."""
+        every, num_steps = self._experiment.outputs, self._experiment.num_steps
+        self._score_after_resume()
+        with stop_request() as stop, progress_bar(self.step, num_steps, hidden=self._writers is None) as bar:
+            if self._writers is not None:
+                self._writers.record.start_clock()
+            # A signal to one process stops all of them, after the same call.
+            while self.step < num_steps and not (stopped_by := processes.greatest(stop.signal)):
                 bar.update(self._advance())
-                last = self.step == config.num_steps
-                if self.step % config.log_every == 0 or last:
-                    estimate = self._log(logged_step)
-                    bar.set_postfix_str(f'estimate {estimate:.4g}')
-                    logged_step = self.step
-                    if warning := self._watch.warning(self.step, estimate):
-                        bar.write(warning)
-                if self.step % config.sample_every == 0 or last:
+                last = self.step == num_steps
+                if last or self._is_due(every.log_every):
+                    self._log(bar)
+                if last or self._is_due(every.sample_every):
                     self._sample()
-                scored = config.eval_every is not None and self.step % config.eval_every == 0
-                if scored and config.best_metric is not None:
-                    self._save(score=self._evaluate())
-                elif self.step % config.checkpoint_every == 0:
-                    self._save()  # first, for scoring may last minutes
-                if scored and config.best_metric is None:
-                    self._evaluate()
+                if every.best_metric is not None and self._is_due(every.eval_every):
+                    self._save(score=self._score())
+                else:
+                    if self._is_due(every.checkpoint_every):
+                        self._save()  # before scoring, which may take minutes
+                    if self._is_due(every.eval_every):
+                        self._score()
             if self._saved_step != self.step:
                 self._save(stop=True)
-            if self._checkpoints is not None:
-                self._checkpoints.wait()
-        return signal.Signals(stopped_by) if self.step < config.num_steps else None
+            if self._writers is not None:
+                self._writers.checkpoints.wait()
+        return signal.Signals(stopped_by) if self.step < num_steps else None
+
+    def _is_due(self, interval: int | None) -> bool:
+        return interval is not None and self.step % interval == 0
 
     def _advance(self) -> int:
-        """Does one call, and returns how many rounds it did.
+        """Runs one call; returns its number of rounds.
 
         Raises:
-          Diverged: the state or the metrics are no longer finite; nothing of it is written.
+          Diverged: the state or the metrics are not finite; nothing of them is written.
           LocalError: the images cannot be read.
         """
         before = self.step
         try:
-            rounds, self._state, self._sums = self._calls.advance(self._state, self._sums)
+            rounds, self._state, self._sums = self._rounds.advance(self._state, self._sums)
         except OSError as error:
             reason = error.strerror or error
-            raise LocalError(f'The images cannot be read ({reason}). Put them back, and give the same command again.') from error
-        # The metrics alone do not tell: the generator's update comes after them. One truth value leaves the device.
+            raise LocalError(f'The images cannot be read ({reason}). Restore them, and give the same command again.') from error
+        # The state as well as the metrics, since the generator's update comes after them. One boolean leaves the device.
         if not self._all_finite((self._state, self._sums)):
-            raise not_finite.Diverged(self._state, self._sums, before, self.step, self._saved_step, self._record['rewinds'])
+            raise not_finite.Diverged(self._state, self._sums, before, self.step, self._saved_step, self._rewinds)
         return rounds
 
-    def _log(self, logged_step: int) -> float:
-        """Writes the means since the last log point and returns the estimate; this process has last logged at `logged_step`."""
+    def _log(self, bar: tqdm) -> None:
+        """Writes the means over the rounds since the last log point."""
         sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
         count = sums.pop('rounds')
         means = {name: value / count for name, value in sums.items()}
-        if self._writer is not None:
-            images_seen = self._calls.images_before(self.step) - self._calls.images_before(logged_step)
-            self._writer.metrics(self.step, means, images_seen)
-        if self._checkpoints is not None:
-            self._checkpoints.check()
-        if self.step % self._config.log_every == 0:  # a last line between log points must not change the next one
-            self._sums = parallel.replicate(steps.zero_sums(self._config.gp_weight))
-        return means['wasserstein_estimate']
+        if self._writers is not None:
+            images_seen = self._rounds.images_before(self.step) - self._rounds.images_before(self._logged_step)
+            self._writers.record.metrics(self.step, means, images_seen)
+            self._writers.checkpoints.check()
+        self._logged_step = self.step
+        if self._is_due(self._experiment.outputs.log_every):  # the line of the last step does not reset the sums of an interval
+            self._sums = parallel.replicate(steps.zero_sums(self._experiment.round_settings['gp_weight']))
+        bar.set_postfix_str(f'estimate {means["wasserstein_estimate"]:.4g}')
+        if warning := self._watch.warning(self.step, means['wasserstein_estimate']):
+            bar.write(warning)
 
     def _sample(self) -> None:
-        samples = self._generate(self._state, self._latents)
-        if self._writer is not None:
-            self._writer.picture(f'step_{self.step:06d}', self._picture(np.asarray(samples)), self.step)
+        samples = self._generate(self._state, self._latents)  # in all processes: their devices share the program
+        if self._writers is not None:
+            self._writers.record.picture(f'step_{self.step:06d}', self._picture(np.asarray(samples)), self.step)
 
     def _picture(self, samples: np.ndarray | None) -> np.ndarray:
-        """What samples look like, or real images if there are none."""
+        """The picture of generated samples, or of real images if there are none."""
         if not is_plane(self._real.shape[1:]):
-            return grid.grid(self._real if samples is None else generator.to_uint8(samples))
-        from wgan_jax.sample import plane  # slow to import, and only points need it
+            return grid(self._real if samples is None else to_uint8(samples))
+        from wgan_jax.sample import plane  # imports matplotlib, which only points need during training
 
         return plane.picture(self._real, samples, None if samples is None else jax.device_get(self._state))
 
-    def _is_unscored(self) -> bool:
-        return self._writer is not None and self._writer.scored_step != self.step
+    def _score_after_resume(self) -> None:
+        """Scores the step that the run resumed from, if it was stopped between saving and scoring."""
+        is_due = self.step and self._is_due(self._experiment.outputs.eval_every)
+        if is_due and self._writers is not None and self._writers.record.scored_step != self.step:
+            self._score()
 
-    def _evaluate(self) -> Score | None:
-        """Writes the scores of the state, and returns what a checkpoint of it is kept for."""
-        if self._evaluation is None or self._writer is None:
+    def _score(self) -> Score | None:
+        """Writes the scores of the state; returns the score that its checkpoint is kept for."""
+        if self._writers is None or self._writers.scoring is None:
             return None
-        began = time.perf_counter()
-        report = self._evaluation(jax.device_get(self._state))
-        self._writer.evaluation(self.step, report, time.perf_counter() - began)
-        return self._evaluation.best_score(report['scores'])
+        start = time.perf_counter()
+        report = self._writers.scoring(jax.device_get(self._state))
+        self._writers.record.evaluation(self.step, report, time.perf_counter() - start)
+        return self._writers.scoring.best_score(report['scores'])
 
     def _save(self, *, stop: bool = False, score: Score | None = None) -> None:
-        if self._writer is not None and self._checkpoints is not None:
-            self._writer.sync()
-            self._checkpoints.save(self.step, (self._state, self._sums), self._record, stop=stop, score=score)
+        if self._writers is not None:
+            self._writers.record.sync()
+            carry = (self._state, self._sums)
+            self._writers.checkpoints.save(self.step, carry, self._writers.saved_with, stop=stop, score=score)
         self._saved_step = self.step

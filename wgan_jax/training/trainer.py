@@ -1,4 +1,4 @@
-"""The training program: restore, train, and again if need be."""
+"""The training program: restore, train, and go back if training diverges."""
 
 import functools
 import signal
@@ -8,154 +8,176 @@ from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from wgan_jax.algorithm import noise, steps
-from wgan_jax.data import identity, source_of
+from wgan_jax.algorithm.state import GANState
+from wgan_jax.data import identity
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
-from wgan_jax.evaluate import scoring
-from wgan_jax.metrics.scores import full_name
+from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.config import flatten
-from wgan_jax.runs.directory import held, written_in
-from wgan_jax.runs.experiment import Experiment, prepare
-from wgan_jax.runs.files import reason, versions
+from wgan_jax.runs.directory import locked, written_in
+from wgan_jax.runs.experiment import Experiment
+from wgan_jax.runs.files import expand, reason, versions
 from wgan_jax.runs.record import RunWriter
 from wgan_jax.runs.resume import LOCAL, check_resumable
-from wgan_jax.training import not_finite
-from wgan_jax.training.loop import Run
-from wgan_jax.training.rounds import Calls
+from wgan_jax.sample.grid import check_size
+from wgan_jax.training.loop import Run, Writers
+from wgan_jax.training.not_finite import Diverged
+from wgan_jax.training.rounds import Rounds
 from wgan_jax.training.stopping import stop_request
 
+Carry = tuple[GANState, steps.Metrics]
 
-def train(config: ConfigDict, workdir: str) -> signal.Signals | None:
-    """Trains until `config.num_steps`, from the last checkpoint in `workdir` if there is one.
 
-    Stopped by SIGINT, SIGTERM or SIGHUP it saves where it is and returns. However it was stopped, the same call later ends with the
-    same bits as a run that was never stopped. In a run of several processes each calls this; one that is to stop stops all.
+def train(experiment: Experiment, workdir: str) -> signal.Signals | None:
+    """Trains to the last step, from the last checkpoint in `workdir` if there is one.
+
+    SIGINT, SIGTERM or SIGHUP makes it save and return. However it was stopped, the same call later ends with the same bits as an
+    uninterrupted run. In a run of several processes each calls this function, and a signal to one stops all.
 
     Args:
-      config: a config with the keys of configs/default.py.
-      workdir: the run's directory, created if need be.
+      experiment: the run, from runs.experiment.prepare.
+      workdir: the run's directory; created if it does not exist.
 
     Returns:
-      The signal that stopped it, or None: it is complete.
+      The signal that stopped it, or None when the run is complete.
 
     Raises:
-      UserError: the config, the data or the directory does not allow it, or training has diverged.
+      UserError: the data or the directory cannot be used, or training has diverged.
     """
-    try:
-        run_dir = Path(workdir).expanduser()
-    except RuntimeError as error:
-        raise UserError(f'--workdir={workdir} begins with the home of nobody here: check the path.') from error
+    data = experiment.data
     with processes.all_or_none():
-        experiment = prepare(config)
-        if config.data.folder and run_dir.resolve().is_relative_to(Path(config.data.folder).expanduser().resolve()):
+        run_dir = expand(workdir, '--workdir')
+        check_grid(experiment)
+        folder = data.settings['folder']
+        if folder and run_dir.resolve().is_relative_to(expand(folder).resolve()):
             raise UserError(
-                f'--workdir={workdir} lies in config.data.folder={config.data.folder}: the pictures of the run would become images '
-                'to train on. Choose another.'
+                f'--workdir={workdir} lies in config.data.folder={folder}, and the pictures of the run would become training '
+                'images: choose another directory.'
             )
     local = {'device': jax.local_devices()[0].device_kind, 'jax_enable_x64': jax.config.jax_enable_x64}
     processes.check_same('other versions or devices', versions() | local)
-    processes.check_same('another config', {name: value for name, value in flatten(config).items() if name not in LOCAL})
-    images = processes.first_before_others(source_of(config.data).load)
+    processes.check_same('another config', {name: value for name, value in flatten(experiment.config).items() if name not in LOCAL})
+    images = processes.first_before_others(data.source.load)
     data_set = identity(images)
     processes.check_same('other images', data_set)
-    record = {**config.to_dict(), 'data_set': data_set}
-    with processes.all_or_none():  # leaving is given less time than the last checkpoint may take
-        stopped_by = _train(config, run_dir, experiment, images, record)
-    return stopped_by
+    with processes.all_or_none():  # the last checkpoint may take longer than processes wait for each other when they end
+        return _train(experiment, run_dir, images, {**experiment.config, 'data_set': data_set})
 
 
-def _train(
-    config: ConfigDict, run_dir: Path, experiment: Experiment, images: np.ndarray, record: dict[str, Any]
-) -> signal.Signals | None:
-    """Trains from the last checkpoint; where training diverges, again, with other noise, as often as the config says."""
+def check_grid(experiment: Experiment) -> None:
+    """Refuses a grid of samples that is too large for a picture.
+
+    Raises:
+      UserError: it is.
+    """
+    count = experiment.outputs.num_samples
+    check_size(f'config.num_samples={count}', count, experiment.data.source.image_shape, 'use fewer')
+
+
+def _train(experiment: Experiment, run_dir: Path, images: np.ndarray, record: dict[str, Any]) -> signal.Signals | None:
+    """Trains; if training diverges, goes back and trains again with other noise, as often as the config allows."""
     with ExitStack() as stack:
         checkpoints = None
         with processes.all_or_none():
             if processes.is_first():
-                stack.enter_context(held(run_dir))
+                stack.enter_context(locked(run_dir))
                 stack.enter_context(written_in(run_dir))
-                metric = full_name(config.best_metric, config.eval_num_samples)
-                checkpoints = stack.enter_context(Checkpoints(run_dir / 'checkpoints', config.checkpoints_to_keep, metric))
+                outputs = experiment.outputs
+                checkpoints = stack.enter_context(
+                    Checkpoints(run_dir / 'checkpoints', outputs.checkpoints_to_keep, outputs.best_metric)
+                )
         rewinds = 0
         while True:
             try:
-                return _go_on(config, run_dir, experiment, images, checkpoints, record, rewinds)
-            except not_finite.Diverged as error:
-                if config.on_nan != 'rewind' or error.rewinds >= config.max_rewinds:
-                    raise UserError(f'{error} {error.advice(config.on_nan)}') from error
+                return _train_once(experiment, run_dir, images, record, checkpoints, rewinds)
+            except Diverged as error:
+                if error.rewinds >= experiment.max_rewinds:
+                    raise UserError(f'{error} {error.advice(experiment.max_rewinds)}') from error
                 rewinds = error.rewinds + 1
-                print(f'{error} Going back, with other noise: {rewinds} of at most {config.max_rewinds} times.', flush=True)
+                print(f'{error} Going back, with other noise: {rewinds} of at most {experiment.max_rewinds} times.', flush=True)
 
 
-def _go_on(
-    config: ConfigDict,
-    run_dir: Path,
+def _train_once(
     experiment: Experiment,
+    run_dir: Path,
     images: np.ndarray,
-    checkpoints: Checkpoints | None,
     record: dict[str, Any],
+    checkpoints: Checkpoints | None,
     rewinds: int,
 ) -> signal.Signals | None:
-    """Restores, trains, and says what came of it; only process 0 has checkpoints.
-
-    Args:
-      rewinds: how often the run has gone back, in this process at least. A checkpoint remembers it; one that is killed before it
-        saves meets the same divergence again, and goes back likewise.
-    """
-    step, carry = 0, (experiment.create_state(), steps.zero_sums(config.gp_weight))
-    with processes.all_or_none():
-        if checkpoints is not None:
-            checkpoints.wait()
-            check = functools.partial(check_resumable, config=record, workdir=str(run_dir))
-            restored = checkpoints.restore(carry, check, before_stops=rewinds > 0)
-            if restored is not None:
-                step, carry = restored.step, restored.tree
-                rewinds = max(rewinds, restored.record['rewinds'])
-    step, rewinds, carry = processes.from_first((np.int32(step), np.int32(rewinds), carry))
-    step, rewinds = int(step), int(rewinds)
-    if step >= config.num_steps:
+    """Restores, trains, and prints how it ended; only process 0 has checkpoints."""
+    step, rewinds, carry = _restore(experiment, run_dir, record, checkpoints, rewinds)
+    if step >= experiment.num_steps:
         print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
         if checkpoints is not None:
-            _report(run_dir)  # the process that came here first may have been killed before it did
+            _report(run_dir)  # an earlier process may have been killed before it wrote the report
         return None
     if step:
         print(f'Continuing {run_dir} at step {step}.')
     experiment = experiment._replace(train_key=noise.after_rewinds(experiment.train_key, rewinds))
     with ExitStack() as stack:
-        writer, evaluate = None, None
-        if config.eval_every is not None and max(step - 1, 0) // config.eval_every < config.num_steps // config.eval_every:
-            with processes.all_or_none():
-                if checkpoints is not None:
-                    evaluate = scoring.Evaluation(config, experiment, images)
+        scoring = _scoring(experiment, images, step)
+        writers = None
         if checkpoints is not None:
-            at_log_point = step % config.log_every == 0
-            writer = stack.enter_context(closing(RunWriter(run_dir, config.to_dict(), step, keep_last=at_log_point)))
-        calls = stack.enter_context(closing(Calls(config, experiment, images, step)))
-        run = Run(config, experiment, images, calls, writer, checkpoints, evaluate, {**record, 'rewinds': rewinds}, carry)
-        del carry  # on several devices it is a copy that the run does not need
-        stopped_by = run.until_done_or_stopped()
-        if writer is not None:
+            keep_last = step % experiment.outputs.log_every == 0
+            writer = stack.enter_context(closing(RunWriter(run_dir, experiment.config, step, keep_last=keep_last)))
+            writers = Writers(writer, checkpoints, scoring, {**record, 'rewinds': rewinds})
+        rounds = stack.enter_context(closing(Rounds(experiment, images, step)))
+        run = Run(experiment, rounds, images, carry, writers, rewinds)
+        del carry  # a second copy of the state, when there are several devices
+        stopped_by = run.train()
+        if writers is not None:
             how, next_time = 'Done', 'To train on, give a larger --config.num_steps.'
             if stopped_by is not None:
                 how, next_time = f'Stopped by {stopped_by.name}', 'The same command continues from here.'
-            print(f'{how} at step {calls.step}. Last picture: {writer.last_picture}\n{next_time}')
-            if stopped_by is None:  # else somebody waits for the process to be gone
-                with stop_request():  # the run is complete: one that comes now changes nothing, a second ends it at once
+            print(f'{how} at step {run.step}. Last picture: {writers.record.last_picture}\n{next_time}')
+            if stopped_by is None:  # after a signal the process should end quickly
+                with stop_request():  # the run is complete, so a signal changes nothing now; a second one ends the process
                     _report(run_dir)
     return stopped_by
 
 
+def _restore(
+    experiment: Experiment, run_dir: Path, record: dict[str, Any], checkpoints: Checkpoints | None, rewinds: int
+) -> tuple[int, int, Carry]:
+    """(step, rewinds, state and sums) of the last checkpoint, or of a new run, in all processes.
+
+    Checkpoints record the rewinds. A process that is killed between going back and saving diverges again, and goes back again.
+    """
+    step, carry = 0, (experiment.create_state(), steps.zero_sums(experiment.round_settings['gp_weight']))
+    with processes.all_or_none():
+        if checkpoints is not None:
+            checkpoints.wait()
+            check = functools.partial(check_resumable, now=record, workdir=str(run_dir))
+            restored = checkpoints.restore(carry, check, before_stops=rewinds > 0)
+            if restored is not None:
+                step, carry = restored.step, restored.tree
+                rewinds = max(rewinds, restored.record['rewinds'])
+    step, rewinds, carry = processes.from_first((np.int32(step), np.int32(rewinds), carry))
+    return int(step), int(rewinds), carry
+
+
+def _scoring(experiment: Experiment, images: np.ndarray, step: int) -> Scoring | None:
+    """What scores the run, in process 0, if there is a step left to score."""
+    every = experiment.outputs.eval_every
+    if every is None or max(step - 1, 0) // every >= experiment.num_steps // every:
+        return None
+    with processes.all_or_none():
+        if processes.is_first():
+            return Scoring(experiment, images, best_metric=experiment.outputs.best_metric)
+    return None
+
+
 def _report(run_dir: Path) -> None:
-    """Writes the report of a run that is complete; that this fails is told, and changes nothing else."""
+    """Writes the report of a complete run; a failure is printed and changes nothing else."""
     try:
-        from wgan_jax.report.page import write  # slow to import, as matplotlib is
+        from wgan_jax.report.page import write  # imports matplotlib, and is needed once, at the end
 
         write([run_dir], run_dir / 'report.html')
-    except Exception as error:  # whatever is wrong with a page, the run is whole
+    except Exception as error:  # whatever goes wrong here, the run is complete
         print(f'Warning: the report could not be written ({reason(error)}); python -m wgan_jax.report {run_dir} tries again.')
     else:
         print(f'Report: {run_dir / "report.html"}')

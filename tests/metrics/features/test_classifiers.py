@@ -1,6 +1,5 @@
-"""The classifiers that come with the package are what is said of them."""
+"""The classifiers that come with the package, and which one fits which images."""
 
-import gzip
 import hashlib
 import os
 from pathlib import Path
@@ -11,10 +10,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from wgan_jax.algorithm.state import named_leaves
-from wgan_jax.data import digits
+from wgan_jax.data import digits, idx
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.features import classifiers, registry, train_classifier
-from wgan_jax.metrics.features.classifiers import ARCHITECTURES, SHA256, classifier
+from wgan_jax.metrics.features.classifiers import SHA256, classifier
 
 
 @pytest.mark.parametrize('name', SHA256)
@@ -24,54 +23,60 @@ def test_the_weights_of_the_package_are_small_and_have_their_hash(name):
     assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256[name] == classifier(name).weights_sha256
 
 
-def test_digits_cnn_is_right_on_digits_that_it_was_not_trained_on():
+@pytest.fixture(scope='module')
+def digits_cnn():
+    """The network, and the features and logits of the test images."""
     network = classifier('digits_cnn')
-    features, logits = network.apply(digits.source(split='test').load())
-    right = np.mean(logits.argmax(axis=1) == load_digits().target[1500:])
-    np.testing.assert_allclose(right, 283 / 297, atol=1e-9)
+    return network, *network.apply(digits.source(split='test').load())
+
+
+def test_digits_cnn_classifies_digits_that_it_was_not_trained_on(digits_cnn):
+    network, features, logits = digits_cnn
+    correct = np.mean(logits.argmax(axis=1) == load_digits().target[1500:])
+    np.testing.assert_allclose(correct, 283 / 297, atol=1e-9)
     assert features.shape == (297, network.num_features)
     assert features.min() == 0.0  # after a ReLU
 
 
 @pytest.mark.slow
 @pytest.mark.skipif('WGAN_JAX_TEST_DATA' not in os.environ, reason='no real MNIST: WGAN_JAX_TEST_DATA is not set')
-def test_mnist_cnn_is_right_on_digits_that_it_was_not_trained_on():
+def test_mnist_cnn_classifies_digits_that_it_was_not_trained_on():
     directory = Path(os.environ['WGAN_JAX_TEST_DATA']) / 'mnist'
-    images = np.frombuffer(gzip.decompress((directory / 't10k-images-idx3-ubyte.gz').read_bytes()), np.uint8, offset=16)
-    labels = np.frombuffer(gzip.decompress((directory / 't10k-labels-idx1-ubyte.gz').read_bytes()), np.uint8, offset=8)
-    _, logits = classifier('mnist_cnn').apply(images.reshape(-1, 28, 28, 1)[::4])
-    assert np.mean(logits.argmax(axis=1) == labels[::4]) >= 0.994  # of all of them, 0.9957
+    images, labels = (idx.parse((directory / f't10k-{kind}-ubyte.gz').read_bytes()) for kind in ('images-idx3', 'labels-idx1'))
+    _, logits = classifier('mnist_cnn').apply(images[::4, ..., None])
+    assert np.mean(logits.argmax(axis=1) == labels[::4]) >= 0.994  # 0.9957 over all images
 
 
-def test_the_features_are_what_the_last_layer_sees():
-    network = classifier('digits_cnn')
+def test_the_features_are_the_inputs_of_the_last_layer(digits_cnn):
+    _, features, logits = digits_cnn
     with np.load(Path(classifiers.__file__).parent / 'weights' / 'digits_cnn.npz') as file:
         kernel, bias = file['params.Dense_1.kernel'], file['params.Dense_1.bias']
-    features, logits = network.apply(digits.source(split='test').load()[:50])
     np.testing.assert_allclose(logits, features @ kernel + bias, rtol=1e-4, atol=1e-4)
 
 
 def test_files_of_weights_are_checked(tmp_path):
-    with pytest.raises(UserError, match=r'gone\.npz cannot be read \(No such file or directory\)'):
-        classifier('digits_cnn', str(tmp_path / 'gone.npz'))
     (tmp_path / 'text.npz').write_text('no weights')
-    with pytest.raises(UserError, match=r'text\.npz holds no weights'):
-        classifier('digits_cnn', str(tmp_path / 'text.npz'))
     np.savez(tmp_path / 'objects.npz', x=np.array([{}], dtype=object))
-    with pytest.raises(UserError, match=r'objects\.npz holds no weights'):
-        classifier('digits_cnn', str(tmp_path / 'objects.npz'))
     mnist = Path(classifiers.__file__).parent / 'weights' / 'mnist_cnn.npz'
-    with pytest.raises(UserError, match=r'mnist_cnn\.npz holds no weights of digits_cnn'):
-        classifier('digits_cnn', str(mnist))
+    for path, message in (
+        (tmp_path / 'gone.npz', r'gone\.npz cannot be read \(No such file or directory\)'),
+        (tmp_path / 'text.npz', r'text\.npz is not a file of weights'),
+        (tmp_path / 'objects.npz', r'objects\.npz is not a file of weights'),
+        (mnist, r'mnist_cnn\.npz does not hold weights of this version of digits_cnn'),
+    ):
+        with pytest.raises(UserError, match=message):
+            classifier('digits_cnn', path)
     with pytest.raises(UserError, match=r'weights of celeba_attributes do not come with the package: train them'):
         classifier('celeba_attributes')
 
 
-def test_attributes_are_no_classes(tmp_path):
-    network, shape = ARCHITECTURES['celeba_attributes']
-    variables = jax.jit(network.init)(jax.random.key(0), np.zeros((1, *shape), np.uint8))
-    np.savez(tmp_path / 'weights.npz', **named_leaves(variables))
-    assert classifier('celeba_attributes', str(tmp_path / 'weights.npz')).num_classes is None
+def zeros(name):
+    return jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), classifiers.template(name))
+
+
+def test_attributes_are_not_classes(tmp_path):
+    np.savez(tmp_path / 'weights.npz', **named_leaves(zeros('celeba_attributes')))
+    assert classifier('celeba_attributes', tmp_path / 'weights.npz').num_classes is None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +97,7 @@ def test_which_network_fits(wanted, data_set, shape, name):
 def test_a_network_that_does_not_fit_is_refused():
     with pytest.raises(UserError, match=r"config\.eval_features='resnet50' is unknown; known: mnist_cnn, .*, none"):
         registry.name_for('resnet50', 'mnist', (28, 28, 1))
-    with pytest.raises(UserError, match=r'mnist_cnn takes images of 28x28x1, and these are 64x64x3'):
+    with pytest.raises(UserError, match=r'mnist_cnn takes images of 28x28x1, but these are 64x64x3'):
         registry.name_for('mnist_cnn', 'celeba', (64, 64, 3))
 
 
@@ -116,15 +121,15 @@ def test_attributes_are_read(tmp_path):
         train_classifier._read_attributes(tmp_path / 'nowhere')
 
 
-def test_the_weights_are_written_under_the_name_that_was_given_or_nothing_is_trained(tmp_path, monkeypatch):
-    variables = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), classifiers.template('digits_cnn'))
-    trained = []
+def test_weights_are_written_under_the_given_name_or_nothing_is_trained(tmp_path, monkeypatch):
+    variables, trained = zeros('digits_cnn'), []
+    monkeypatch.setattr(train_classifier, 'accuracy', lambda *arguments: 0.0)
     monkeypatch.setattr(train_classifier, 'train', lambda *arguments: trained.append(arguments) or variables)
     command = ['train_classifier', 'digits_cnn', '--out']
     monkeypatch.setattr('sys.argv', [*command, str(tmp_path / 'weights')])
     train_classifier.main()
     assert [path.name for path in tmp_path.iterdir()] == ['weights']
-    assert classifier('digits_cnn', str(tmp_path / 'weights')).num_features == 64
+    assert classifier('digits_cnn', tmp_path / 'weights').num_features == 64
     for out in (tmp_path, tmp_path / 'nowhere' / 'weights.npz'):
         monkeypatch.setattr('sys.argv', [*command, str(out)])
         with pytest.raises(SystemExit, match=r'--out=.* cannot be written'):

@@ -1,4 +1,4 @@
-"""Where the weights are looked for, and that nothing but the original is taken: here a small file stands for it."""
+"""Where the weights are searched, and that only the original is accepted, for which a small file stands in here."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ NAMES = ('pt_inception-2015-12-05-6726825d.pth', 'weights-inception-2015-12-05-6
 
 
 class Answer:
-    """What requests.get gives: some bytes in two pieces, then perhaps an error."""
+    """A response of requests: some bytes in two pieces, then an error, if there is one."""
 
     def __init__(self, content, error=None, status=None):
         self.content, self.error, self.status = content, error, status
@@ -52,7 +52,7 @@ def home(tmp_path, monkeypatch):
 
 
 def answer(monkeypatch, *answers):
-    """The addresses answer so, in this order; without one left there is no network."""
+    """Requests get these answers in this order; then there is no network."""
     left, asked = list(answers), []
 
     def get(url, *, stream, timeout):
@@ -81,7 +81,7 @@ def files(home):
     return sorted(path.relative_to(home).as_posix() for path in home.rglob('*') if path.is_file())
 
 
-def test_the_constants_are_those_of_the_real_file(monkeypatch):
+def test_the_constants_describe_the_real_file(monkeypatch):
     monkeypatch.undo()
     assert inception_weights.SHA256 == '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
     assert inception_weights.SHA256.startswith(NAMES[0].removesuffix('.pth').split('-')[-1])
@@ -89,32 +89,31 @@ def test_the_constants_are_those_of_the_real_file(monkeypatch):
     assert [url.split('/')[-1] for url in inception_weights.URLS] == list(NAMES)
 
 
-def test_the_file_given_is_taken(home):
+def test_a_given_file_is_used(home):
     path = put(home / 'some' / 'file')
-    assert inception_weights.find(str(path)) == path
-    assert inception_weights.find('~/some/file') == path
+    assert inception_weights.find(path) == path
     assert '1.running_mean' in inception_weights.read(path)
 
 
 @pytest.mark.parametrize(
-    ('content', 'message'), [(changed(), 'does not have the sha256'), (ORIGINAL[:-1], 'has 1,699 bytes'), (b'', 'has 0 bytes')]
+    ('content', 'message'), [(changed(), 'does not have the SHA-256'), (ORIGINAL[:-1], 'has 1,699 bytes'), (b'', 'has 0 bytes')]
 )
-def test_a_file_given_that_is_not_the_original_is_refused_unread(home, monkeypatch, content, message):
+def test_a_given_file_that_is_not_the_original_is_refused_unread(home, monkeypatch, content, message):
     path = put(home / 'file', content)
-    monkeypatch.setattr(inception_weights, 'read_state_dict', lambda data: pytest.fail('it was parsed'))
-    for look in (lambda: inception_weights.find(str(path)), lambda: inception_weights.read(path)):
+    monkeypatch.setattr(inception_weights, 'read_state_dict', lambda data: pytest.fail('the file was parsed'))
+    for function in (inception_weights.find, inception_weights.read):
         with pytest.raises(UserError, match=message) as caught:
-            look()
+            function(path)
         assert str(path) in str(caught.value)
-        assert f'Fetch {inception_weights.URLS[0]}' in str(caught.value)
+        assert f'Download {inception_weights.URLS[0]}' in str(caught.value)
         assert '--weights=FILE' in str(caught.value)
 
 
-def test_a_file_given_that_is_not_there_is_told_and_nothing_is_downloaded(home, monkeypatch):
+def test_a_given_file_that_does_not_exist_is_an_error_and_nothing_is_downloaded(home, monkeypatch):
     asked = answer(monkeypatch, Answer(ORIGINAL))
-    for path, message in ((home / 'file', 'No such file'), (home, 'bytes'), ('~nobody_here/file', 'home of nobody')):
+    for path, message in ((home / 'file', 'No such file'), (home, 'bytes')):
         with pytest.raises(UserError, match=message):
-            inception_weights.find(str(path))
+            inception_weights.find(path)
     assert asked == []
 
 
@@ -127,7 +126,7 @@ def test_a_file_given_that_is_not_there_is_told_and_nothing_is_downloaded(home, 
         ({'TORCH_HOME': 'torch', 'XDG_CACHE_HOME': 'caches'}, 'torch/hub/checkpoints'),
     ],
 )
-def test_what_pytorch_has_downloaded_is_found(home, monkeypatch, variables, place, name):
+def test_a_file_in_the_cache_of_pytorch_is_found(home, monkeypatch, variables, place, name):
     for variable, value in variables.items():
         monkeypatch.setenv(variable, str(home / value))
     path = put(home / place / name)
@@ -135,7 +134,7 @@ def test_what_pytorch_has_downloaded_is_found(home, monkeypatch, variables, plac
     assert files(home) == [f'{place}/{name}']
 
 
-def test_our_own_copy_is_found_behind_a_damaged_one_of_pytorch(home, monkeypatch, capsys):
+def test_our_own_copy_is_found_if_that_of_pytorch_is_damaged(home, monkeypatch, capsys):
     monkeypatch.setenv('XDG_CACHE_HOME', str(home / 'caches'))
     damaged = put(home / 'caches/torch/hub/checkpoints' / NAMES[0], ORIGINAL[:500])
     path = put(home / 'caches/wgan_jax' / NAMES[0])
@@ -143,7 +142,7 @@ def test_our_own_copy_is_found_behind_a_damaged_one_of_pytorch(home, monkeypatch
     said = capsys.readouterr().out
     assert said.count('\n') == 1
     assert said.startswith(f'Warning: {damaged} has 500 bytes')
-    assert damaged.exists(), 'it is not ours to remove'
+    assert damaged.exists(), 'a file of PyTorch was removed'
 
 
 def test_it_is_downloaded_once(home, monkeypatch, capsys):
@@ -172,14 +171,14 @@ def test_a_damaged_copy_of_our_own_is_replaced(home, monkeypatch):
     ('bad', 'reason'),
     [
         (Answer(changed()), 'wrong checksum'),
-        (Answer(ORIGINAL[:-1]), 'another length'),
-        (Answer(ORIGINAL + bytes(1)), 'another length'),
+        (Answer(ORIGINAL[:-1]), 'wrong length'),
+        (Answer(ORIGINAL + bytes(1)), 'wrong length'),
         (Answer(ORIGINAL[:500], requests.exceptions.ChunkedEncodingError('IncompleteRead')), 'the connection broke off'),
         (Answer(ORIGINAL[:500], requests.exceptions.ConnectionError('Read timed out.')), 'no connection'),
         (Answer(b'', status='404 Client Error: Not Found for url'), '404 Client Error'),
     ],
 )
-def test_what_the_first_address_does_not_give_the_second_does_and_nothing_is_left(home, monkeypatch, bad, reason):
+def test_the_second_address_is_tried_and_a_failed_download_leaves_nothing(home, monkeypatch, bad, reason):
     asked = answer(monkeypatch, bad, Answer(ORIGINAL))
     assert inception_weights.find(None).read_bytes() == ORIGINAL
     assert asked == list(inception_weights.URLS)
@@ -201,17 +200,17 @@ def test_a_download_that_is_too_long_is_not_read_to_its_end(monkeypatch):
 
     answers = [Long(b''), Long(b'')]
     answer(monkeypatch, *answers)
-    with pytest.raises(UserError, match='another length'):
+    with pytest.raises(UserError, match='wrong length'):
         inception_weights.find(None)
     assert [long.pieces for long in answers] == [1, 1]
 
 
-def test_no_network_is_told_in_one_sentence_with_the_remedy(home):
+def test_without_network_the_message_says_what_to_do(home):
     with pytest.raises(UserError) as caught:
         inception_weights.find(None)
     assert str(caught.value) == (
         'The Inception weights could not be downloaded (mseitzer: no connection; toshas: no connection). '
-        f'Fetch {inception_weights.URLS[0]} where there is a network, and give it with --weights=FILE.'
+        f'Download {inception_weights.URLS[0]} on a machine with network access, and give the file with --weights=FILE.'
     )
     assert files(home) == []
 
@@ -223,14 +222,14 @@ def test_an_interrupted_download_leaves_nothing(home, monkeypatch):
     assert files(home) == []
 
 
-def test_a_cache_that_cannot_be_made_is_told(home, monkeypatch):
+def test_a_cache_that_cannot_be_created_is_an_error(home, monkeypatch):
     put(home / 'caches', b'')
     monkeypatch.setenv('XDG_CACHE_HOME', str(home / 'caches'))
     with pytest.raises(UserError, match=r'cannot be written to .*caches/wgan_jax \(.*--weights=FILE'):
         inception_weights.find(None)
 
 
-def test_the_original_that_is_no_state_dict_is_told(home, monkeypatch):
+def test_an_original_that_is_not_a_state_dict_is_an_error(home, monkeypatch):
     path = put(home / 'file', b'\x80\x02cos\nsystem\n)R.')
     monkeypatch.setattr(inception_weights, '_SIZE', path.stat().st_size)
     monkeypatch.setattr(inception_weights, 'SHA256', hashlib.sha256(path.read_bytes()).hexdigest())
@@ -238,15 +237,29 @@ def test_the_original_that_is_no_state_dict_is_told(home, monkeypatch):
         inception_weights.read(path)
 
 
-def test_batch_norm_goes_into_the_convolution():
+KERNEL = np.arange(12, dtype=np.float32).reshape(2, 1, 2, 3)
+OF_NORM = {'weight': [2.0, 3.0], 'bias': [0.5, -1.0], 'running_mean': [1.0, -2.0], 'running_var': [0.249, 3.999]}
+ARRAYS = {
+    'A.b.conv.weight': KERNEL,
+    **{f'A.b.bn.{name}': np.float32(values) for name, values in OF_NORM.items()},
+    'A.b.bn.num_batches_tracked': np.int64(3),
+    'fc.weight': np.float32([[1, 2, 3], [4, 5, 6]]),
+    'fc.bias': np.float32([7, 8]),
+}
+
+
+def test_batch_norm_is_merged_into_the_convolution():
     """By hand: y = scale (w x - mean) / sqrt(var + 1e-3) + shift, one channel in, two out, and the axes of the kernel."""
-    kernel = np.arange(12, dtype=np.float32).reshape(2, 1, 2, 3)
-    of_norm = {'weight': [2.0, 3.0], 'bias': [0.5, -1.0], 'running_mean': [1.0, -2.0], 'running_var': [0.249, 3.999]}
-    arrays = {'A.b.conv.weight': kernel, **{f'A.b.bn.{name}': np.float32(values) for name, values in of_norm.items()}}
-    arrays |= {'fc.weight': np.float32([[1, 2, 3], [4, 5, 6]]), 'fc.bias': np.float32([7, 8])}
-    params = inception_weights.convert(arrays)['params']
+    params = inception_weights.convert(ARRAYS)['params']
     scale = np.array([2 / 0.5, 3 / 2])
-    np.testing.assert_allclose(params['A']['b']['kernel'][1, 2, 0], kernel[:, 0, 1, 2] * scale, rtol=1e-6)
+    np.testing.assert_allclose(params['A']['b']['kernel'][1, 2, 0], KERNEL[:, 0, 1, 2] * scale, rtol=1e-6)
     np.testing.assert_allclose(params['A']['b']['bias'], [0.5 - 4.0, -1.0 + 3.0], rtol=1e-6)
     np.testing.assert_array_equal(params['fc']['kernel'], [[1, 4], [2, 5], [3, 6]])
     np.testing.assert_array_equal(params['fc_bias'], [7, 8])
+
+
+def test_weights_of_another_network_are_refused():
+    with pytest.raises(ValueError, match=r'lack A\.b\.bn\.running_var'):
+        inception_weights.convert({name: values for name, values in ARRAYS.items() if name != 'A.b.bn.running_var'})
+    with pytest.raises(ValueError, match=r'unknown layers: AuxLogits\.fc\.weight'):
+        inception_weights.convert(ARRAYS | {'AuxLogits.fc.weight': np.zeros((2, 2), np.float32)})

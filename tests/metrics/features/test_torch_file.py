@@ -1,6 +1,7 @@
-"""State dicts that torch.save wrote (make_inception_fixture.py), and files made by hand that would do harm."""
+"""State dicts that torch.save wrote (make_inception_fixture.py), and hostile files made by hand."""
 
 import contextlib
+import functools
 import io
 import os
 import pickle
@@ -8,6 +9,7 @@ import struct
 import sys
 import zipfile
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -76,8 +78,8 @@ def legacy(pickled, keys=('0',), facts=FACTS, magic=0x1950A86A20F9469CFC6C, prot
 
 
 @pytest.mark.parametrize('data', [LEGACY, ZIP], ids=['legacy', 'zip'])
-def test_what_torch_saved_is_read(data):
-    """The maker fills tensor i with 100 i and counts on from there; two are parts of one storage, one of them transposed."""
+def test_a_file_of_torch_is_read(data):
+    """Tensor i holds 100 i, 100 i + 1, ...; two tensors are parts of one storage, one of them transposed."""
     arrays = read_state_dict(data)
     shapes = {
         '0.weight': (3, 2, 1, 2),
@@ -96,9 +98,40 @@ def test_what_torch_saved_is_read(data):
 
 
 def test_files_made_by_hand_are_read():
-    """What the hostile ones below differ from in one thing."""
+    """The hostile files below differ from these in one place."""
     for data in (zipped(o.state(o.tensor(o.storage()))), legacy(o.state(o.tensor(o.storage(end=b'N'))))):
         np.testing.assert_array_equal(read_state_dict(data)['w'], VALUES.reshape(2, 3))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'dtype'),
+    [
+        ('HalfStorage', np.float16),
+        ('BFloat16Storage', ml_dtypes.bfloat16),
+        ('IntStorage', np.int32),
+        ('ShortStorage', np.int16),
+        ('CharStorage', np.int8),
+        ('ByteStorage', np.uint8),
+        ('BoolStorage', np.bool_),
+    ],
+)
+def test_every_type_of_number_is_read(kind, dtype):
+    values = np.arange(6).astype(dtype)
+    array = read_state_dict(zipped(o.state(o.tensor(o.storage(kind=kind))), {'0': values.tobytes()}))['w']
+    assert array.dtype == dtype
+    np.testing.assert_array_equal(array, values.reshape(2, 3))
+
+
+def inner(value, key='w'):
+    """A dict with one item, without the beginning and the end of a pickle."""
+    return b'}' + o.text(key) + value + b's'
+
+
+def test_dicts_of_state_dicts_are_read():
+    part = o.tensor(o.storage(), offset=1, shape=(2,), strides=(3,))
+    arrays = read_state_dict(zipped(o.state(inner(inner(part), 'layer'), 'model')))
+    assert list(arrays) == ['model.layer.w']
+    np.testing.assert_array_equal(arrays['model.layer.w'], [1, 4])
 
 
 class Evil:
@@ -113,7 +146,7 @@ class Evil:
 
 @pytest.mark.parametrize('protocol', range(6))
 @pytest.mark.parametrize('make', [zipped, legacy, lambda pickled: pickled])
-def test_a_pickle_that_runs_something_is_refused_and_runs_nothing(make, protocol, tmp_path):
+def test_a_pickle_that_calls_a_function_is_refused_and_calls_nothing(make, protocol, tmp_path):
     for number, wrap in enumerate([lambda evil: evil, lambda evil: {'w': evil}, lambda evil: [evil]]):
         target = tmp_path / str(number)
         pickled = pickle.dumps(wrap(Evil(str(target))), protocol)
@@ -121,7 +154,7 @@ def test_a_pickle_that_runs_something_is_refused_and_runs_nothing(make, protocol
             read_state_dict(make(pickled))
         assert not target.exists()
         pickle.loads(pickled)
-        assert target.exists(), 'the file would have done no harm'
+        assert target.exists(), 'the file is harmless'
 
 
 def test_harm_in_any_of_the_pickles_of_the_older_format_is_refused(tmp_path):
@@ -134,6 +167,10 @@ def test_harm_in_any_of_the_pickles_of_the_older_format_is_refused(tmp_path):
 
 def imported(name, arguments=b')'):
     return b'\x80\x02' + o.name(*name) + arguments + b'R.'
+
+
+def items(**values):
+    return b'\x80\x02}(' + b''.join(o.text(key) + value for key, value in values.items()) + b'u.'
 
 
 HOSTILE = {
@@ -158,36 +195,39 @@ HOSTILE = {
     'no state dict': (b'\x80\x02N.', 'not a state dict'),
     'a text for a tensor': (o.state(o.text('a')), 'not a state dict'),
     'a dict in itself': (b'\x80\x02}q\x00' + o.text('w') + b'h\x00s.', 'not a state dict'),
-    'a number for a key': (b'\x80\x02}' + o.number(1) + o.tensor(o.storage()) + b's.', 'keys are not texts'),
-    'an odd number of items': (b'\x80\x02}(' + o.text('a') + b'u.', 'keys are not texts'),
+    'a dict in two places': (items(a=inner(o.tensor(o.storage())) + b'q\x00', b=b'h\x00'), 'not a state dict'),
+    'dicts in dicts': (items(a=functools.reduce(inner, 'abcdefghi', o.tensor(o.storage()))), 'not a state dict'),
+    'two tensors of one name': (items(**{'a.w': o.tensor(o.storage()), 'a': inner(o.tensor(o.storage()))}), 'with the name'),
+    'a number for a key': (b'\x80\x02}' + o.number(1) + o.tensor(o.storage()) + b's.', 'keys are not strings'),
+    'an odd number of items': (b'\x80\x02}(' + o.text('a') + b'u.', 'keys are not strings'),
     'an empty stack': (b'\x80\x02s.', 'needs one'),
     'a mark in the way': (b'\x80\x02}(.', 'needs one'),
     'no mark': (b'\x80\x02}u.', 'mark'),
-    'an empty memo': (b'\x80\x02h\x05.', 'put by'),
+    'an empty memo': (b'\x80\x02h\x05.', 'memo'),
     'no end': (b'\x80\x02}', 'STOP|end'),
     'nothing': (b'', 'STOP|end'),
     'an unknown instruction': (b'\x80\x02\xff.', 'opcode'),
     'a long number': (b'\x80\x02\x8b\xff\xff\xff\x7f.', 'long4|enough|expected'),
-    'a storage that is no storage': (o.state(o.tensor(o.storage(word='module'))), 'words'),
-    'a storage of functions': (o.state(o.tensor(o.storage(kind='_rebuild_tensor_v2', module='torch._utils'))), 'words'),
+    'a storage that is no storage': (o.state(o.tensor(o.storage(word='module'))), 'unknown way'),
+    'a storage of functions': (o.state(o.tensor(o.storage(kind='_rebuild_tensor_v2', module='torch._utils'))), 'unknown way'),
     'a storage of unknown type': (o.state(o.tensor(o.storage(kind='QInt8Storage'))), 'names'),
-    'a storage of negative size': (o.state(o.tensor(o.storage(count=-6))), 'words'),
-    'a storage that is a view': (o.state(o.tensor(o.storage(end=b'('.join([b'', o.text('a') + b't'])))), 'words'),
+    'a storage of negative size': (o.state(o.tensor(o.storage(count=-6))), 'unknown way'),
+    'a storage that is a view': (o.state(o.tensor(o.storage(end=b'('.join([b'', o.text('a') + b't'])))), 'unknown way'),
     'a storage that is missing': (o.state(o.tensor(o.storage(key='1'))), 'missing'),
     'a storage that leads out': (o.state(o.tensor(o.storage(key='../data.pkl'))), 'missing'),
-    'a storage larger than its bytes': (o.state(o.tensor(o.storage(count=7))), 'not of 7 values'),
-    'a storage of wider values': (o.state(o.tensor(o.storage(kind='DoubleStorage'))), 'not of 6 values'),
+    'a storage larger than its bytes': (o.state(o.tensor(o.storage(count=7))), 'not have 7 values'),
+    'a storage of wider values': (o.state(o.tensor(o.storage(kind='DoubleStorage'))), 'not have 6 values'),
     'an offset': (o.state(o.tensor(o.storage(), offset=1)), 'beyond'),
-    'a negative offset': (o.state(o.tensor(o.storage(), offset=-1)), 'no sizes'),
+    'a negative offset': (o.state(o.tensor(o.storage(), offset=-1)), 'not sizes'),
     'an offset of nothing': (o.state(o.tensor(o.storage(), offset=99, shape=(0,), strides=(1,))), 'beyond'),
     'a shape': (o.state(o.tensor(o.storage(), shape=(3, 3))), 'beyond'),
-    'a negative shape': (o.state(o.tensor(o.storage(), shape=(-2, -3))), 'no sizes'),
+    'a negative shape': (o.state(o.tensor(o.storage(), shape=(-2, -3))), 'not sizes'),
     'an endless shape': (o.state(o.tensor(o.storage(), shape=(2**40, 2**40))), 'beyond'),
-    'a shape that is no size': (o.state(o.tensor(o.storage(), shape=(2**64, 0))), 'no sizes'),
-    'many axes': (o.state(o.tensor(o.storage(), shape=(1,) * 40, strides=(1,) * 40)), 'no sizes'),
+    'a shape that is no size': (o.state(o.tensor(o.storage(), shape=(2**64, 0))), 'not sizes'),
+    'many axes': (o.state(o.tensor(o.storage(), shape=(1,) * 40, strides=(1,) * 40)), 'not sizes'),
     'strides': (o.state(o.tensor(o.storage(), strides=(3, 2))), 'beyond'),
-    'negative strides': (o.state(o.tensor(o.storage(), strides=(-3, -1))), 'no sizes'),
-    'few strides': (o.state(o.tensor(o.storage(), strides=(1,))), 'no sizes'),
+    'negative strides': (o.state(o.tensor(o.storage(), strides=(-3, -1))), 'not sizes'),
+    'few strides': (o.state(o.tensor(o.storage(), strides=(1,))), 'not sizes'),
     'a value repeated without end': (o.state(o.tensor(o.storage(), shape=(2**40,), strides=(0,))), 'beyond'),
     'a function for a tensor': (o.state(o.tensor(o.storage(), function=('collections', 'OrderedDict'))), 'arguments'),
     'a parameter of nothing': (imported(('torch._utils', '_rebuild_parameter')), 'arguments'),
@@ -204,7 +244,7 @@ def test_hostile_files_are_refused(name):
 
 
 def test_a_deep_pickle_does_not_end_the_process():
-    for pickled in (b'\x80\x02' + b'(' * 50_000 + b't' * 50_000 + b'.', o.state(b')' + b'\x85' * 50_000)):
+    for pickled in (b'\x80\x02' + b'(' * 20_000 + b't' * 20_000 + b'.', o.state(b')' + b'\x85' * 20_000)):
         with pytest.raises(ValueError, match='not a state dict'):
             read_state_dict(zipped(pickled))
 
@@ -233,14 +273,12 @@ def test_a_damaged_file_of_the_older_format_is_refused(options, message):
 
 def test_two_descriptions_of_one_storage_are_refused():
     for other in (o.storage(kind='LongStorage', count=3), o.storage(count=3)):
-        pickled = (
-            b'\x80\x02}(' + o.text('a') + o.tensor(o.storage()) + o.text('b') + o.tensor(other, shape=(1,), strides=(1,)) + b'u.'
-        )
-        with pytest.raises(ValueError, match='words'):
+        pickled = items(a=o.tensor(o.storage()), b=o.tensor(other, shape=(1,), strides=(1,)))
+        with pytest.raises(ValueError, match='unknown way'):
             read_state_dict(zipped(pickled))
 
 
-def test_archives_that_are_not_torchs_are_refused():
+def test_other_archives_are_refused():
     state = o.state(o.tensor(o.storage()))
     for data in (zipped(state, byteorder='big'), zipped(state).replace(b'data.pkl', b'data.txt')):
         with pytest.raises(ValueError, match=r'no data\.pkl'):
@@ -254,10 +292,10 @@ def test_archives_that_are_not_torchs_are_refused():
 
 
 @pytest.mark.parametrize('data', [LEGACY, ZIP], ids=['legacy', 'zip'])
-def test_damage_anywhere_is_no_other_error(data):
-    """A flipped byte may go unnoticed here (sha256 comes first), but raises nothing that is not a sentence."""
+def test_damage_anywhere_raises_no_other_error(data):
+    """A changed byte may go unnoticed (the SHA-256 is checked first), but raises nothing else than ValueError."""
     draw = np.random.default_rng(0)
-    for _ in range(1500):
+    for _ in range(600):
         damaged = bytearray(data)
         for position in draw.integers(0, len(data), draw.integers(1, 4)):
             damaged[position] = draw.integers(0, 256)

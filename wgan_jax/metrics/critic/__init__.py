@@ -1,1 +1,1 @@
-"""What a critic's numbers are worth: estimates, the probe, slopes, and layers."""
+"""Diagnostics of a critic: estimates, the probe, slopes, weights and gradients by layer."""

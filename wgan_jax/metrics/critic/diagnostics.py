@@ -1,4 +1,4 @@
-"""All that the theory asks about a critic, as one report."""
+"""All diagnostics of a critic in one report."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from wgan_jax.metrics.critic.layers import layer_names
 from wgan_jax.metrics.critic.lipschitz import lipschitz
 from wgan_jax.metrics.critic.probe import optimality
 
-NUM_IMAGES = 1024  # of training, and as many held out: with NUM_UPDATES all takes less time than 30 rounds
+NUM_IMAGES = 1024  # training images, and as many held-out ones: with NUM_UPDATES, a report takes less time than 30 rounds
 NUM_UPDATES = 20
 
 Diagnose = Callable[[GANState, np.ndarray, np.ndarray | None, jax.Array], dict[str, Any]]
@@ -32,25 +32,24 @@ def make_diagnostics(
     num_updates: int = NUM_UPDATES,
     deterministic: bool = False,
 ) -> Diagnose:
-    """Makes the diagnostics of a run, which are compiled at the first call.
+    """Makes the diagnostics of a run, which are compiled at the first call. For the arguments not listed, see steps.train_round.
 
     Args:
-      batch_size: as in the run: over all its devices, though a diagnosis runs on one. A run of D devices that has no more memory
-        than it needs should give D times its grad_accumulation here.
-      clip_value: c of the run's weight clipping, None without.
-      ema_decay: of the run, and not used: the critic plays against the raw generator.
-      grad_accumulation: parts in which a batch goes through the networks, in updates and in all else.
-      num_updates: of the probe in probe.optimality.
-      deterministic: on a GPU, take only algorithms that give the same bits each time.
-      others: as in steps.train_round.
+      batch_size: the run's, over all its devices, although the diagnostics run on one device. For a run of D devices whose memory
+        is full, give D times its grad_accumulation.
+      clip_value: c of the run's weight clipping; None for no clipping.
+      ema_decay: not used, because the critic plays against the raw generator.
+      grad_accumulation: number of parts in which a batch goes through the networks, in updates and everywhere else.
+      num_updates: number of updates in probe.optimality.
+      deterministic: on a GPU, use only algorithms that repeat their bits.
 
     Returns:
-      (state, training images, held-out images or None, key) -> the results of critic.estimates, probe.optimality and
-      lipschitz.lipschitz in one dictionary of floats and lists, for JSON; `layers` are the names for what is per layer, from the
-      output to the input. The state is of one device, and is neither changed nor donated. Of training images there must be two
-      batches, of held-out ones one part of a batch; both in random order.
+      (state, training images, held-out images or None, key) -> the results of estimates.estimates, probe.optimality and
+      lipschitz.lipschitz in one dictionary of floats and lists, for JSON; `layers` names the layers, from the output to the input.
+      The state is on one device, and is neither changed nor donated. There must be at least two batches of training images and
+      one part of a batch of held-out images, both in random order.
     """
-    del ema_decay
+    del ema_decay  # round_settings of an experiment have it
     game = {'loss': loss, 'latent_dim': latent_dim, 'deterministic': deterministic}
     penalty = {'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'grad_accumulation': grad_accumulation}
     part = batch_size // grad_accumulation

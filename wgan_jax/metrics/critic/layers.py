@@ -1,6 +1,6 @@
-"""The critic layer by layer: names, weights, spectral norms, and the gradients that reach each layer.
+"""The layers of a critic: their names, weights, spectral norms and gradients.
 
-A layer is a module with a kernel: nn.Dense, nn.Conv and its kin, TransposedConv. Norms are none.
+A layer is a module with a kernel, such as nn.Dense, nn.Conv or TransposedConv, but not a normalisation.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,15 +15,15 @@ from wgan_jax.algorithm.state import PlayerState, apply
 
 
 def layer_names(critic: PlayerState, image_shape: tuple[int, ...]) -> list[str]:
-    """Names of the layers, 'Block_0/Conv_1' for one inside another module, from the output to the input.
+    """Names of the layers, such as 'Block_0/Conv_1' for a layer inside another module, from the output to the input.
 
-    The order is that of the calls turned round: of branches that run side by side, the one called last comes first.
+    This is the reverse order of the calls: of parallel branches, the one that is called last comes first.
     """
     return [name for name, _ in reversed(_outputs(critic, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))]
 
 
 def layer_weights(critic: PlayerState, names: list[str]) -> list[list[jax.Array]]:
-    """Kernel, then bias if there is one, of each layer."""
+    """The kernel and, if there is one, the bias of each layer."""
     layers = [_at(critic.params, name) for name in names]
     return [[layer[part] for part in ('kernel', 'bias') if part in layer] for layer in layers]
 
@@ -31,14 +31,14 @@ def layer_weights(critic: PlayerState, names: list[str]) -> list[list[jax.Array]
 def spectral_norm(kernel: jax.Array) -> jax.Array:
     """The largest singular value of a kernel as a matrix [h * w * in, out], a scalar in float32 or better.
 
-    For a convolution that is the convention of Miyato et al. 2018, and not how much the layer can stretch its input: windows
-    overlap, which can make that up to sqrt(h * w) times as much.
+    For a convolution this is the convention of Miyato et al. 2018, not the operator norm: since windows overlap, the layer can
+    stretch its input up to sqrt(h * w) times as much.
     """
     matrix = kernel.reshape(-1, kernel.shape[-1]).astype(jnp.promote_types(kernel.dtype, jnp.float32))
     if matrix.shape[0] < matrix.shape[1]:
         matrix = matrix.T
-    # The smaller Gram matrix: much less work than singular values, and as exact for the largest one. At full precision, which a
-    # TPU does not take by itself.
+    # The smaller Gram matrix is much less work than singular values and as exact for the largest one. The default precision of a
+    # TPU would be too low.
     gram = jnp.matmul(matrix.T, matrix, precision=jax.lax.Precision.HIGHEST)
     return jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(gram)[-1], 0.0))
 
@@ -46,19 +46,19 @@ def spectral_norm(kernel: jax.Array) -> jax.Array:
 def pull_back(
     critic: PlayerState, images: jax.Array, dropout_keys: jax.Array, cotangents: jax.Array
 ) -> jax.Array:  # [n, B, H, W, C], [n], [n, B] -> [n, B, layers + 1]
-    """L2 norms of the gradient of sum(cotangents * scores), per example: at the output of each layer, and at the images.
+    """L2 norms of the gradient of sum(cotangents * scores), per example: at the output of each layer and at the images.
 
-    What a layer puts out is taken before norm and activation. With batch norm an example's outputs also move the scores of others,
-    which is then in its gradient.
+    The output of a layer is taken before normalisation and activation. With batch norm, the outputs of an example also affect the
+    scores of other examples, and its gradient includes that.
 
     Args:
       critic: the critic.
-      images: n batches in [-1, 1], each with a pass of its own.
-      dropout_keys: one for each.
+      images: n batches in [-1, 1], each in a separate pass.
+      dropout_keys: a key for each batch.
       cotangents: gradients with respect to the scores.
 
     Returns:
-      Norms in float32 or better, in the order of layer_names and the images last.
+      Norms in float32 or better, in the order of layer_names, with the images last.
     """
     shapes = [shape for _, shape in _outputs(critic, images[0])]
 
@@ -74,7 +74,7 @@ def pull_back(
         at_images, at_layers = pull(cotangent.astype(scores.dtype))
         return jnp.stack([_norms(gradient) for gradient in (*at_layers[::-1], at_images)], axis=-1)
 
-    # A loop, so that one pass is compiled and not n.
+    # A loop, so that one pass is compiled instead of n.
     return jax.lax.map(one, (images, dropout_keys, cotangents))
 
 
@@ -101,7 +101,7 @@ def _outputs(critic: PlayerState, images: jax.Array | jax.ShapeDtypeStruct) -> l
 
 @contextmanager
 def _at_each_layer(change: Callable[[jax.Array, str], jax.Array]) -> Iterator[None]:
-    """Has the output of each layer that is called inside replaced by change(output, name)."""
+    """Replaces the output of each layer that is called in this context by change(output, name)."""
 
     def intercept(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
         outputs, module = call(*args, **kwargs), context.module

@@ -1,4 +1,4 @@
-"""How steep the critic is, and what keeps it so: the slopes that the penalty looks at, and the weights that clipping bounds."""
+"""The Lipschitz constraint of a critic: the slopes that the penalty acts on, and the weights that clipping bounds."""
 
 import jax
 import jax.numpy as jnp
@@ -23,33 +23,33 @@ def lipschitz(
     clip_value: float | None,
     deterministic: bool = False,
 ) -> dict[str, jax.Array]:
-    """The panel of slopes, weights and gradients; pure, and in train mode against the raw generator, as metrics.critic.
+    """Slopes, weights and gradients of the critic, in train mode and against the raw generator.
 
-    What is per layer is in the order of layers.layer_names, from the output to the input. Weights are the kernels and biases of
-    layers; the scales and shifts of norms are not counted, which clipping may spare.
+    Values per layer are in the order of layers.layer_names, from the output to the input. Weights are the kernels and biases of
+    layers, without the scales and shifts of normalisations, which clipping may leave alone.
 
     Args:
       state: both players.
       real_images: uint8 [N, H, W, C], or in [-1, 1]; whole batches are used.
-      key: PRNG key, as in metrics.critic.
+      key: PRNG key.
       batch_size: images that go through the critic together.
       latent_dim: size of a latent vector.
-      loss: the game.
-      clip_value: c of the run's weight clipping, None without.
-      deterministic: as in metrics.critic.
+      loss: the adversarial loss.
+      clip_value: c of the run's weight clipping; None for no clipping.
+      deterministic: on a GPU, use only algorithms that repeat their bits.
 
     Returns:
-      slope_mean, slope_std and slope_max of |grad_x D| at one point between each real image and a fake one, as the penalty takes
-        them (Gulrajani et al. 2017, equation 3); with batch norm in the critic a slope holds what an image does to the scores of
-        others;
-      slope_counts [50] and slope_edges [51], their histogram from 0 to the largest, to 2 at least;
-      weight_counts [50] and weight_edges [51], that of the weights, from minus the largest |w| to plus it: clipping drives them to
-        both ends (figure 1b of the same);
-      spectral_norms [layers], of kernels as matrices: see layers.spectral_norm, not operator norms of convolutions;
-      gradient_norms [layers + 1], of the critic's loss with respect to what each layer puts out, the last with respect to the
-        images (figure 1b of the same): the L2 norm of an example, times B, the mean over all examples, real and fake. For a
-        Wasserstein critic that is the gradient of the example's own score, so at the last layer 1. The penalty is left out;
-      clipped_share and clipped_shares [layers], the part of the weights with |w| >= c (1 - 1e-6), if there is a clip_value.
+      slope_mean, slope_std and slope_max of |grad_x D| at one interpolate of each pair of a real and a fake image, as in the
+        penalty (Gulrajani et al. 2017, equation 3). With batch norm in the critic, a slope includes the effect of an image on the
+        scores of other images;
+      slope_counts [50] and slope_edges [51]: their histogram from 0 to the largest slope, or to 2 if that is more;
+      weight_counts [50] and weight_edges [51]: the histogram of the weights w, from -max |w| to max |w|. Clipping drives them to
+        both ends (figure 1b of the same paper);
+      spectral_norms [layers] of kernels as matrices, see layers.spectral_norm: not operator norms of convolutions;
+      gradient_norms [layers + 1] of the critic's loss with respect to the output of each layer and, last, to the images (figure 1b
+        of the same paper): the L2 norm per example, times B, averaged over all real and fake examples. For a Wasserstein critic
+        this is the gradient of the example's own score, so it is 1 at the last layer. The penalty is left out;
+      with a clip_value, clipped_share and clipped_shares [layers]: the share of the weights with |w| >= c (1 - 1e-6).
     """
     key, examined = private_key(key), []
     draw = program(deal, deterministic, batch_size=batch_size, latent_dim=latent_dim)
@@ -75,9 +75,9 @@ def lipschitz(
 def _slopes_and_gradients(
     critic: PlayerState, real: jax.Array, dealt: Deal, scores: tuple[jax.Array, jax.Array], *, loss: AdversarialLoss
 ) -> tuple[jax.Array, jax.Array]:  # ([B], [layers + 1])
-    """Slopes at one point between each pair, and means of the norms of the loss's gradient."""
+    """Slopes at one interpolate of each pair, and mean norms of the gradient of the loss."""
     interpolates = interpolate(real, dealt.fake, dealt.alpha.reshape(-1, *(1,) * (real.ndim - 1)))
-    # Of the mean over a batch an example has a B-th: multiplied by B it does not depend on the size of the batch.
+    # An example contributes 1/B to the mean over a batch: times B, its gradient does not depend on the size of the batch.
     cotangents = [len(real) * cotangent for cotangent in jax.grad(loss.critic, argnums=(0, 1))(*scores)]
     norms = pull_back(
         critic,
@@ -89,23 +89,23 @@ def _slopes_and_gradients(
 
 
 def _weights(critic: PlayerState, *, clip_value: float | None, image_shape: tuple[int, ...]) -> dict[str, jax.Array]:
-    """What of the panel is about the weights alone."""
+    """The results that depend on the weights alone."""
     layers = layer_weights(critic, layer_names(critic, image_shape))
     weights = jnp.concatenate([leaf.reshape(-1) for layer in layers for leaf in layer])
     largest = jnp.max(jnp.abs(weights))
     counts, edges = _histogram(weights, -largest, largest)
-    panel = {'weight_counts': counts, 'weight_edges': edges}
-    panel['spectral_norms'] = jnp.stack([spectral_norm(layer[0]) for layer in layers])
+    results = {'weight_counts': counts, 'weight_edges': edges}
+    results['spectral_norms'] = jnp.stack([spectral_norm(layer[0]) for layer in layers])
     if clip_value is not None:
         clipped = jnp.stack([sum(jnp.sum(jnp.abs(leaf) >= clip_value * (1 - 1e-6)) for leaf in layer) for layer in layers])
         sizes = jnp.array([sum(leaf.size for leaf in layer) for layer in layers])
-        panel |= {'clipped_share': jnp.sum(clipped) / jnp.sum(sizes), 'clipped_shares': clipped / sizes}
-    return panel
+        results |= {'clipped_share': jnp.sum(clipped) / jnp.sum(sizes), 'clipped_shares': clipped / sizes}
+    return results
 
 
 def _histogram(values: jax.Array, low: jax.Array, high: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(counts [50], edges [51]) of values that all lie between low and high; all equal ones are in one bin."""
+    """(counts [50], edges [51]) of values that all lie between low and high."""
     edges = jnp.linspace(low, high, BINS + 1)
-    # Not by searching the edges for each value, which takes ten times as long for the millions of weights of a critic.
+    # Searching the edges for each value would take ten times as long for the millions of weights of a critic.
     places = jnp.floor((values.reshape(-1) - low) / jnp.maximum(high - low, jnp.finfo(edges.dtype).tiny) * BINS)
     return jnp.bincount(jnp.clip(places.astype(jnp.int32), 0, BINS - 1), length=BINS), edges

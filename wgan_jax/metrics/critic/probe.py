@@ -1,4 +1,4 @@
-"""Whether the critic would say more if it were trained longer. See metrics.critic for how it is looked at."""
+"""The probe: whether the critic is near its optimum, or would change if it were trained longer."""
 
 import math
 from typing import Any
@@ -26,27 +26,30 @@ def optimality(
     grad_accumulation: int = 1,
     deterministic: bool = False,
 ) -> dict[str, jax.Array]:
-    """Trains a copy of the critic further against the generator as it is, and compares it with the critic itself.
+    """Trains a copy of the critic further against the fixed generator, and compares it with the critic itself.
 
     The estimate is a distance only if the critic is near its optimum (Arjovsky et al. 2017, section 3): if a few updates change it
-    much, n_critic is too small. A quarter of the images, one batch at least, measures; the copy learns from the others, so that
-    it cannot gain by learning the measured ones by heart. The scale of a critic with neither clipping nor penalty is not bounded,
-    as in a GAN: there look at the loss.
+    much, n_critic is too small. A quarter of the images, at least one batch, is used to measure; the copy is trained on the others,
+    so that it cannot gain by memorising the measured images. Without clipping and penalty, as in a GAN, the scale of the scores is
+    not bounded: compare the losses instead. For the arguments not listed, see steps.critic_step.
 
     Args:
       state: both players.
-      train_images: uint8 [N, H, W, C], or in [-1, 1]; two batches at least.
+      train_images: uint8 [N, H, W, C], or in [-1, 1]; at least two batches.
       key: PRNG key.
-      num_updates: further updates of the copy.
-      batch_size: images of an update.
-      others: as in steps.critic_step and estimates; the images that measure also go through in parts, if there are some.
+      num_updates: updates of the copy.
+      batch_size: images per update.
+      latent_dim: size of a latent vector.
+      grad_accumulation: number of parts of a batch; the images that are measured go through the critic in such parts too.
+      deterministic: on a GPU, use only algorithms that repeat their bits.
 
     Returns:
-      probe_before and probe_after, the estimates on the same images; probe_gain, their difference as a share of |probe_after|: near
-      0 the critic was near its optimum; probe_loss_before and probe_loss_after, the critic's loss without penalty. float32 scalars.
+      probe_before and probe_after, the estimates on the same images; probe_gain, their difference as a share of |probe_after|,
+      which is near 0 if the critic was near its optimum; probe_loss_before and probe_loss_after, the critic's loss without
+      penalty. float32 scalars.
 
     Raises:
-      ValueError: there are not two batches of images.
+      ValueError: there are fewer than two batches of images.
     """
     image_key, measure_key, probe_key = jax.random.split(private_key(key), 3)
     first = num_measured(len(train_images), batch_size)
@@ -56,42 +59,42 @@ def optimality(
     game = {'loss': loss, 'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'grad_accumulation': grad_accumulation}
     trained = program(train_critic, **game, **settings)(state, others, indices, probe_key)
 
-    def look(critic: PlayerState) -> tuple[jax.Array, jax.Array]:
+    def measure(critic: PlayerState) -> tuple[jax.Array, jax.Array]:
         real, fake = scores_of(state.replace(critic=critic), measured, measure_key, **settings)
         return jnp.mean(real) - jnp.mean(fake), loss.critic(real, fake)
 
-    (before, loss_before), (after, loss_after) = look(state.critic), look(trained)
+    (before, loss_before), (after, loss_after) = measure(state.critic), measure(trained)
     gain = (after - before) / jnp.maximum(jnp.abs(after), jnp.finfo(after.dtype).tiny)
     probe = {'probe_before': before, 'probe_after': after, 'probe_gain': gain}
     return {**probe, 'probe_loss_before': loss_before, 'probe_loss_after': loss_after}
 
 
 def num_measured(num_images: int, batch_size: int) -> int:
-    """How many of the images, the first ones, measure: a quarter, in whole batches."""
+    """The number of images, from the first on, that are used to measure: a quarter, in whole batches."""
     return max(1, num_images // 4 // batch_size) * batch_size
 
 
 def image_order(key: jax.Array, num_images: int, num_updates: int, batch_size: int) -> jax.Array:
-    """Which images each update sees, int32 [num_updates, batch_size]: none is seen twice before all were seen.
+    """Indices of the images of each update, int32 [num_updates, batch_size]: no image is used twice before all were used.
 
     Raises:
-      ValueError: there is not one whole batch of images.
+      ValueError: there are fewer images than a batch.
     """
     if num_images < batch_size:
-        raise ValueError(f'{num_images} images to learn from are fewer than a batch of {batch_size}')
+        raise ValueError(f'{num_images} images to train on are fewer than a batch of {batch_size}')
     keys = jax.random.split(key, math.ceil(num_updates * batch_size / num_images))
     order = jax.vmap(lambda key: jax.random.permutation(key, num_images))(keys).reshape(-1)
     return order[: num_updates * batch_size].reshape(num_updates, batch_size)
 
 
 def train_critic(state: GANState, images: jax.Array, indices: jax.Array, key: jax.Array, **settings: Any) -> PlayerState:
-    """A copy of the critic after one steps.critic_step for each row of `indices`; the generator stays as it is.
+    """A copy of the critic after one steps.critic_step for each row of `indices`; the generator does not change.
 
     Args:
-      state: both players. The critic's count of updates goes on, and with it the noise: each step draws its own.
+      state: both players. The critic's count of updates goes on, so each step draws new noise.
       images: uint8 [N, H, W, C], or in [-1, 1].
-      indices: which of them each step sees, int32 [num_updates, B].
-      key: in the place of the run's key.
+      indices: the images of each step, int32 [num_updates, B].
+      key: replaces the run's key.
       **settings: keyword arguments of steps.critic_step.
     """
     images = jnp.asarray(images)

@@ -1,1 +1,1 @@
-"""Feature networks, on whose features the distances between sets of images are taken."""
+"""Feature networks: distances between sets of images are computed on their features."""

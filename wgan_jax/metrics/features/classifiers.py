@@ -1,6 +1,6 @@
-"""Small classifiers whose features scores are taken on: `mnist_cnn` and `digits_cnn` come with the package.
+"""Small classifiers for use as feature networks: the weights of `mnist_cnn` and `digits_cnn` come with the package.
 
-`wgan_jax.metrics.features.train_classifier` makes them. A distance on their features carries their name, and is never called FID.
+`wgan_jax.metrics.features.train_classifier` trains them. A distance on their features carries their name and is never called FID.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ import numpy as np
 
 from wgan_jax.algorithm.state import named_leaves
 from wgan_jax.errors import UserError
-from wgan_jax.metrics.features.network import FeatureNetwork, in_batches
+from wgan_jax.metrics.features.network import FeatureNetwork, apply_in_batches
 from wgan_jax.models.layers import Conv
 
-SHA256 = {  # of the files in weights/; other bytes would give other scores under the same name
+SHA256 = {  # of the files in weights/: other weights would give other scores under the same name
     'mnist_cnn': 'dce056bfe1c97774ea835bbe4f887e09e3d63ae11866cc57baee117fa3d9a047',
     'digits_cnn': '3a3e2a7992bf86af4c1d942e74fceb5a68311870cb17f21e9e8b27b9c9f04862',
 }
@@ -26,12 +26,12 @@ _BATCH = 500
 
 
 class Classifier(nn.Module):
-    """Stages of two 3x3 convolutions and a max-pool, one hidden layer, one linear layer.
+    """Stages of two 3x3 convolutions and a max-pool, then one hidden layer and one linear layer.
 
     Attributes:
       widths: filters of each stage, which halves the image (rounded down).
-      num_features: units of the hidden layer, whose outputs after the ReLU are the features.
-      num_classes: outputs of the last layer.
+      num_features: units of the hidden layer. Their values after the ReLU are the features.
+      num_classes: outputs of the linear layer.
     """
 
     widths: tuple[int, ...]
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
     def __call__(
         self, images: jax.Array, *, train: bool = False
     ) -> tuple[jax.Array, jax.Array]:  # uint8 [B, H, W, C] -> [B, num_features], [B, num_classes]
-        """The features, and the logits."""
+        """Returns features and logits."""
         x = images.astype(jnp.float32) / 127.5 - 1.0
         for width in self.widths:
             for _ in range(2):
@@ -62,15 +62,15 @@ ARCHITECTURES = {  # name: (the network, the images it takes)
 }
 
 
-def classifier(name: str, weights: str | None = None) -> FeatureNetwork:
-    """A classifier with its weights.
+def classifier(name: str, weights: Path | None = None) -> FeatureNetwork:
+    """Loads a classifier with its weights.
 
     Args:
       name: a name in ARCHITECTURES.
-      weights: the file that train_classifier wrote; None for the one in the package.
+      weights: a file that train_classifier wrote; None for the one in the package.
 
     Raises:
-      UserError: there is no such file, or it is not one of this classifier.
+      UserError: the file cannot be read, or does not hold weights of this classifier.
     """
     network, image_shape = ARCHITECTURES[name]
     if weights is None and name not in SHA256:
@@ -79,16 +79,15 @@ def classifier(name: str, weights: str | None = None) -> FeatureNetwork:
             f'`python -m wgan_jax.metrics.features.train_classifier {name} --data=DIR`, and give the file with '
             '--config.eval_weights=FILE (train.py) or --weights=FILE (evaluate).'
         )
-    path = Path(weights) if weights else Path(__file__).parent / 'weights' / f'{name}.npz'
+    path = weights or Path(__file__).parent / 'weights' / f'{name}.npz'
     try:
-        content = path.expanduser().read_bytes()
-    except (OSError, RuntimeError) as error:  # RuntimeError: ~ and a name that nobody here has
-        reason = getattr(error, 'strerror', None) or error
-        raise UserError(f'The weights {path} cannot be read ({reason}): check the path.') from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f'The weights {path} cannot be read ({error.strerror}): check the path.') from error
     digest = hashlib.sha256(content).hexdigest()
     if weights is None and digest != SHA256[name]:
-        raise UserError(f'{path} is not the file that came with the package (its SHA-256 differs): install it again.')
-    variables = _unflat(_arrays(content, path), name, path)
+        raise UserError(f'{path} is not the file that came with the package (its SHA-256 differs): reinstall the package.')
+    variables = _variables(content, name, path)
 
     @jax.jit
     def predict(images: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -100,26 +99,24 @@ def classifier(name: str, weights: str | None = None) -> FeatureNetwork:
         name=name,
         image_shape=image_shape,
         num_features=network.num_features,
-        num_classes=network.num_classes if name in SHA256 else None,  # attributes are no classes: an image has many
+        num_classes=network.num_classes if name in SHA256 else None,  # an image has many attributes, and one class
         weights_sha256=digest,
         preprocessing=f'images of {height}x{width}x{channels} as they are, 0 to 255 scaled to [-1, 1]',
-        apply=lambda images: in_batches(predict, images, _BATCH),
+        apply=lambda images: apply_in_batches(predict, images, _BATCH),
     )
 
 
-def _arrays(content: bytes, path: Path) -> dict[str, np.ndarray]:
+def _variables(content: bytes, name: str, path: Path) -> dict:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return dict(file)
+            arrays = dict(file)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f'{path} holds no weights (it is no .npz file of plain arrays, or is damaged): give another.') from error
-
-
-def _unflat(arrays: dict[str, np.ndarray], name: str, path: Path) -> dict:
-    shapes = named_leaves(template(name))
-    if {key: array.shape for key, array in arrays.items()} != {key: shape.shape for key, shape in shapes.items()}:
-        raise UserError(f'{path} holds no weights of {name}, or of another version of it: give those that train_classifier writes.')
-    return jax.tree.unflatten(jax.tree.structure(template(name)), [arrays[key] for key in shapes])
+        raise UserError(f'{path} is not a file of weights (an .npz file of plain arrays), or is damaged: give another.') from error
+    shapes = template(name)
+    named = named_leaves(shapes)
+    if {key: array.shape for key, array in arrays.items()} != {key: shape.shape for key, shape in named.items()}:
+        raise UserError(f'{path} does not hold weights of this version of {name}: give a file that train_classifier wrote.')
+    return jax.tree.unflatten(jax.tree.structure(shapes), [arrays[key] for key in named])
 
 
 def template(name: str) -> dict:

@@ -1,8 +1,8 @@
-"""The network of the Frechet inception distance: Inception v3 as TensorFlow gave it away on 2015-12-05.
+"""The network of the Frechet inception distance: Inception v3 as TensorFlow published it on 2015-12-05.
 
-Szegedy et al., "Rethinking the Inception Architecture for Computer Vision" (2015), table 1, with what is peculiar to that file and
-decides the distance: average pools do not count the padding, the last block has a maximum pool where the others have an average,
-and 1,008 classes. Layers bear the names that torchvision gave them, and so do those of the weights.
+Szegedy et al., "Rethinking the Inception Architecture for Computer Vision" (2015), table 1, with the peculiarities of that file,
+which the distance depends on: average pools do not count the padding, the last block has a maximum pool instead of an average pool,
+and there are 1,008 classes. Layers have the names that torchvision gave them, as in the file of weights.
 """
 
 import functools
@@ -16,22 +16,22 @@ import numpy as np
 
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.features import inception_weights
-from wgan_jax.metrics.features.network import FeatureNetwork, in_batches
+from wgan_jax.metrics.features.network import FeatureNetwork, apply_in_batches
 
-SIDE = 299  # pixels, of the images that the network takes
+SIDE = 299  # pixels of the images that the network takes
 # The default is TF32 on recent GPUs and bfloat16 on TPUs: the distance would depend on the machine in its third digit.
 _PRECISION = jax.lax.Precision.HIGHEST
 _average_pool = functools.partial(nn.avg_pool, window_shape=(3, 3), padding='SAME', count_include_pad=False)
 
 
 def inception(weights: Path, batch_size: int = 32) -> FeatureNetwork:
-    """The network with its weights, compiled at the first images.
+    """Loads the network with its weights; it is compiled when it is first applied.
 
-    Its features are those of '2048', the last average pool (`pool_3`). Its logits are those without bias: with them Salimans et
-    al., "Improved Techniques for Training GANs" (2016), computed the Inception score.
+    The features are '2048', the last average pool (`pool_3`). The logits have no bias, as in the Inception score of Salimans et
+    al., "Improved Techniques for Training GANs" (2016).
 
     Args:
-      weights: the file that inception_weights.find finds.
+      weights: the path that inception_weights.find returns.
       batch_size: images per call of the network.
 
     Raises:
@@ -54,12 +54,12 @@ def inception(weights: Path, batch_size: int = 32) -> FeatureNetwork:
             'the whole uint8 image, grey repeated to three channels, resized to 299x299 bilinearly as in TensorFlow 1.x '
             '(corners not aligned, no half-pixel centres, no antialiasing), (x - 128) / 128.'
         ),
-        apply=lambda images: in_batches(functools.partial(run, variables), images, batch_size),
+        apply=lambda images: apply_in_batches(functools.partial(run, variables), images, batch_size),
     )
 
 
 def resize(images: jax.Array) -> jax.Array:  # [B, H, W, 1 or 3] -> [B, 299, 299, 3]
-    """Images in 0..255, uint8 or float, to what the network takes: 299x299, float32 in [-1, 1).
+    """Resizes images in 0..255, uint8 or float, and scales them to float32 in [-1, 1).
 
     This is `tf.image.resize_bilinear(align_corners=False)` of TensorFlow 1.x (core/kernels/image_resizer_state.h): pixel i of the
     result lies at i * H / 299 of the image. There is no antialiasing: a large image is sampled, not averaged.
@@ -74,15 +74,15 @@ def resize(images: jax.Array) -> jax.Array:  # [B, H, W, 1 or 3] -> [B, 299, 299
     x = jnp.einsum('oh,bhwc->bowc', _bilinear(x.shape[1]), x, precision=_PRECISION)
     x = jnp.einsum('ow,bhwc->bhoc', _bilinear(x.shape[2]), x, precision=_PRECISION)
     if channels == 1:
-        x = jnp.repeat(x, 3, axis=3)  # grey: red, green and blue alike, as an image viewer shows it
+        x = jnp.repeat(x, 3, axis=3)  # grey
     return (x - 128.0) / 128.0
 
 
 def _bilinear(size: int) -> np.ndarray:  # [299, size]
-    """The matrix that interpolates `size` samples at 299 positions, which are computed in float32 as TensorFlow does."""
+    """The matrix that interpolates `size` samples at 299 positions, computed in float32 as in TensorFlow."""
     positions = np.arange(SIDE, dtype=np.float32) * np.float32(size / SIDE)
     below = positions.astype(int)
-    above = np.minimum(below + 1, size - 1)  # beyond the last sample its value goes on
+    above = np.minimum(below + 1, size - 1)  # the last sample is repeated
     share = positions - below.astype(np.float32)
     matrix = np.zeros((SIDE, size), np.float32)
     np.add.at(matrix, (np.arange(SIDE), below), 1 - share)
@@ -91,11 +91,11 @@ def _bilinear(size: int) -> np.ndarray:  # [299, size]
 
 
 class Inception(nn.Module):
-    """Images [B, 299, 299, 3] in [-1, 1] -> the outputs of its stages, by torch-fidelity's names.
+    """Images [B, 299, 299, 3] in [-1, 1] -> outputs of the stages by torch-fidelity's names, [B, 64], ..., [B, 1008].
 
-    '64', '192' and '768' are means over height and width behind the first and second maximum pool and before the block Mixed_7a;
-    '2048' is the last average pool; 'logits' has the bias and 'logits_unbiased' does not: [B, 64], ..., [B, 1008]. Batch norm is
-    part of the convolutions: see inception_weights.convert.
+    '64', '192' and '768' are means over height and width after the first and second maximum pool and before the block Mixed_7a;
+    '2048' is the last average pool; 'logits' includes the bias and 'logits_unbiased' does not. Batch norm is part of the
+    convolutions: see inception_weights.convert.
     """
 
     @nn.compact
@@ -132,7 +132,7 @@ class Inception(nn.Module):
 def _conv(
     x: jax.Array, name: str, features: int, height: int, width: int | None = None, *, stride: int = 1, padding: str = 'SAME'
 ) -> jax.Array:
-    """A convolution, with batch norm in its kernel and bias, and ReLU; call it inside a compact module."""
+    """A convolution, whose kernel and bias include batch norm, and ReLU; to be called in a compact module."""
     kernel_size = (height, width or height)
     return nn.relu(nn.Conv(features, kernel_size, stride, padding, precision=_PRECISION, name=name)(x))
 

@@ -1,7 +1,7 @@
-"""The weights of the Inception network of the Frechet inception distance: found or downloaded, checked, read, converted.
+"""Finds, downloads, checks, reads and converts the weights of the Inception network of the Frechet inception distance.
 
-They are those that TensorFlow gave away in inception-2015-12-05.tgz, in PyTorch's layout: the file that pytorch-fid and
-torch-fidelity use. Only that one file is taken, byte for byte, for a distance is comparable only under the same weights.
+They are the weights that TensorFlow published in inception-2015-12-05.tgz, in PyTorch's layout: the file that pytorch-fid and
+torch-fidelity use. Only that file is accepted, byte for byte, because distances are comparable only under the same weights.
 """
 
 import hashlib
@@ -21,44 +21,40 @@ URLS = (
     'https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth',
 )
 _NAMES = tuple(url.split('/')[-1] for url in URLS)
-_REMEDY = f'Fetch {URLS[0]} where there is a network, and give it with --weights=FILE.'
-_EPSILON = 1e-3  # of the network's batch norm
+_REMEDY = f'Download {URLS[0]} on a machine with network access, and give the file with --weights=FILE.'
+_EPSILON = 1e-3  # of batch norm in the network
 
 
-def find(path: str | None) -> Path:
-    """The file with the weights: the one given, else that of PyTorch's cache, else our own, else downloaded into our own.
+def find(path: Path | None) -> Path:
+    """Finds the file of weights: the given one, else PyTorch's cache, else our own cache, else a download into our own.
 
-    Our own is ~/.cache/wgan_jax, or below XDG_CACHE_HOME. A file in a cache that is not the original is passed over, with a
-    printed line.
+    Our own cache is ~/.cache/wgan_jax, or wgan_jax in XDG_CACHE_HOME. A file in a cache that is not the original is skipped with a
+    warning.
 
     Raises:
-      UserError: the one given cannot be read or is not the original, or there is none and it cannot be downloaded.
+      UserError: the given file cannot be read or is not the original, or no file is found and it cannot be downloaded.
     """
     if path is not None:
-        try:
-            given = Path(path).expanduser()
-        except RuntimeError as error:
-            raise UserError(f'--weights={path} begins with the home of nobody here: check the path.') from error
-        _original(given)
-        return given
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
-    torch_home = Path(os.environ.get('TORCH_HOME') or cache / 'torch').expanduser()
+        _original(path)
+        return path
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    torch_home = Path(os.environ.get('TORCH_HOME') or cache / 'torch')
     own = cache / 'wgan_jax' / _NAMES[0]
     for candidate in (*(torch_home / 'hub' / 'checkpoints' / name for name in _NAMES), own):
         problem = _problem(candidate)
         if problem is None:
             return candidate
         if problem:
-            print(f'Warning: {problem} It is passed over.')
+            print(f'Warning: {problem} It is skipped.')
     _download(own)
     return own
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays by PyTorch's names, in PyTorch's layout; the file's sha256 is checked before a byte of it is looked at.
+    """The arrays by PyTorch's names, in PyTorch's layout. The SHA-256 of the file is checked before it is parsed.
 
     Raises:
-      UserError: it cannot be read or is not the original.
+      UserError: the file cannot be read or is not the original.
     """
     data = _original(path)
     try:
@@ -70,12 +66,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def convert(arrays: dict[str, np.ndarray]) -> dict[str, dict]:
     """The variables of inception.Inception from PyTorch's state dict.
 
-    Kernels go from OIHW to HWIO. Batch norm, which in inference only scales and shifts each channel, goes into the kernel and
-    bias of the convolution before it, in float64: s * (x - mean) + shift with s = scale / sqrt(var + 1e-3). That is the same
-    function with half the layers, and leaves nothing of batch norm's that could be run in training mode.
+    Kernels are transposed from OIHW to HWIO. In inference batch norm only scales and shifts each channel,
+    s * (x - mean) + shift with s = scale / sqrt(var + 1e-3): it is merged, in float64, into the kernel and bias of the convolution
+    before it. That is the same function with half the layers, and no batch norm is left that could run in training mode.
 
     Raises:
-      ValueError: an array is missing, or there is one that belongs to no convolution and not to the last layer.
+      ValueError: an array is missing, or belongs neither to a convolution nor to the last layer.
     """
     params: dict = {}
     left = {name for name in arrays if not name.endswith('.num_batches_tracked')}
@@ -100,12 +96,12 @@ def convert(arrays: dict[str, np.ndarray]) -> dict[str, dict]:
     params['fc'] = {'kernel': np.float32(take('fc.weight').T)}
     params['fc_bias'] = np.float32(take('fc.bias'))
     if left:
-        raise ValueError(f'the weights have arrays of no known layer: {", ".join(sorted(left)[:3])}')
+        raise ValueError(f'the weights have arrays of unknown layers: {", ".join(sorted(left)[:3])}')
     return {'params': params}
 
 
 def _original(path: Path) -> bytes:
-    """The bytes of the file; what is not the original goes no further.
+    """The bytes of the file.
 
     Raises:
       UserError: it cannot be read, or is not the original.
@@ -116,14 +112,14 @@ def _original(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror}). {_REMEDY}') from error
     if size != _SIZE:
-        raise UserError(f'{path} has {size:,} bytes, and the Inception weights of 2015-12-05 have {_SIZE:,}. {_REMEDY}')
+        raise UserError(f'{path} has {size:,} bytes, but the Inception weights of 2015-12-05 have {_SIZE:,}. {_REMEDY}')
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise UserError(f'{path} does not have the sha256 of the Inception weights of 2015-12-05, {SHA256}. {_REMEDY}')
+        raise UserError(f'{path} does not have the SHA-256 of the Inception weights of 2015-12-05, {SHA256}. {_REMEDY}')
     return data
 
 
 def _problem(path: Path) -> str | None:
-    """None where the original is; a sentence where something else is; an empty text where nothing is."""
+    """None for the original, a sentence for another file, an empty string if there is no file."""
     if not os.path.isfile(path):
         return ''
     try:
@@ -134,21 +130,19 @@ def _problem(path: Path) -> str | None:
 
 
 def _download(path: Path) -> None:
-    """Puts the original at `path`, from the first address that gives it; nothing else is left there.
+    """Downloads the original to `path`, from the first of URLS that has it. A download that fails leaves nothing behind.
 
     Raises:
-      UserError: none gives it, or it cannot be written.
+      UserError: no address has it, or it cannot be written.
     """
     reasons = []
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # calls.py keeps compiled programs there, if no other may write
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the compilation cache there must be private
         with only_one(path.parent / 'unfinished_inception') as file:
-            if _problem(path) is None:  # another process has just been at it
+            if _problem(path) is None:  # another process has just downloaded it
                 return
             for url in URLS:
-                print(
-                    f'Downloading the Inception weights ({_SIZE / 1e6:.0f} MB) from {url} to {path.parent}, this once.', flush=True
-                )
+                print(f'Downloading the Inception weights ({_SIZE / 1e6:.0f} MB) from {url} to {path.parent}.', flush=True)
                 data, reason = _fetch(url)
                 if data is not None:
                     with open(file.fileno(), 'r+b', closefd=False) as writer:
@@ -165,8 +159,8 @@ def _download(path: Path) -> None:
 
 
 def _fetch(url: str) -> tuple[bytes | None, str]:
-    """(what the address gives if it is the original, what is wrong if it is not)."""
-    import requests
+    """Returns (the original, '') or (None, the reason why the address does not give it)."""
+    import requests  # slow to import, and seldom needed
 
     data = bytearray()
     try:
@@ -183,5 +177,5 @@ def _fetch(url: str) -> tuple[bytes | None, str]:
     except requests.RequestException as error:
         return None, str(error).rstrip('.')
     if hashlib.sha256(data).hexdigest() != SHA256:
-        return None, 'it sends another file (wrong checksum)' if len(data) == _SIZE else 'it sends a file of another length'
+        return None, 'the file has a wrong checksum' if len(data) == _SIZE else 'the file has a wrong length'
     return bytes(data), ''

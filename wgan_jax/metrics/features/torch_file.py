@@ -1,38 +1,43 @@
-"""Reads the arrays of a PyTorch state dict, from a file of either format of torch.save, without PyTorch and running nothing.
+"""Reads the arrays of a PyTorch state dict, from either format of torch.save, without PyTorch and without running anything.
 
-Such a file holds a pickle, a program that may call anything. Here `pickletools.genops` takes it apart into its instructions, and
-those few that a state dict needs are followed by hand: they make dicts, lists, tuples, texts, numbers, and descriptions of tensors.
+Such a file holds a pickle, which is a program that may call any function. Here `pickletools.genops` splits it into instructions,
+and the few that a state dict needs are interpreted: they make dicts, lists, tuples, strings, numbers and descriptions of tensors.
+`pickle.Unpickler` with a restricted `find_class` would be shorter, but a file of nine bytes makes it allocate gigabytes.
 """
 
-import dataclasses
 import io
 import math
 import pickletools
 import zipfile
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
-_MAGIC_NUMBER, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # how the older format begins; torch/serialization.py
-_TYPES = {'torch FloatStorage': '<f4', 'torch DoubleStorage': '<f8', 'torch LongStorage': '<i8'}
+_MAGIC_NUMBER, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # at the start of the older format; torch/serialization.py
+_NUMPY = {
+    **{'Float': '<f4', 'Double': '<f8', 'Half': '<f2', 'BFloat16': ml_dtypes.bfloat16, 'Bool': '?'},
+    **{'Long': '<i8', 'Int': '<i4', 'Short': '<i2', 'Char': 'i1', 'Byte': 'u1'},
+}
+_TYPES = {f'torch {name}Storage': np.dtype(dtype) for name, dtype in _NUMPY.items()}
 _ORDERED_DICT = 'collections OrderedDict'
 _REBUILD_TENSOR, _REBUILD_PARAMETER = 'torch._utils _rebuild_tensor_v2', 'torch._utils _rebuild_parameter'
+_MARK = object()
+_DEEPEST = 8  # dicts in dicts
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Name:  # of a class or function; it stays a name
+class _Name(NamedTuple):  # of a class or function, which is not looked up
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Storage:
-    dtype: str
+class _Storage(NamedTuple):
+    dtype: np.dtype
     key: str
     count: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Tensor:
+class _Tensor(NamedTuple):
     storage: _Storage
     offset: int  # this and the strides in values, not bytes
     shape: tuple[int, ...]
@@ -40,148 +45,154 @@ class _Tensor:
 
 
 def read_state_dict(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of a state dict by name, read-only views of `data` where they can be.
+    """The arrays of a state dict by name, read-only views of `data` where possible.
 
     Args:
-      data: a file that torch.save wrote, of float32, float64 or int64 tensors.
+      data: a file that torch.save wrote: a dict of tensors of float16, bfloat16, float32, float64, bool, uint8 or a signed integer
+        type. In a dict of such dicts, a name is 'model.layer.weight'.
 
     Raises:
-      ValueError: it is no such file, is damaged, names anything that a state dict does not need, or has a tensor that is not
-        within its storage.
+      ValueError: the file has another format, is damaged, contains anything that a state dict does not need, or has a tensor that
+        reaches beyond its storage.
     """
-    tensors, storages = _read_zip(data) if data.startswith(b'PK\x03\x04') else _read_legacy(data)
-    if not isinstance(tensors, dict) or not all(isinstance(item, _Tensor) for item in tensors.values()):
+    tree, storages = _read_zip(data) if data.startswith(b'PK\x03\x04') else _read_legacy(data)
+    arrays: dict[str, np.ndarray] = {}
+    for name, tensor in _tensors(tree, (), set()):
+        if name in arrays:
+            raise ValueError(f'it has two tensors with the name {name}')
+        arrays[name] = _array(name, tensor, storages)
+    return arrays
+
+
+def _tensors(tree: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
+    # A dict that appears in several places, or in itself, would let a small file describe any number of tensors.
+    if not isinstance(tree, dict) or id(tree) in seen or len(path) > _DEEPEST:
         raise ValueError('it is not a state dict: a dict of tensors by name')
-    return {name: _array(name, tensor, storages) for name, tensor in tensors.items()}
+    seen.add(id(tree))
+    for key, value in tree.items():
+        if isinstance(value, _Tensor):
+            yield '.'.join((*path, key)), value
+        else:
+            yield from _tensors(value, (*path, key), seen)
 
 
 def _read_legacy(data: bytes) -> tuple[Any, dict[str, memoryview]]:
-    """Four pickles (a number, a number, facts about the machine, the object), one of keys, then each key's storage."""
+    """Four pickles (a number, a number, facts about the machine, the object), one of keys, then the storage of each key."""
     file = io.BytesIO(data)
-    if _follow(file) != _MAGIC_NUMBER or _follow(file) != _PROTOCOL:
+    if _unpickle(file) != _MAGIC_NUMBER or _unpickle(file) != _PROTOCOL:
         raise ValueError('it is not a file of torch.save')
-    facts = _follow(file)
+    facts = _unpickle(file)
     if not isinstance(facts, dict) or facts.get('little_endian') is not True:
         raise ValueError('it does not say that its numbers are little-endian')
     used: dict[str, _Storage] = {}
-    result, keys = _follow(file, used), _follow(file)
+    result, keys = _unpickle(file, used), _unpickle(file)
     if not isinstance(keys, list) or not all(isinstance(key, str) and key in used for key in keys) or len(set(keys)) < len(keys):
-        raise ValueError('its list of storages is not that of its tensors')
+        raise ValueError('its list of storages does not match its tensors')
     storages = {}
     for key in keys:
         count = int.from_bytes(file.read(8), 'little', signed=True)
-        start, size = file.tell(), used[key].count * np.dtype(used[key].dtype).itemsize
+        start, size = file.tell(), used[key].count * used[key].dtype.itemsize
         if count != used[key].count or start + size > len(data):
-            raise ValueError(f'storage {key} should have {used[key].count} values, and has {count} or is cut short')
+            raise ValueError(f'storage {key} should have {used[key].count} values, but has {count} or is cut short')
         storages[key] = memoryview(data)[start : start + size]
         file.seek(size, io.SEEK_CUR)
     return result, storages
 
 
 def _read_zip(data: bytes) -> tuple[Any, dict[str, bytes]]:
-    """An archive, not compressed: TOP/data.pkl and TOP/data/KEY for each storage."""
+    """An archive without compression: TOP/data.pkl, and TOP/data/KEY for each storage."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {info.filename: info for info in archive.infolist()}
+            members = [info for info in archive.infolist() if info.compress_type == zipfile.ZIP_STORED]
             if sum(info.file_size for info in archive.infolist()) > len(data):
                 raise ValueError('its members are larger than the file')
-            top = next((name.removesuffix('data.pkl') for name in members if name.endswith('/data.pkl')), '')
-            kept = {
-                name.removeprefix(top): archive.read(info)
-                for name, info in members.items()
-                if info.compress_type == zipfile.ZIP_STORED and name.startswith((f'{top}data', f'{top}byteorder'))
-            }
+            top = next((info.filename.removesuffix('data.pkl') for info in members if info.filename.endswith('/data.pkl')), '')
+            wanted = (f'{top}data', f'{top}byteorder')
+            kept = {info.filename.removeprefix(top): archive.read(info) for info in members if info.filename.startswith(wanted)}
     except ValueError:
         raise
-    except Exception as error:  # of the archive's format
+    except Exception as error:  # zipfile raises many kinds
         raise ValueError(f'its archive is damaged ({error or type(error).__name__})') from error
     if 'data.pkl' not in kept or kept.get('byteorder', b'little') != b'little':
         raise ValueError('it has no data.pkl, or its numbers are not little-endian')
-    result = _follow(io.BytesIO(kept['data.pkl']))
+    result = _unpickle(io.BytesIO(kept['data.pkl']))
     return result, {name.removeprefix('data/'): content for name, content in kept.items() if name.startswith('data/')}
 
 
 def _array(name: str, tensor: _Tensor, storages: dict[str, Any]) -> np.ndarray:
-    storage, dtype = tensor.storage, np.dtype(tensor.storage.dtype)
-    numbers = (tensor.offset, *tensor.shape, *tensor.strides)
-    if len(tensor.shape) > 32 or len(tensor.strides) != len(tensor.shape) or not all(map(_is_size, numbers)):
-        raise ValueError(f'{name} has an offset, shape or strides that are no sizes')
-    size, last = math.prod(tensor.shape), tensor.offset
-    if size:
-        last += sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True))
-    # The first also refuses a view that repeats its values: such a one has no bound to its size.
-    if size > storage.count or last + bool(size) > storage.count:
-        raise ValueError(f'{name} reaches beyond its storage of {storage.count} values')
-    if storage.key not in storages or len(storages[storage.key]) != storage.count * dtype.itemsize:
-        raise ValueError(f'{name} has a storage that is missing or not of {storage.count} values')
-    strides = [stride * dtype.itemsize for stride in tensor.strides]
-    return np.ndarray(tensor.shape, dtype, storages[storage.key], tensor.offset * dtype.itemsize, strides)
+    (dtype, key, count), offset, shape, strides = tensor
+    if len(shape) > 32 or len(strides) != len(shape) or not all(map(_is_size, (offset, *shape, *strides))):
+        raise ValueError(f'{name} has an offset, shape or strides that are not sizes')
+    size = math.prod(shape)
+    end = offset + (1 + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True)) if size else 0)
+    # The first condition also refuses views that repeat values, whose size has no bound.
+    if size > count or end > count:
+        raise ValueError(f'{name} reaches beyond its storage of {count} values')
+    if key not in storages or len(storages[key]) != count * dtype.itemsize:
+        raise ValueError(f'{name} has a storage that is missing or does not have {count} values')
+    return np.ndarray(shape, dtype, storages[key], offset * dtype.itemsize, [stride * dtype.itemsize for stride in strides])
 
 
 def _is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-def _follow(file: io.BytesIO, used: dict[str, _Storage] | None = None) -> Any:
-    """What one pickle makes, from where the file stands to behind its end; `used` gathers the storages that it names."""
+def _unpickle(file: io.BytesIO, used: dict[str, _Storage] | None = None) -> Any:
+    """The object of the pickle at the position of the file, which moves to its end; `used` collects the storages it names."""
     stack: list[Any] = []
-    marks: list[int] = []  # heights of the stack
     memo: dict[int, Any] = {}
     used = {} if used is None else used
 
-    def pop(expected: type) -> Any:
-        if len(stack) <= (marks[-1] if marks else 0) or not isinstance(stack[-1], expected):
+    def pop(expected: type = object) -> Any:
+        if not stack or stack[-1] is _MARK or expected not in (object, type(stack[-1])):
             raise ValueError(f'its pickle has no {expected.__name__} where it needs one')
         return stack.pop()
 
     def pop_to_mark() -> list[Any]:
-        if not marks:
-            raise ValueError('its pickle needs a mark that is not there')
-        start = marks.pop()
-        items = stack[start:]
-        del stack[start:]
-        return items
-
-    def put(items: list[Any]) -> None:
-        target, keys = pop(dict), items[::2]
-        if len(items) % 2 or not all(isinstance(key, str) for key in keys):
-            raise ValueError('its pickle has a dict whose keys are not texts')
-        target.update(zip(keys, items[1::2], strict=True))
-        stack.append(target)
+        items = []
+        while stack and stack[-1] is not _MARK:
+            items.append(stack.pop())
+        if not stack:
+            raise ValueError('its pickle lacks a mark')
+        stack.pop()
+        return items[::-1]
 
     for instruction, argument, _ in pickletools.genops(file):
         match instruction.name:
             case 'PROTO':
-                continue
+                pass
             case 'STOP':
-                return pop(object)
+                return pop()
             case 'MARK':
-                marks.append(len(stack))
+                stack.append(_MARK)
             case 'BINPUT' | 'LONG_BINPUT':
-                memo[argument] = pop(object)
+                memo[argument] = pop()
                 stack.append(memo[argument])
             case 'BINGET' | 'LONG_BINGET':
                 if argument not in memo:
-                    raise ValueError('its pickle asks for what it has not put by')
+                    raise ValueError('its pickle reads an entry of its memo that it has not written')
                 stack.append(memo[argument])
-            case 'BININT' | 'BININT1' | 'BININT2' | 'LONG1' | 'BINUNICODE' | 'NONE' | 'NEWTRUE' | 'NEWFALSE':
-                stack.append({'NEWTRUE': True, 'NEWFALSE': False}.get(instruction.name, argument))
+            case 'BININT' | 'BININT1' | 'BININT2' | 'LONG1' | 'BINUNICODE' | 'NONE':
+                stack.append(argument)
+            case 'NEWTRUE' | 'NEWFALSE':
+                stack.append(instruction.name == 'NEWTRUE')
             case 'EMPTY_DICT' | 'EMPTY_LIST' | 'EMPTY_TUPLE':
                 stack.append({'EMPTY_DICT': dict, 'EMPTY_LIST': list, 'EMPTY_TUPLE': tuple}[instruction.name]())
             case 'TUPLE':
                 stack.append(tuple(pop_to_mark()))
             case 'TUPLE1' | 'TUPLE2' | 'TUPLE3':
-                stack.append(tuple([pop(object) for _ in range(int(instruction.name[-1]))][::-1]))
+                stack.append(tuple([pop() for _ in range(int(instruction.name[-1]))][::-1]))
             case 'APPEND' | 'APPENDS':
-                items = pop_to_mark() if instruction.name == 'APPENDS' else [pop(object)]
+                items = pop_to_mark() if instruction.name == 'APPENDS' else [pop()]
                 stack.append(pop(list))
                 stack[-1].extend(items)
-            case 'SETITEM':
-                value, key = pop(object), pop(object)
-                put([key, value])
-            case 'SETITEMS':
-                put(pop_to_mark())
-            case 'BUILD':  # attributes of an OrderedDict; a state dict keeps the versions of its modules there
+            case 'SETITEM' | 'SETITEMS':
+                items = pop_to_mark() if instruction.name == 'SETITEMS' else [pop(), pop()][::-1]
+                if len(items) % 2 or not all(isinstance(key, str) for key in items[::2]):
+                    raise ValueError('its pickle has a dict whose keys are not strings')
+                stack.append(pop(dict))
+                stack[-1].update(zip(items[::2], items[1::2], strict=True))
+            case 'BUILD':  # attributes of an OrderedDict, where a state dict keeps the versions of its modules
                 pop(dict)
                 stack.append(pop(dict))
             case 'GLOBAL':
@@ -198,16 +209,16 @@ def _follow(file: io.BytesIO, used: dict[str, _Storage] | None = None) -> Any:
     raise ValueError('its pickle has no end')
 
 
-def _storage(words: tuple[Any, ...], used: dict[str, _Storage]) -> _Storage:
+def _storage(description: tuple[Any, ...], used: dict[str, _Storage]) -> _Storage:
     """('storage', type, key, device, number of values), and in the older format None at the end."""
-    match words:
+    match description:
         case ('storage', _Name(text), str(key), str(_), count, *none) if (
             text in _TYPES and _is_size(count) and none in ([], [None])
         ):
             storage = _Storage(_TYPES[text], key, count)
             if used.setdefault(key, storage) == storage:
                 return storage
-    raise ValueError('its pickle describes a storage in words that are not known')
+    raise ValueError('its pickle describes a storage in an unknown way')
 
 
 def _call(name: _Name, arguments: tuple[Any, ...]) -> Any:
@@ -218,4 +229,4 @@ def _call(name: _Name, arguments: tuple[Any, ...]) -> Any:
             return _Tensor(storage, offset, shape, strides)
         case (text, (_Tensor() as tensor, *_)) if text == _REBUILD_PARAMETER:
             return tensor
-    raise ValueError(f'its pickle calls {name.text} with arguments that are not known')
+    raise ValueError(f'its pickle calls {name.text} with unknown arguments')

@@ -1,16 +1,15 @@
-"""Trains the small classifiers on whose features scores are taken.
+"""Trains the small classifiers that serve as feature networks.
 
-    python -m wgan_jax.metrics.features.train_classifier mnist_cnn --data=DIR            # the four original files of MNIST
+    python -m wgan_jax.metrics.features.train_classifier mnist_cnn --data=DIR          # the four original files of MNIST
     python -m wgan_jax.metrics.features.train_classifier digits_cnn
-    python -m wgan_jax.metrics.features.train_classifier celeba_attributes --data=DIR    # the images, and list_attr_celeba.txt or .zip
+    python -m wgan_jax.metrics.features.train_classifier celeba_attributes --data=DIR  # images and list_attr_celeba.txt or .zip
 
-Each is trained on the training split alone and tested on the test split. The same machine and versions give the same bits; others
-give weights that are as good and not the same, and scores are compared only under the same hash.
+Each is trained on the training split alone and tested on the test split. The same machine and versions give the same bits. Others
+give different weights of the same quality; scores are compared only if the weights have the same hash.
 """
 
 import argparse
 import functools
-import gzip
 import hashlib
 import sys
 import zipfile
@@ -23,7 +22,7 @@ import numpy as np
 import optax
 
 from wgan_jax.algorithm.state import named_leaves
-from wgan_jax.data import celeba, digits, mnist_download
+from wgan_jax.data import celeba_files, digits, idx
 from wgan_jax.data.files import open_files
 from wgan_jax.data.images import decode
 from wgan_jax.errors import UserError
@@ -31,14 +30,14 @@ from wgan_jax.metrics.features.classifiers import ARCHITECTURES
 
 _BATCH = 128
 _EPOCHS = {'mnist_cnn': 6, 'digits_cnn': 60, 'celeba_attributes': 6}
-_SHIFT = {'mnist_cnn': 2, 'digits_cnn': 1, 'celeba_attributes': 4}  # pixels, at random, of each training image
-_WIDTH_OF_CROP = 140  # of CelebA, as the configs have it
+_SHIFT = {'mnist_cnn': 2, 'digits_cnn': 1, 'celeba_attributes': 4}  # pixels that each training image is moved at random, at most
+_CROP = 140  # pixels of CelebA images, as in the configs
 
 Labelled = tuple[np.ndarray, np.ndarray]  # uint8 [N, H, W, C], and int [N] or {0, 1} [N, attributes]
 
 
 def train(name: str, images: np.ndarray, labels: np.ndarray, epochs: int) -> dict[str, Any]:
-    """Trains with Adam, a learning rate that falls from 2e-3 to 0 along a cosine, and images shifted and disturbed at random.
+    """Trains with Adam, a cosine learning rate from 2e-3 to 0, and images that are shifted and disturbed at random.
 
     Returns:
       The network's variables.
@@ -87,7 +86,7 @@ def train(name: str, images: np.ndarray, labels: np.ndarray, epochs: int) -> dic
 
 
 def accuracy(name: str, variables: dict[str, Any], images: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the labels that are right."""
+    """The share of labels that are predicted correctly."""
     predict = jax.jit(functools.partial(ARCHITECTURES[name][0].apply, variables))
     right = 0
     for start in range(0, len(images), 1000):
@@ -98,7 +97,7 @@ def accuracy(name: str, variables: dict[str, Any], images: np.ndarray, labels: n
 
 
 def _shifted(images: jax.Array, offsets: jax.Array, most: int) -> jax.Array:
-    """Images moved by offset - most pixels; what comes in at the border repeats it."""
+    """Images moved by offset - most pixels; the border is repeated."""
     padded = jnp.pad(images, [(0, 0), (most, most), (most, most), (0, 0)], mode='edge')
     return jax.vmap(lambda image, offset: jax.lax.dynamic_slice(image, (offset[0], offset[1], 0), images.shape[1:]))(
         padded, offsets
@@ -106,9 +105,10 @@ def _shifted(images: jax.Array, offsets: jax.Array, most: int) -> jax.Array:
 
 
 def _disturbed(images: jax.Array, key: jax.Array) -> jax.Array:
-    """Half of the images on a brighter ground, with less contrast and with noise; float32, 0 to 255.
+    """Gives half of the images a brighter background, less contrast and noise; float32, 0 to 255.
 
-    Generated images have greys where real digits have black, and a classifier that never saw any takes all of them for one class.
+    Generated digits are grey where real ones are black, and a classifier that was trained without grey assigns all of them to one
+    class.
     """
     coin_key, low_key, high_key, size_key, noise_key = jax.random.split(key, 5)
     shape = (len(images), 1, 1, 1)
@@ -121,20 +121,22 @@ def _disturbed(images: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _read_mnist(directory: Path) -> tuple[Labelled, Labelled]:
+    from wgan_jax.data import mnist_download  # imports tensorflow_datasets, which is slow
+
     parts = []
-    for prefix, count in mnist_download.SPLITS.values():
-        contents = []
+    for prefix, _ in mnist_download.SPLITS.values():
+        arrays = []
         for file in (f'{prefix}-images-idx3-ubyte.gz', f'{prefix}-labels-idx1-ubyte.gz'):
             content = (directory / file).read_bytes()
             if hashlib.sha256(content).hexdigest() != mnist_download.FILES[file][1]:
-                raise UserError(f'{directory / file} is not the original file (its SHA-256 differs): fetch it again.')
-            contents.append(np.frombuffer(gzip.decompress(content), np.uint8))
-        parts.append((contents[0][16:].reshape(count, 28, 28, 1), contents[1][8:].astype(np.int32)))
+                raise UserError(f'{directory / file} is not the original file (its SHA-256 differs): download it again.')
+            arrays.append(idx.parse(content))
+        parts.append((arrays[0][..., None], arrays[1].astype(np.int32)))
     return parts[0], parts[1]
 
 
-def _read_digits() -> tuple[Labelled, Labelled]:
-    from sklearn.datasets import load_digits
+def _read_digits(_: None) -> tuple[Labelled, Labelled]:
+    from sklearn.datasets import load_digits  # slow to import
 
     labels = load_digits().target.astype(np.int32)
     train, test = digits.source(split='train').load(), digits.source(split='test').load()
@@ -143,11 +145,13 @@ def _read_digits() -> tuple[Labelled, Labelled]:
 
 def _read_celeba(directory: Path) -> tuple[Labelled, Labelled]:
     attributes = _read_attributes(directory)
-    files = open_files(celeba.find(directory), 'manual_dir')
+    files = open_files(celeba_files.find(directory), 'manual_dir')
     parts = []
     for split in ('train', 'test'):
-        names = celeba.in_split(list(files.marks), split, celeba.read_partition(directory))
-        images = [decode(files.read(name), size=64, crop=_WIDTH_OF_CROP, expected=(celeba.WIDTH, celeba.HEIGHT)) for name in names]
+        names = celeba_files.in_split(list(files.marks), split, celeba_files.read_partition(directory))
+        images = [
+            decode(files.read(name), size=64, crop=_CROP, expected=(celeba_files.WIDTH, celeba_files.HEIGHT)) for name in names
+        ]
         parts.append((np.stack(images), np.stack([attributes[Path(name).stem] for name in names])))
     return parts[0], parts[1]
 
@@ -158,7 +162,7 @@ def _read_attributes(directory: Path) -> dict[str, np.ndarray]:
         if (directory / name).exists():
             break
     else:
-        raise UserError(f'{directory} has no list_attr_celeba.txt (or .zip): fetch it with the images.')
+        raise UserError(f'{directory} has no list_attr_celeba.txt (or .zip): download it with the images.')
     if name.endswith('.zip'):
         with zipfile.ZipFile(directory / name) as archive:
             text = archive.read('list_attr_celeba.txt').decode()
@@ -168,31 +172,31 @@ def _read_attributes(directory: Path) -> dict[str, np.ndarray]:
     return {row[0].split('.')[0]: np.array(row[1:], int) > 0 for row in rows}
 
 
+_READERS = {'mnist_cnn': _read_mnist, 'digits_cnn': _read_digits, 'celeba_attributes': _read_celeba}
+
+
 def main() -> None:
-    """Trains, tests, writes the file of weights and prints its hash."""
+    """Trains and tests a classifier, writes its weights to a file and prints the SHA-256."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('name', choices=ARCHITECTURES)
-    parser.add_argument('--data', type=Path, help='directory of the files that the set comes in; not for digits_cnn')
+    parser.add_argument('--data', type=Path, help='directory of the files of the data set; not for digits_cnn')
     parser.add_argument('--out', type=Path, help='file to write; default: NAME.npz')
     arguments = parser.parse_args()
     if arguments.data is None and arguments.name != 'digits_cnn':
         sys.exit(f'Error: {arguments.name} needs --data=DIR.')
     path = arguments.out or Path(f'{arguments.name}.npz')
     if path.is_dir() or not path.parent.is_dir():
-        sys.exit(f'Error: --out={path} cannot be written: give the name of a file in a directory that is there.')
+        sys.exit(f'Error: --out={path} cannot be written: give the name of a file in an existing directory.')
     try:
-        if arguments.name == 'digits_cnn':
-            training, test = _read_digits()
-        else:
-            training, test = (_read_mnist if arguments.name == 'mnist_cnn' else _read_celeba)(arguments.data)
+        training, test = _READERS[arguments.name](arguments.data)
     except OSError as error:
         sys.exit(f'Error: {error.filename} cannot be read ({error.strerror}).')
     except UserError as error:
         sys.exit(f'Error: {error}')
     variables = train(arguments.name, *training, _EPOCHS[arguments.name])
-    with path.open('wb') as file:  # numpy gives a name without .npz another one
+    with path.open('wb') as file:  # np.savez would append .npz to the name
         np.savez(file, **named_leaves(variables))
-    print(f'Right on the test split: {100 * accuracy(arguments.name, variables, *test):.2f} %')
+    print(f'Correct on the test split: {100 * accuracy(arguments.name, variables, *test):.2f} %')
     print(f'{path}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}')
 
 

@@ -1,24 +1,23 @@
-"""What a run is: its game, its data, how long it took, and the keys of its config."""
+"""The overview of each run (objective, data, time) and the tables of config keys."""
 
 import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from wgan_jax.data.toys import TOYS
-from wgan_jax.report import words
-from wgan_jax.report.records import Record
-from wgan_jax.runs.config import flatten
+from wgan_jax.report import captions
+from wgan_jax.report.read_runs import Record
 
 
 class Keys(NamedTuple):
-    """A table of config keys."""
+    """A table of config keys: a row is a key and its value in each column."""
 
     columns: list[str]
     rows: list[tuple[str, list[str]]]
 
 
 def facts(record: Record) -> dict[str, str]:
-    """The heading of a run; what is not known is left out."""
+    """The facts at the top of the page; unknown ones are left out."""
     config, speed = record.config, record.curves.get('images_per_second')
     steps = f'{record.step:,}'
     if isinstance(config.get('num_steps'), int) and config['num_steps'] != record.step:
@@ -27,7 +26,7 @@ def facts(record: Record) -> dict[str, str]:
     kind = 'points' if str(config.get('data.name')) in TOYS else 'images'
     number = f'{images:,} {kind}' if isinstance(images, int) else ''
     known = {
-        'Game': words.game(config),
+        'Objective': captions.objective(config),
         'Data': ', '.join(filter(None, [str(config.get('data.name', '')), number])),
         'Networks': ' and '.join(
             dict.fromkeys(str(config[key]) for key in ('generator.network', 'critic.network') if key in config)
@@ -43,27 +42,16 @@ def facts(record: Record) -> dict[str, str]:
 
 
 def differing(records: Sequence[Record]) -> Keys:
-    """The keys that tell the runs apart; of one run, those that are not as in configs/default.py."""
+    """The keys whose values differ between the runs; none for one run."""
     every = keys(records)
-    first = len(every.columns) - len(records) if len(records) > 1 else 0  # of those that are compared
-    return every._replace(rows=[(name, values) for name, values in every.rows if len(set(values[first:])) > 1])
+    return every._replace(rows=[(name, values) for name, values in every.rows if len(set(values)) > 1])
 
 
 def keys(records: Sequence[Record]) -> Keys:
-    """All keys of all runs, beside the defaults where these are at hand."""
-    defaults = _defaults()
-    columns = [*([('default', defaults)] if defaults else []), *((record.name, record.config) for record in records)]
+    """All keys of all runs."""
     names = sorted(dict.fromkeys(name for record in records for name in record.config))
-    return Keys([name for name, _ in columns], [(name, [_shown(config, name) for _, config in columns]) for name in names])
-
-
-def _defaults() -> dict[str, Any]:
-    """The default config; {} where the program is installed without its configs."""
-    try:
-        from configs.default import get_config
-    except ImportError:
-        return {}
-    return flatten(get_config())
+    rows = [(name, [_shown(record.config, name) for record in records]) for name in names]
+    return Keys([record.name for record in records], rows)
 
 
 def _shown(config: dict[str, Any], name: str) -> str:
@@ -71,7 +59,7 @@ def _shown(config: dict[str, Any], name: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """1 h 2 min."""
+    """Formats seconds as 1 h 2 min, 1 min 2 s or 1.23 s."""
     if not seconds < 1e10:
         return ''
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""What the files of a run say, also where some are damaged or missing; no checkpoint need be readable."""
+"""Reads the files of a run for the report, even if some are damaged or missing, and without loading a checkpoint."""
 
 import json
 import math
@@ -13,35 +13,36 @@ from wgan_jax.errors import UserError
 from wgan_jax.runs import checkpoint_format, record
 from wgan_jax.runs.config import flatten
 
-_LARGEST = 1e100  # what is larger is as good as infinite, and no axis can show it
+_LARGEST = 1e100  # larger values cannot be drawn; they count as not finite
 
 
 class Curve(NamedTuple):
-    """One column of metrics.jsonl."""
+    """One column of metrics.jsonl, without the values that are not finite numbers."""
 
     steps: np.ndarray  # int64 [N]
     values: np.ndarray  # float64 [N], finite
-    left_out: int  # values that are not
+    left_out: int  # number of values that were left out
 
 
 class Record(NamedTuple):
-    """All that is known of a run; nothing of it is to be trusted to be of the right kind but where it is said."""
+    """Everything the report knows about a run. Values from files may have any type, except where a comment gives it."""
 
     path: Path
-    name: str  # as no other run of the report is called
+    name: str  # unique in the report
     config: dict[str, Any]  # flat; empty if config.json cannot be read
     curves: dict[str, Curve]
-    step: int  # the last that there is a line of; 0 without
-    seconds: float | None  # of training
-    evaluations: list[dict[str, Any]]  # lines of evaluations.jsonl; numbers in scores, floor and as_many, dictionaries in the rest
-    evaluation: dict[str, Any] | None  # the latest of them and evaluation.json, likewise
-    versions: dict[str, Any]  # of packages
-    data_set: dict[str, Any]  # what data.identity said
-    pictures: dict[int, Path]  # of samples, by step
+    step: int  # of the last line of metrics.jsonl; 0 if there is none
+    seconds: float | None  # training time
+    # The lines of evaluations.jsonl: `step` is an int, scores, floor and as_many are {str: float}, critic and protocol are dicts.
+    evaluations: list[dict[str, Any]]
+    evaluation: dict[str, Any] | None  # the last one of these and of evaluation.json, with the same types
+    versions: dict[str, Any]  # by package
+    data_set: dict[str, Any]  # the result of data.identity
+    pictures: dict[int, Path]  # grids of samples, by step
 
     @property
     def device(self) -> str | None:
-        """What the scores were taken on, which only they remember."""
+        """The device of the latest scores; no other file of a run records it."""
         return None if self.evaluation is None else self.evaluation['protocol'].get('device')
 
 
@@ -49,13 +50,13 @@ def read_runs(paths: Sequence[Path]) -> list[Record]:
     """Reads the runs in these directories.
 
     Raises:
-      UserError: one is no run, or cannot be read.
+      UserError: a directory holds no run, or a file cannot be read.
     """
     records = []
     for path, name in zip(paths, _names(paths), strict=True):
         try:
             if not any((path / file).is_file() for file in ('config.json', 'metrics.jsonl')):
-                raise UserError(f'{path} holds no run: it has neither config.json nor metrics.jsonl.')
+                raise UserError(f'{path} holds no run: it contains neither config.json nor metrics.jsonl.')
             records.append(_read(path, name))
         except OSError as error:
             raise UserError(f'{error.filename or path} cannot be read ({error.strerror}).') from error
@@ -63,7 +64,7 @@ def read_runs(paths: Sequence[Path]) -> list[Record]:
 
 
 def number(value: Any) -> float:
-    """A number that an axis can show, or NaN."""
+    """The value as a float, or NaN if it is not a number that can be drawn."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
         return math.nan
     return float(value)
@@ -99,7 +100,7 @@ def _read(path: Path, name: str) -> Record:
 
 
 def _curve(lines: list[dict[str, Any]], key: str) -> Curve:
-    """The numbers that the lines have for a key."""
+    """The column of a key, from the lines that contain it."""
     pairs = np.array([(line['step'], number(line[key])) for line in lines if key in line])
     finite = np.isfinite(pairs[:, 1])
     return Curve(pairs[finite, 0].astype(np.int64), pairs[finite, 1], int(np.sum(~finite)))
@@ -113,7 +114,7 @@ def _evaluation(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _meta(checkpoints: Path) -> dict[str, Any]:
-    """The metadata of the newest checkpoint that has them whole, without its arrays; {} if none has."""
+    """The metadata of the newest checkpoint whose metadata is undamaged; {} if there is none."""
     for directory in sorted(checkpoints.glob('[0-9]*'), key=lambda path: (len(path.name), path.name), reverse=True):
         try:
             return checkpoint_format.checked(_json(directory / 'meta' / 'metadata'))
@@ -123,7 +124,7 @@ def _meta(checkpoints: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """What is in a file, or {}."""
+    """The object in a JSON file; {} if it cannot be read."""
     try:
         return _dict(json.loads(path.read_text(encoding='utf-8', errors='replace')))
     except (OSError, ValueError, RecursionError):
@@ -133,7 +134,7 @@ def _json(path: Path) -> dict[str, Any]:
 def _config(path: Path) -> dict[str, Any]:
     try:
         return flatten(_json(path / 'config.json'))
-    except RecursionError:  # nested as no config is
+    except RecursionError:  # too deeply nested to be a config
         return {}
 
 
@@ -142,7 +143,7 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The ends of paths, as long as it takes to tell them apart; the same path again has a number."""
+    """The shortest endings of the paths that differ from each other; a repeated path gets a number."""
     parts = [path.resolve().parts[1:] for path in paths]
     names = []
     for own in parts:

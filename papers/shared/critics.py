@@ -1,4 +1,4 @@
-"""Critics that are trained against a generator that stands still, as near to their optimum as one likes."""
+"""Critics that are trained to near their optimum against a fixed generator."""
 
 import math
 from collections.abc import Callable
@@ -18,10 +18,9 @@ Sampler = Callable[[jax.Array], tuple[jax.Array, jax.Array]]  # key -> (real ima
 
 
 class Shift(nn.Module):
-    """A generator whose images are its latents, all moved by one shift, which begins at 0.
+    """A generator whose images are its latents [B, H * W * C] plus one shift, its only parameter, initially 0.
 
-    So a figure says itself what is generated: latents [B, H * W * C] are the images. The shift is its only parameter, and the
-    gradient that the critic gives it is that of the mean position.
+    So the latents determine what is generated, and the gradient of the shift is the gradient of the mean position.
     """
 
     image_shape: tuple[int, ...]
@@ -33,26 +32,25 @@ class Shift(nn.Module):
 
 
 def new_critic(key: jax.Array, critic: nn.Module, optimizer: optax.GradientTransformation) -> GANState:
-    """A fresh critic beside a Shift; for a generator of another kind see state.create_state."""
+    """The state of a new critic and a Shift; for other generators see state.create_state."""
     shape = critic.image_shape
     return create_state(key, Shift(shape), critic, optax.identity(), optimizer, latent_dim=math.prod(shape))
 
 
-def train_a_critic(state: GANState, sample: Sampler, key: jax.Array, *, num_updates: int, **game: Any) -> tuple[GANState, Metrics]:
-    """Updates the critic on batches that are drawn anew each time; the generator stays as it is.
+def train_critic(state: GANState, sample: Sampler, key: jax.Array, *, num_updates: int, **game: Any) -> tuple[GANState, Metrics]:
+    """Updates the critic, each time on a new batch; the generator does not change.
 
-    A pure function: compile it with parallel.compiled, or several side by side with jax.lax.map.
+    The function is pure: compile it with compiling.compiled, or train several critics with jax.lax.map.
 
     Args:
-      state: both players; the critic's count of updates goes on, and with it the noise.
-      sample: draws the batches: the real images, and the latents of the generated ones. Example i of each are a pair, between
-        which the penalty looks.
+      state: both players. The noise depends on the critic's number of updates, so a second call continues the first.
+      sample: draws a batch. The penalty is taken between example i of the real images and example i of the generated ones.
       key: PRNG key.
-      num_updates: how many.
-      **game: loss, gp_weight and gp_one_sided, as in steps.critic_step.
+      num_updates: number of updates.
+      **game: loss, gp_weight and gp_one_sided, see steps.critic_step.
 
     Returns:
-      The state with the trained critic, and the metrics of each update, [num_updates].
+      The new state, and the metrics of each update, [num_updates].
     """
 
     def body(state: GANState, _: None) -> tuple[GANState, Metrics]:
@@ -68,7 +66,7 @@ def train_a_critic(state: GANState, sample: Sampler, key: jax.Array, *, num_upda
 
 
 def generator_gradient(state: GANState, latents: jax.Array, loss: AdversarialLoss) -> Any:
-    """The gradient of the generator's loss by its parameters, a pytree: what a generator step would hand its optimizer."""
+    """The gradient of the generator's loss with respect to its parameters, as in a generator step."""
 
     def value(params: Any) -> jax.Array:
         fake, _ = apply(state.generator, params, latents, axis_name=None)
@@ -78,6 +76,6 @@ def generator_gradient(state: GANState, latents: jax.Array, loss: AdversarialLos
 
 
 def critic_loss(state: GANState, real: jax.Array, latents: jax.Array, loss: AdversarialLoss) -> jax.Array:
-    """The critic's loss without penalty on one batch, a scalar."""
+    """The critic's loss on one batch, without penalty; a scalar."""
     fake, _ = apply(state.generator, state.generator.params, latents, axis_name=None)
     return loss.critic(score(state.critic, real, None), score(state.critic, fake, None))

@@ -1,0 +1,25 @@
+import importlib
+
+import pytest
+
+import papers
+from papers import __main__ as command
+from tests.conftest import ROOT
+
+
+def test_every_module_makes_a_figure_or_the_table():
+    modules = {path.stem for path in (ROOT / 'papers').glob('*.py')} - {'__init__', '__main__'}
+    assert modules == {*command.FIGURES, command.TABLE}
+    assert papers.__doc__
+    for name in command.FIGURES:
+        assert callable(importlib.import_module(f'papers.{name}').draw)
+
+
+def test_options(tmp_path, capsys):
+    name, options = command.parse(['--quick', 'overfitting', f'--out={tmp_path}', '--manual_dir=DIR'])
+    assert (name, options.out, options.quick, options.dir, options.manual_dir) == ('overfitting', tmp_path, True, None, 'DIR')
+    with pytest.raises(SystemExit, match=r'^0$'):
+        command.main(['games_on_mnist', '--help'])
+    assert '--seeds' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r'^Error: ~\w+/x starts with'):
+        command.main(['overfitting', '--out=~nobody_here/x'])

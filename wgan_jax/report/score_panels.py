@@ -1,0 +1,143 @@
+"""The tables and panels of evaluations: scores next to those of real images, and the diagnostics of the critic."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+
+from wgan_jax.evaluate import plots
+from wgan_jax.metrics.scores import can_choose, lower_is_better, without_count
+from wgan_jax.report import captions, drawing
+from wgan_jax.report.drawing import Panel, Row, colour
+from wgan_jax.report.read_runs import Record, number
+
+# Entries of a protocol, and of its data set, that do not decide whether scores can be compared.
+_IGNORED = ('versions', 'device', 'generator', 'critic_batch', 'num_for_critic', 'num_for_critic_held_out', 'probe_updates')
+_IGNORED_OF_DATA = ('dir', 'manual_dir', 'folder', 'placement', 'strict')
+_Draw = Callable[[Axes, dict[str, Any], Record], str]  # (axes, evaluation, record) -> title
+
+
+class Cell(NamedTuple):
+    """The score of one run."""
+
+    value: float | None
+    as_many: float | None  # the same score of as many samples as there are held-out images
+
+
+class Table(NamedTuple):
+    """The scores of runs that can be compared."""
+
+    runs: list[int]
+    protocol: dict[str, Any]
+    differs: list[str]  # entries of the protocol that differ from the first table's
+    rows: list[tuple[str, str, float | None, list[Cell]]]  # name, arrow, score of real images, scores of the runs
+    has_as_many: bool
+
+
+def over_training(records: Sequence[Record]) -> list[tuple[list[int], Row]]:
+    """For each group of comparable runs: a panel per score, with the curves of all its runs."""
+    last = [record.evaluations[-1] if len(record.evaluations) > 1 else None for record in records]
+    return [(group, _scores_of(records, group)) for group in _comparable(records, last)]
+
+
+def tables(records: Sequence[Record]) -> list[Table]:
+    """The latest scores: a table for each group of comparable runs."""
+    groups = _comparable(records, [record.evaluation for record in records])
+    return [_table(records, group, groups[0]) for group in groups]
+
+
+def critic_rows(records: Sequence[Record]) -> list[Row]:
+    """Slopes, weights, gradients and spectral norms of the critics."""
+    kinds: list[tuple[str, str, _Draw]] = [
+        ('Slopes', captions.SLOPES, lambda axes, latest, _: plots.draw_slopes(axes, latest['critic'])),
+        ('Weights', captions.WEIGHTS, lambda axes, latest, record: plots.draw_weights(axes, latest['critic'], _clip_value(record))),
+        ('Gradients by layer', captions.GRADIENTS, lambda axes, latest, _: plots.draw_gradients(axes, latest['critic'])),
+        ('Spectral norms', captions.NORMS, lambda axes, latest, _: plots.draw_norms(axes, latest['critic'])),
+    ]
+    return _rows(records, kinds)
+
+
+def class_rows(records: Sequence[Record]) -> list[Row]:
+    """The classes of the samples, if the evaluation has them."""
+    draw = lambda axes, latest, _: plots.draw_classes(axes, latest['classes'], latest.get('classes_of_real'))  # noqa: E731
+    return _rows(records, [('Classes of the samples', captions.CLASSES, draw)])
+
+
+def _comparable(records: Sequence[Record], evaluations: Sequence[dict[str, Any] | None]) -> list[list[int]]:
+    """Groups the runs that have an evaluation by protocol and data set."""
+    groups: dict[str, list[int]] = {}
+    for run, (record, evaluation) in enumerate(zip(records, evaluations, strict=True)):
+        if evaluation is not None:
+            groups.setdefault(json.dumps(_comparison_key(record, evaluation), sort_keys=True), []).append(run)
+    return list(groups.values())
+
+
+def _scores_of(records: Sequence[Record], group: list[int]) -> Row:
+    names = dict.fromkeys(name for run in group for name in records[run].evaluations[-1]['scores'] if '_error_' not in name)
+
+    def panel(name: str) -> Panel:
+        def draw(axes: Axes) -> None:
+            for run in group:
+                plots.draw_score(axes, records[run].evaluations, name, colour(run))
+            plots.draw_floor(axes, records[group[0]].evaluations, name)
+
+        return Panel(name, drawing.svg(draw, f'{name} over steps'), captions.score(name))
+
+    return Row('', '', [panel(name) for name in names])
+
+
+def _table(records: Sequence[Record], group: list[int], first: list[int]) -> Table:
+    evaluations = [records[run].evaluation for run in group]
+    by_name = [[_without_counts(evaluation[part]) for part in ('scores', 'as_many')] for evaluation in evaluations]
+    floor = _without_counts(evaluations[0]['floor'])
+    names = dict.fromkeys(name for evaluation in evaluations for name in evaluation['scores'])
+    rows = []
+    for name in names:
+        short = without_count(name)
+        better = ('↓' if lower_is_better(name) else '↑') if can_choose(name) else ''
+        rows.append((name, better, floor.get(short), [Cell(all_.get(short), fewer.get(short)) for all_, fewer in by_name]))
+    one, other = (_comparison_key(records[run], records[run].evaluation) for run in (first[0], group[0]))
+    differs = sorted(name for name in one | other if one.get(name) != other.get(name))
+    return Table(group, evaluations[0]['protocol'], differs, rows, any(evaluation['as_many'] for evaluation in evaluations))
+
+
+def _rows(records: Sequence[Record], kinds: list[tuple[str, str, _Draw]]) -> list[Row]:
+    rows = []
+    for title, text, draw in kinds:
+        panels = [panel for run, record in enumerate(records) if (panel := _panel(title, draw, record, run)) is not None]
+        if panels:
+            rows.append(Row(title, text, panels))
+    if len(records) == 1:
+        return [Row('', '', [row.panels[0]._replace(text=row.text, run=None) for row in rows])] if rows else []
+    # The heading of the row names the quantity; the title of a panel keeps only its numbers.
+    return [row._replace(panels=[panel._replace(title=panel.title.partition(': ')[2]) for panel in row.panels]) for row in rows]
+
+
+def _panel(title: str, draw: _Draw, record: Record, run: int) -> Panel | None:
+    if record.evaluation is None:
+        return None
+    titles = []
+    try:
+        picture = drawing.svg(lambda axes: titles.append(draw(axes, record.evaluation, record)), f'{title} of {record.name}')
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):  # missing or damaged
+        return None
+    return Panel(titles[0], picture, run=run)
+
+
+def _comparison_key(record: Record, evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a protocol that must be equal for scores to be comparable."""
+    protocol = {name: value for name, value in evaluation['protocol'].items() if name not in _IGNORED}
+    if isinstance(protocol.get('data'), dict):
+        protocol['data'] = {name: value for name, value in protocol['data'].items() if name not in _IGNORED_OF_DATA}
+    return {**protocol, 'images': record.data_set}
+
+
+def _clip_value(record: Record) -> float | None:
+    value = number(record.config.get('clip_value'))
+    return value if math.isfinite(value) else None
+
+
+def _without_counts(scores: dict[str, float]) -> dict[str, float]:
+    return {without_count(name): value for name, value in scores.items()}
