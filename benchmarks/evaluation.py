@@ -6,7 +6,6 @@ Scores the newest checkpoint of a run twice. The first evaluation includes compi
 once per run, before it.
 """
 
-import functools
 import sys
 import time
 from collections import defaultdict
@@ -35,7 +34,6 @@ PARTS = {  # function: its module, where it is replaced by a timed one
 def timed(function: Callable[..., Any], seconds: dict[str, float], name: str) -> Callable[..., Any]:
     """The function, which also adds the time of each call to seconds[name]."""
 
-    @functools.wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
         start = time.perf_counter()
         result = function(*arguments, **options)

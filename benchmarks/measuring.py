@@ -18,6 +18,9 @@ from ml_collections import ConfigDict
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+
+from wgan_jax.data import make_source  # noqa: E402 - after the change of the path
+
 NUM_IMAGES = 4096  # random images in place of a data set
 BLOCK_SECONDS = 0.5  # of rounds between two readings of the clock, as in a call of training
 
@@ -30,16 +33,17 @@ def load_config(name: str, batch_size: int | None, dtype: str = 'float32') -> Co
     return config
 
 
-def random_images(image_shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 [NUM_IMAGES, H, W, C]."""
-    return np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, *image_shape), dtype=np.uint8)
+def random_images(config: ConfigDict) -> np.ndarray:
+    """uint8 [NUM_IMAGES, H, W, C], of the size of the config's data set."""
+    shape = make_source(config.data.name, image_size=config.data.image_size).image_shape
+    return np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, *shape), dtype=np.uint8)
 
 
 class OurRounds:
     """Rounds as the trainer runs them: the same compiled program, with random images on the device."""
 
     def __init__(self, config: ConfigDict) -> None:
-        import jax  # here, so that the processes in which PyTorch is timed do not load it
+        import jax  # here, because on a GPU it would take the memory of the processes that time PyTorch
 
         from wgan_jax.algorithm import steps
         from wgan_jax.data.plan import index_plan
@@ -47,8 +51,7 @@ class OurRounds:
         from wgan_jax.runs.experiment import build, num_parameters
         from wgan_jax.training.rounds import compile_rounds
 
-        experiment = build(config)
-        images = random_images(experiment.data.source.image_shape)
+        experiment, images = build(config), random_images(config)
         rows = images.reshape(len(images), -1)
         self.state, self._sums, self._images, self._key = parallel.replicate(
             (experiment.create_state(), steps.zero_sums(config.gp_weight), rows, experiment.train_key)

@@ -56,12 +56,13 @@ def main() -> None:
     real = np.asarray(steps.to_float(images), np.float64).reshape(len(images), -1)
     print(f'{arguments.config}, {config.num_steps} rounds, {arguments.seeds} seeds: mean and standard deviation')
     print(f'{"dtype":10}{"estimate":>20}{"pixel Frechet distance":>28}', flush=True)
-    for config.dtype in ('float32', 'bfloat16'):
+    for dtype in ('float32', 'bfloat16'):
         results = []
-        for config.seed in range(arguments.seeds):
+        for seed in range(arguments.seeds):
+            config.dtype, config.seed = dtype, seed
             results.append(quality(build(config), real))
         cells = [f'{statistics.mean(column):.3f} +- {statistics.stdev(column):.3f}' for column in zip(*results, strict=True)]
-        print(f'{config.dtype:10}{cells[0]:>20}{cells[1]:>28}', flush=True)
+        print(f'{dtype:10}{cells[0]:>20}{cells[1]:>28}', flush=True)
     halves = np.array_split(np.random.default_rng(0).permutation(real), 2)
     floor = frechet_distance(*map(Moments.of, halves))
     print(f'{"real":10}{"":>20}{floor:>20.3f}')

@@ -1,4 +1,4 @@
-"""The round of training in PyTorch, written as a good PyTorch user would: what vs_pytorch.py compares with."""
+"""A round of training in PyTorch, optimised as is usual there: the other side of vs_pytorch.py."""
 
 import contextlib
 from typing import Any
@@ -18,19 +18,19 @@ LOSSES = {  # name: (critic loss of real and fake scores, generator loss of fake
 
 
 class TorchRounds:
-    """Rounds of training; the images are on the device.
+    """Rounds of training, with the images on the device.
 
     Args:
       config: one of configs/*.py.
       images: uint8 [N, H, W, C].
-      mode: 'eager', 'compile', or 'reduce-overhead', which is torch.compile with CUDA graphs.
+      mode: 'eager', 'compile', or 'reduce-overhead' (torch.compile with CUDA graphs).
       channels_last: the layout of images and weights in memory.
       dtype: 'float32', or 'bfloat16' for autocast.
     """
 
     def __init__(self, config: Any, images: np.ndarray, mode: str, channels_last: bool, dtype: str) -> None:
         if config.gp_one_sided or not config.clip_batch_norm:
-            raise ValueError('not written in PyTorch: one-sided penalties, unclipped batch norm')
+            raise ValueError('one-sided penalties and unclipped batch norm are not supported')
         self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self._config, self._mode, self._channels_last, self._dtype = config, mode, channels_last, getattr(torch, dtype)
         layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -49,7 +49,7 @@ class TorchRounds:
             self._updates = tuple(torch.compile(update) for update in self._updates)
 
     def run(self, rounds: int) -> None:
-        """Does some rounds and waits for them."""
+        """Runs some rounds and waits for them."""
         (critic_loss, generator_loss), (update_critic, update_generator) = self._losses, self._updates
         batch_size, shape = self._config.batch_size, (self._config.batch_size, self._config.latent_dim)
         for _ in range(rounds):
@@ -90,7 +90,7 @@ class TorchRounds:
         if self._mode == 'eager':
             interpolates.requires_grad_(True)
             (gradients,) = torch.autograd.grad(self.critic(interpolates).sum(), interpolates, create_graph=True)
-        else:  # what torch.compile can differentiate once more
+        else:  # torch.compile can differentiate this a second time
             gradients = torch.func.grad(lambda images: self.critic(images).float().sum())(interpolates)
         return (gradients.float().flatten(1).norm(dim=1) - 1.0).square().mean()
 
@@ -110,7 +110,7 @@ class TorchRounds:
     def _optimizer(self, player: nn.Module, options: Any) -> torch.optim.Optimizer:
         if options.name == 'rmsprop':
             return torch.optim.RMSprop(player.parameters(), options.learning_rate, alpha=0.99, eps=1e-8, foreach=True)
-        # An optimizer that is compiled is fused by the compiler.
+        # A compiled optimizer is fused by the compiler.
         how = {'fused': True} if self._mode == 'eager' else {'foreach': True}
         betas, amsgrad = (options.b1, options.b2), options.name == 'amsgrad'
         return torch.optim.Adam(player.parameters(), options.learning_rate, betas, eps=1e-8, amsgrad=amsgrad, **how)

@@ -1,19 +1,23 @@
-"""Kills runs again and again, and compares what they end with to runs that nobody disturbed.
+"""Kills runs again and again, and compares their results with those of undisturbed runs.
 
     python benchmarks/torture.py [--kills 100] [--scenarios digits,own_images,mnist] [--mnist=DIR] [--seed 0]
 
-Each run is begun, killed with SIGKILL, begun again and so on until it comes through. A process is killed in one of three ways:
-right before something that it does to a file (makes, opens for writing, renames or removes it), among the prepared data set, the
-compiled programs, checkpoints, pictures, logs and config alike, or after half a line of metrics; at a random moment; or a random
-while after it has begun to write a checkpoint, which is done by threads that no hook sees. Then everything that the run leaves is
-compared: each array of the last checkpoint, each line of metrics.jsonl but for its clock, each picture, bit by bit; and nothing
-half-written may be left.
+Each run is started, killed with SIGKILL, and started again until it completes. A process is killed in one of three ways:
+
+- just before an operation on a file (it is created, opened for writing, renamed or removed) of the prepared data set, the compiled
+  programs, checkpoints, pictures, logs or config; or after half a line of metrics
+- at a random moment
+- a random time after it starts to write a checkpoint, which threads do that no hook sees
+
+Then each array of the last checkpoint, each line of metrics.jsonl except its timing, and each picture is compared bit by bit, and
+nothing half-written may remain.
 """
 
 import argparse
 import json
 import os
 import random
+import runpy
 import signal
 import subprocess
 import sys
@@ -24,9 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import ROOT
+from PIL import Image
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from wgan_jax.runs.checkpoint import Checkpoints
+from wgan_jax.runs.record import RunWriter
+
 TIMING = ('seconds', 'images_per_second')
 _EVENTS = ('open', 'os.rename', 'os.remove', 'os.mkdir', 'os.rmdir', 'os.truncate')
 _COMMON = 'num_steps=60 batch_size=8 n_critic=2 latent_dim=3 num_samples=4 log_every=4 sample_every=6 checkpoint_every=5 '
@@ -39,7 +46,7 @@ SCENARIOS = {
 
 
 class Run:
-    """A run with a data directory and a store of compiled programs of its own, and the processes that it takes."""
+    """A run with its own data directory and compilation cache."""
 
     def __init__(self, scenario: str, directory: Path, places: dict[str, Path], more: str = '') -> None:
         self.directory, self.workdir = directory, directory / 'run'
@@ -50,34 +57,32 @@ class Run:
         directory.mkdir()
 
     def start(self, kind: str = '', number: int = 0, limit: int | None = None) -> subprocess.Popen:
-        """Begins a process.
+        """Starts a process.
 
         Args:
-          kind: of the things before one of which it kills itself; '' if it does not.
-          number: which of them.
-          limit: the most kB that a file may grow to; None: none.
+          kind: kind of operation before which it kills itself; '' for none.
+          number: number of that operation among those of its kind, from 1.
+          limit: largest size of a file in kB; None for no limit.
         """
         environment = {
             **os.environ,
             'JAX_PLATFORMS': 'cpu',
-            'XLA_FLAGS': '--xla_backend_optimization_level=0',  # programs that run for milliseconds
+            'XLA_FLAGS': '--xla_backend_optimization_level=0',  # the programs run for milliseconds
             'XDG_CACHE_HOME': str(self.directory / 'cache'),
             'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
         }
         limited = ['bash', '-c', f'ulimit -f {limit}; exec "$@"', 'bash'] if limit else []
         command = [*limited, sys.executable, __file__, '--child', kind, str(number), str(self.directory), *self._command]
-        # Output goes to files: a pipe that nobody empties would stop the process.
+        # Output goes to files: a full pipe would stop the process.
         with (self.directory / 'output').open('ab') as output, (self.directory / 'errors').open('wb') as errors:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=errors)
 
-    def last_words(self) -> str:
-        """What the last process wrote to standard error."""
+    def last_errors(self) -> str:
+        """The standard error of the last process."""
         return (self.directory / 'errors').read_text()
 
     def outcome(self) -> dict[str, Any]:
-        """Everything that the run has left, but for its clock."""
-        from wgan_jax.runs.checkpoint import Checkpoints
-
+        """Everything that the run wrote, without its timing."""
         lines = [json.loads(line) for line in (self.workdir / 'metrics.jsonl').read_text().splitlines()]
         steps = sorted(int(path.name) for path in (self.workdir / 'checkpoints').iterdir() if path.name.isdigit())
         meta = json.loads((self.workdir / 'checkpoints' / str(steps[-1]) / 'meta' / 'metadata').read_text())
@@ -97,16 +102,12 @@ class Run:
 
 
 def child(kind: str, number: int, directory: str, command: list[str]) -> None:
-    """Is train.py, and counts what it does to files in `directory`."""
-    import runpy
-
-    from wgan_jax.runs.record import RunWriter
-
+    """Runs train.py and counts its operations on files in `directory`; kills itself before one of them."""
     counts: Counter = Counter()
 
-    def thing(what: str) -> bool:
-        counts[what] += 1
-        return what == kind and counts[what] == number
+    def is_due(operation: str) -> bool:
+        counts[operation] += 1
+        return operation == kind and counts[operation] == number
 
     def die() -> None:
         os.write(2, f'before {kind}'.encode())
@@ -117,11 +118,11 @@ def child(kind: str, number: int, directory: str, command: list[str]) -> None:
             return
         if event == 'open' and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
             return
-        if thing(kind_of(str(arguments[0]).removeprefix(directory))):
+        if is_due(kind_of(str(arguments[0]).removeprefix(directory))):
             die()
 
     def metrics(self: RunWriter, step: int, *arguments: Any) -> None:
-        if thing('half a line of metrics'):
+        if is_due('half a line of metrics'):
             self._metrics_file.write(f'{{"step": {step}, "critic_l')
             self._metrics_file.flush()
             die()
@@ -137,51 +138,51 @@ def child(kind: str, number: int, directory: str, command: list[str]) -> None:
 
 
 def kind_of(path: str) -> str:
-    """What a file is that a run writes."""
+    """The kind of a file that a run writes."""
     parts = path.strip('/').split('/')
     kinds = {'data': 'data set', 'cache': 'compiled programs', 'checkpoints': 'checkpoint', 'samples': 'picture'}
     return kinds.get(parts[0]) or kinds.get(parts[1] if len(parts) > 1 else '', 'log and config')
 
 
-def moment(words: str, run: Run) -> str:
-    """What a process did when it was killed."""
-    if 'before ' in words:
-        return words.rsplit('before ', 1)[1]
-    return 'checkpoint, by threads' if any((run.workdir / 'checkpoints').glob('*tmp')) else 'any other moment'
+def moment(errors: str, run: Run) -> str:
+    """What a process was doing when it was killed."""
+    if 'before ' in errors:
+        return errors.rsplit('before ', 1)[1]
+    return 'threads write a checkpoint' if any((run.workdir / 'checkpoints').glob('*tmp')) else 'any other moment'
 
 
 def torture(scenario: str, kills: int, directory: Path, places: dict[str, Path], seed: int) -> tuple[Counter, int]:
     """Kills runs of one scenario.
 
     Returns:
-      How many kills at which moments, and how many runs they were.
+      The number of kills by moment, and the number of runs.
 
     Raises:
-      AssertionError: a run ended otherwise than one that was not disturbed.
+      AssertionError: the result of a run differs from that of an undisturbed one.
     """
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     straight = Run(scenario, directory / 'straight', places)
-    began = time.perf_counter()
+    start = time.perf_counter()
     if straight.start().wait():
-        raise AssertionError(straight.last_words())
-    duration, expected = time.perf_counter() - began, straight.outcome()
-    things = json.loads(straight.last_words().rsplit('did ', 1)[1])
+        raise AssertionError(straight.last_errors())
+    duration, expected = time.perf_counter() - start, straight.outcome()
+    operations = json.loads(straight.last_errors().rsplit('did ', 1)[1])
     moments: Counter = Counter()
     runs = 0
     while moments.total() < kills:
         run, runs = Run(scenario, directory / f'run_{runs}', places), runs + 1
         code = -signal.SIGKILL
         while code == -signal.SIGKILL:
-            way = chance.choice([*things, 'any moment', 'saving']) if moments.total() < kills else ''
-            process = run.start(way, chance.randint(1, things[way])) if way in things else run.start()
+            way = generator.choice([*operations, 'any moment', 'saving']) if moments.total() < kills else ''
+            process = run.start(way, generator.randint(1, operations[way])) if way in operations else run.start()
             if way == 'any moment':
-                kill_after(process, chance.uniform(0, duration))
+                kill_after(process, generator.uniform(0, duration))
             elif way == 'saving':
-                kill_while_saving(process, run, chance.randint(1, 8), chance.uniform(0, 0.03))
+                kill_while_saving(process, run, generator.randint(1, 8), generator.uniform(0, 0.03))
             code = process.wait()
             if code == -signal.SIGKILL:
-                moments[moment(run.last_words(), run)] += 1
-        assert code == 0, f'{scenario}, run {runs}: {run.last_words()}'
+                moments[moment(run.last_errors(), run)] += 1
+        assert code == 0, f'{scenario}, run {runs}: {run.last_errors()}'
         outcome = run.outcome()
         for what, value in expected.items():
             assert outcome[what] == value, f'{scenario}, run {runs}: {what} differ'
@@ -189,28 +190,24 @@ def torture(scenario: str, kills: int, directory: Path, places: dict[str, Path],
 
 
 def kill_after(process: subprocess.Popen, seconds: float) -> None:
-    """Kills a process unless it ends before."""
+    """Kills a process after some seconds, unless it ends first."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
 
 
-def kill_while_saving(process: subprocess.Popen, run: Run, which: int, seconds: float) -> None:
-    """Kills a process a while after it began to write its checkpoint number `which`, unless it ends before."""
-    before: set[str] = set()
-    while process.poll() is None:
-        before |= {path.name for path in (run.workdir / 'checkpoints').glob('*tmp')}
-        if len(before) >= which:
-            return kill_after(process, seconds)
+def kill_while_saving(process: subprocess.Popen, run: Run, number: int, seconds: float) -> None:
+    """Kills a process some seconds after it starts to write its checkpoint `number`, unless it ends first."""
+    unfinished: set[str] = set()
+    while process.poll() is None and len(unfinished) < number:
+        unfinished |= {path.name for path in (run.workdir / 'checkpoints').glob('*tmp')}
         time.sleep(0.001)
-    return None
+    kill_after(process, seconds)
 
 
 def write_images(directory: Path) -> Path:
-    """A folder of images to train on."""
-    from PIL import Image
-
+    """Writes a folder of images to train on."""
     directory.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (100, 20, 20, 3), dtype=np.uint8)
     for number, image in enumerate(pixels):
@@ -221,11 +218,12 @@ def write_images(directory: Path) -> Path:
 def main() -> None:
     """Prints the table."""
     if sys.argv[1:2] == ['--child']:
-        return child(sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5:])
+        child(sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--kills', type=int, default=100, help='in all')
+    parser.add_argument('--kills', type=int, default=100, help='in all scenarios together')
     parser.add_argument('--scenarios', default='digits,own_images,mnist')
-    parser.add_argument('--mnist', help='DIR with the four original files')
+    parser.add_argument('--mnist', help='directory with the four original files')
     parser.add_argument('--seed', type=int, default=0)
     arguments = parser.parse_args()
     names = [name for name in arguments.scenarios.split(',') if name != 'mnist' or arguments.mnist]
@@ -239,7 +237,6 @@ def main() -> None:
             moments, runs = torture(name, kills, place, {'images': images, 'mnist': Path(arguments.mnist or '.')}, arguments.seed)
             what = ', '.join(f'{moment} {count}' for moment, count in moments.most_common())
             print(f'| {name} | {runs} | {moments.total()} | {what} | yes |', flush=True)
-    return None
 
 
 if __name__ == '__main__':

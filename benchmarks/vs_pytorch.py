@@ -1,16 +1,16 @@
-"""Seconds per round of our configs against the same rounds in PyTorch, on an otherwise idle machine.
+"""Seconds per round of our configs and of the same rounds in PyTorch, on an otherwise idle machine.
 
     pip install torch
     python benchmarks/vs_pytorch.py [--configs celeba_wgan,mnist_gan] [--batch_size 64] [--repeats 5] [--rounds 3] [--no-compile]
 
-PyTorch is the best of eager and torch.compile (on a GPU also with CUDA graphs), each with both layouts in memory, found in a
-first pass; then that one and ours take turns, each time in a process of its own. Prints medians and their ratio: below 1, ours is
-faster. Both sides compute full rounds on random images that are on the device already. --dtypes float32,bfloat16 adds autocast in
-PyTorch against our key `dtype`; --tf32 lets a GPU round the inputs of float32 products, on both sides.
+A first pass finds the best of PyTorch: eager or torch.compile (on a GPU also with CUDA graphs), each with both memory layouts. Then
+both sides take turns, each time in a new process. Prints medians and their ratio; below 1, ours is faster. Both sides compute full
+rounds on random images that are already on the device. --dtypes float32,bfloat16 adds our key `dtype` against PyTorch's autocast;
+--tf32 lets a GPU round the inputs of float32 products, on both sides.
 
     python benchmarks/vs_pytorch.py --check
 
-compares instead both sides' losses and gradients, with the same weights and inputs.
+compares the losses and gradients of both sides instead, with the same weights and inputs.
 """
 
 import argparse
@@ -30,7 +30,7 @@ OURS = 'ours'
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """One side of one config, in this process."""
+    """Measures one side of one config in this process."""
     config = load_config(arguments.configs, arguments.batch_size, arguments.dtypes if arguments.side == OURS else 'float32')
     if arguments.side == OURS:
         import jax
@@ -52,7 +52,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def in_process(arguments: argparse.Namespace, name: str, dtype: str, side: str, seconds: float) -> dict[str, Any] | None:
-    """measure() in a process of its own; None, and the last line of its errors, if it fails."""
+    """Runs measure() in a new process; returns None, and prints the last line of its errors, if it fails."""
     command = [sys.executable, __file__, f'--configs={name}', f'--dtypes={dtype}', f'--side={side}', f'--seconds={seconds}']
     command += [f'--rounds={arguments.rounds}', *(['--tf32'] if arguments.tf32 else [])]
     command += [f'--batch_size={arguments.batch_size}'] if arguments.batch_size else []
@@ -87,27 +87,26 @@ def compare(arguments: argparse.Namespace, name: str, dtype: str) -> str:
         counts[side] = result['parameters']
         print(f'  {name} {dtype}: {side} {times[side][-1]:.4f} s', flush=True)
     if counts[OURS] != counts[best]:
-        raise SystemExit(f'{name}: the networks differ, ours have {counts[OURS]} parameters, those in PyTorch {counts[best]}.')
+        raise SystemExit(f'{name}: our networks have {counts[OURS]} parameters, and those in PyTorch {counts[best]}.')
     ours, theirs = (statistics.median(times[side]) for side in (OURS, best))
     return f'{name:18}{dtype:10}{batch_size:6}{ours:12.4f}{theirs:12.4f}{ours / theirs:8.2f}  {best}'
 
 
 def check(name: str, batch_size: int) -> None:
-    """Prints, for ours and for PyTorch with our weights: both losses, and the norms of their gradients."""
+    """Compares both losses and the norms of their gradients, ours and PyTorch's with our weights, and prints them."""
     import torch
     from flax.traverse_util import flatten_dict
     from pytorch_rounds import TorchRounds
 
     from tests.reference.pytorch_layout import load
-    from wgan_jax.runs.experiment import make_experiment
+    from wgan_jax.runs.experiment import build
 
     config = load_config(name, batch_size)
-    state = make_experiment(config).create_state()
-    images, generator = random_images(config), np.random.default_rng(1)
+    state, images, generator = build(config).create_state(), random_images(config), np.random.default_rng(1)
     theirs = TorchRounds(config, images, 'eager', False, 'float32')
     for player, ours in ((theirs.generator, state.generator), (theirs.critic, state.critic)):
         load(player, flatten_dict({'params': ours.params, 'batch_stats': ours.batch_stats}, sep='/'))
-    for layer in theirs.critic.modules():  # two libraries draw two masks
+    for layer in theirs.critic.modules():  # the two libraries draw different masks
         layer.train(not isinstance(layer, torch.nn.Dropout))
     indices = generator.integers(0, len(images), batch_size)
     latents = generator.normal(size=(batch_size, config.latent_dim)).astype(np.float32)
@@ -169,11 +168,11 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument('--configs', default=CONFIGS)
-    parser.add_argument('--batch_size', type=int, help="the config's own unless given")
+    parser.add_argument('--batch_size', type=int, help="default: the config's")
     parser.add_argument('--dtypes', default='float32')
     parser.add_argument('--repeats', type=int, default=5, help='turns of each side')
-    parser.add_argument('--rounds', type=int, default=3, help='rounds in a turn, at least')
-    parser.add_argument('--seconds', type=float, default=4.0, help='of a turn, at least')
+    parser.add_argument('--rounds', type=int, default=3, help='minimum rounds of a turn')
+    parser.add_argument('--seconds', type=float, default=4.0, help='minimum seconds of a turn')
     parser.add_argument('--no-compile', action='store_true', help='without torch.compile')
     parser.add_argument('--tf32', action='store_true')
     parser.add_argument('--check', action='store_true')
@@ -193,12 +192,9 @@ def main() -> None:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else machine()
     print(f'jax {jax.__version__}, torch {torch.__version__} with {torch.get_num_threads()} threads; {device}')
     if os.getloadavg()[0] > 0.5:
-        print(f'Something else runs here (load {os.getloadavg()[0]:.1f}): these are not numbers to keep.')
+        print(f'Warning: the machine is busy (load {os.getloadavg()[0]:.1f}), so the numbers are not reliable.')
     lines = []
     for name, dtype in itertools.product(arguments.configs.split(','), arguments.dtypes.split(',')):
-        if dtype != 'float32' and 'dtype' not in load_config(name, None):
-            print(f'  {name} {dtype}: left out, configs have no key dtype')
-            continue
         lines.append(compare(arguments, name, dtype))
     print(f'{"config":18}{"dtype":10}{"batch":>6}{"ours, s":>12}{"PyTorch, s":>12}{"ratio":>8}  best in PyTorch')
     print('\n'.join(lines))

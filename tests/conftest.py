@@ -1,5 +1,6 @@
-"""Eight virtual CPU devices, quick compilation, and an error wherever two arrays of different rank meet."""
+"""Eight virtual CPU devices, quick compilation, and an error wherever arrays of different rank are broadcast."""
 
+import functools
 import gc
 import os
 import tempfile
@@ -8,7 +9,7 @@ from pathlib import Path
 # Before jax is imported. NPROC widens XLA's thread pool: with fewer threads than virtual devices its collectives can deadlock.
 os.environ.setdefault('NPROC', '16')
 os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
-# Most of the time goes into compiling programs that run for milliseconds; test_train has them compiled as a person would.
+# Most of the time goes into compiling programs that run for milliseconds. test_train compiles them with all optimisations.
 os.environ['XLA_FLAGS'] += ' --xla_backend_optimization_level=0'
 os.environ['JAX_PLATFORMS'] = 'cpu'
 
@@ -19,9 +20,11 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# Programs that several tests share are compiled once.
-_COMPILED = tempfile.TemporaryDirectory(prefix='wgan_jax_tests_')
-jax.config.update('jax_compilation_cache_dir', _COMPILED.name)
+# A program that several tests use is compiled once. The first process imports this before it starts the others.
+if 'WGAN_JAX_TEST_PROGRAMS' not in os.environ:
+    _PROGRAMS = tempfile.TemporaryDirectory(prefix='wgan_jax_tests_')
+    os.environ['WGAN_JAX_TEST_PROGRAMS'] = _PROGRAMS.name
+jax.config.update('jax_compilation_cache_dir', os.environ['WGAN_JAX_TEST_PROGRAMS'])
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 ROOT = Path(__file__).parent.parent  # of the repository
 SEEDS = st.integers(0, 2**32 - 1)
@@ -30,6 +33,11 @@ SEEDS = st.integers(0, 2**32 - 1)
 def examples(number):
     """The same examples in every run, and a failure at once: to shrink one, each try would compile again."""
     return settings(max_examples=number, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+
+
+def pytest_configure(config):
+    # jax writes its cache in place: a process may read what another has half written, and then compiles the program itself.
+    config.addinivalue_line('filterwarnings', 'ignore:Error reading persistent compilation cache entry:UserWarning')
 
 
 class TinyGenerator(nn.Module):
@@ -66,9 +74,9 @@ def in_float64(state):
 
 @pytest.fixture(autouse=True)
 def few_programs():
-    """Lets go of compiled programs when there are many: a process may map 65,530 pieces of memory, and each takes several.
+    """Releases compiled programs when there are many: a process may map 65,530 pieces of memory, and each takes several.
 
-    Beyond that XLA ends the process with a segmentation fault.
+    Beyond that, XLA ends the process with a segmentation fault.
     """
     yield
     maps = Path('/proc/self/maps')
@@ -80,16 +88,27 @@ def few_programs():
 @pytest.fixture
 def players():
     """Makes (generator, critic) of one or two layers, with batch norm or without."""
+    return make_players
 
-    def make(batch_norm=False):
-        return TinyGenerator(batch_norm=batch_norm), TinyCritic(batch_norm=batch_norm)
 
-    return make
+@functools.cache  # jax traces a function again for other networks, even if they are equal
+def make_players(batch_norm=False):
+    return TinyGenerator(batch_norm=batch_norm), TinyCritic(batch_norm=batch_norm)
+
+
+@pytest.fixture(scope='session')
+def straight(tmp_path_factory):
+    """The directory of the run of tiny_runs.tiny(), trained without a stop; no test may change it."""
+    from tests import tiny_runs  # imports the whole package, which most tests do not need
+
+    directory = tmp_path_factory.mktemp('straight') / 'run'
+    tiny_runs.train(tiny_runs.tiny(), directory)
+    return directory
 
 
 @pytest.fixture
 def double_precision():
-    """float64 for one test: what differs there by more than rounding is wrong."""
+    """float64 for one test, where a difference above rounding is a bug."""
     jax.config.update('jax_enable_x64', True)
     yield
     jax.config.update('jax_enable_x64', False)
@@ -97,7 +116,7 @@ def double_precision():
 
 @pytest.fixture(scope='module')
 def module_in_double_precision():
-    """float64 for the tests of a module: hypothesis takes no fixture that is made anew per test."""
+    """float64 for the tests of a module: hypothesis accepts no fixtures of a single test."""
     jax.config.update('jax_enable_x64', True)
     yield
     jax.config.update('jax_enable_x64', False)

@@ -7,15 +7,21 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from configs import digits_wgan_gp
 from wgan_jax.algorithm.steps import zero_sums
+from wgan_jax.data import feed
 from wgan_jax.runs.checkpoint import Checkpoints
+from wgan_jax.runs.config import flatten
 from wgan_jax.runs.experiment import build, prepare
+from wgan_jax.runs.resume import MAY_CHANGE
 from wgan_jax.training import rounds, trainer
-from wgan_jax.training.rounds import Rounds
+from wgan_jax.training.rounds import Rounds, compile_rounds
 
 TIMING = ('seconds', 'images_per_second')
+# Tracing and compiling take much longer than these runs, so all runs with the same mathematics share players and programs.
+_PLAYERS, _PROGRAMS = {}, {}
 
 
 def tiny(module=digits_wgan_gp, **changes):
@@ -28,8 +34,28 @@ def tiny(module=digits_wgan_gp, **changes):
     return config
 
 
+def prepared(config):
+    """The experiment of a config; two whose configs differ only in outputs have the same functions, which jax compiles once."""
+    experiment = prepare(config)
+    key = str(sorted((name, value) for name, value in flatten(experiment.config).items() if name not in MAY_CHANGE))
+    return experiment._replace(create_state=_PLAYERS.setdefault(key, experiment.create_state))
+
+
+def compile_once(experiment, shape, n_critic, **settings):
+    """compile_rounds, with a memory."""
+    limits = experiment.outputs, experiment.batch_size, feed.CHUNK_BYTES, rounds.PLAN_BYTES
+    key = (experiment.create_state, *limits, shape, n_critic, *settings.items())
+    if key not in _PROGRAMS:
+        _PROGRAMS[key] = compile_rounds(experiment, shape, n_critic, **settings)
+    return _PROGRAMS[key]
+
+
 def train(config, workdir):
-    return trainer.train(prepare(config), str(workdir))
+    """Trains without the report of a complete run, which takes longer than the run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, 'compile_rounds', compile_once)
+        patch.setattr(trainer, '_report', lambda run_dir: None)
+        return trainer.train(prepared(config), str(workdir))
 
 
 def images_of(config):
@@ -43,7 +69,7 @@ def lines(run_dir):
 
 
 def final_state(run_dir, config):
-    template = jax.eval_shape(build(config).create_state), zero_sums(config.gp_weight)
+    template = jax.eval_shape(prepared(config).create_state), zero_sums(config.gp_weight)
     checkpoints = Checkpoints(Path(run_dir) / 'checkpoints', 3)
     restored = checkpoints.restore(template, lambda saved: None)
     checkpoints.close()

@@ -17,14 +17,14 @@ from wgan_jax.models import make_network
 
 
 def dropped(function):
-    """What the dropout layers get and give while `function` runs: [(name of the layer, inputs, outputs)], in order."""
+    """Inputs and outputs of the dropout layers while `function` runs: [(name of the layer, inputs, outputs)], in order."""
     seen = []
 
     def spy(call, args, kwargs, context):
         outputs = call(*args, **kwargs)
         if isinstance(context.module, nn.Dropout):
             note = functools.partial(lambda name, *values: seen.append((name, *map(np.array, values))), context.module.name)
-            jax.debug.callback(note, args[0], outputs, ordered=True)  # inside a gradient there are no values yet
+            jax.debug.callback(note, args[0], outputs, ordered=True)  # there are no values inside a gradient or a compiled function
         return outputs
 
     with nn.intercept_methods(spy):
@@ -34,22 +34,24 @@ def dropped(function):
 
 
 def random_variables(network, inputs):
-    """Weights of any kind will do, and need not be compiled for."""
+    """Random weights, without compiling the initialisers."""
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), inputs, train=False))
     generator = np.random.default_rng(0)
     return jax.tree.map(lambda leaf: generator.normal(size=leaf.shape).astype(np.float32), shapes)
 
 
 def test_dropout_drops_and_scales_as_the_source_does():
-    """Rates 0.3, 0.3 and 0.2; survivors are scaled to keep the mean; another key gives masks that know nothing of these."""
+    """Rates 0.3, 0.3 and 0.2; survivors are scaled to keep the mean; masks of another key are independent."""
     critic = make_network('critic', (8, 8, 1), 'keras_cnn', num_features=8)
     images = jax.random.normal(jax.random.key(0), (256, 8, 8, 1))
     variables = random_variables(critic, images)
 
-    def score(seed):
-        critic.apply(variables, images, train=True, rngs={'dropout': jax.random.key(seed)})
+    @jax.jit
+    def score(key):
+        return critic.apply(variables, images, train=True, rngs={'dropout': key})
 
-    layers_seen, others = dropped(lambda: score(0)), dropped(lambda: score(1))
+    passes = dropped(lambda: [score(jax.random.key(seed)) for seed in (0, 1)])
+    layers_seen, others = passes[:3], passes[3:]
     assert [name for name, _, _ in layers_seen] == ['Dropout_0', 'Dropout_1', 'Dropout_2']
     for (_, inputs, outputs), (_, _, other), rate in zip(layers_seen, others, (0.3, 0.3, 0.2), strict=True):
         assert np.all(inputs != 0.0)  # so that what is zero was dropped
@@ -57,8 +59,8 @@ def test_dropout_drops_and_scales_as_the_source_does():
         np.testing.assert_allclose(outputs[kept], inputs[kept] / (1.0 - rate), rtol=1e-6)
         deviation = np.sqrt(rate * (1.0 - rate) / kept.size)
         assert abs(np.mean(~kept) - rate) < 5 * deviation
-        assert 10 * deviation < 0.1  # what tells 0.2 from 0.3
-        # Example by example and unit by unit as well: each is dropped on its own, not whole maps or whole images.
+        assert 10 * deviation < 0.1  # 0.2 and 0.3 can be told apart
+        # The same for each example and each unit: values are dropped independently, not in whole maps or images.
         for axes in (0, tuple(range(1, kept.ndim))):
             means = np.mean(~kept, axis=axes)
             assert np.abs(means - rate).max() < 5.5 * deviation * np.sqrt(means.size)
@@ -70,16 +72,16 @@ def test_without_training_dropout_is_the_identity_and_needs_no_key():
     critic = make_network('critic', (8, 8, 1), 'keras_cnn', num_features=4)
     images = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
     variables = random_variables(critic, images)
-    layers_seen = dropped(lambda: critic.apply(variables, images, train=False))
+    layers_seen = dropped(lambda: jax.jit(functools.partial(critic.apply, train=False))(variables, images))
     assert len(layers_seen) == 3
     for _, inputs, outputs in layers_seen:
         np.testing.assert_array_equal(inputs, outputs)
-    with pytest.raises(InvalidRngError, match='dropout'):  # the key that training needs
-        critic.apply(variables, images, train=True)
+    with pytest.raises(InvalidRngError, match='dropout'):  # training needs the key
+        jax.eval_shape(functools.partial(critic.apply, train=True), variables, images)
 
 
 class DroppingCritic(nn.Module):
-    """A critic of one layer and dropout: all that a step's keys can act on, and quickly differentiated twice."""
+    """A critic of one layer and dropout, which is quickly differentiated twice."""
 
     @nn.compact
     def __call__(self, images, *, train, axis_name=None):
@@ -87,19 +89,19 @@ class DroppingCritic(nn.Module):
         return nn.Dense(1)(x)[:, 0]
 
 
-def test_every_pass_of_every_update_drops_others():
-    """Real, fake and interpolates of a critic step, and the generator's fakes; then all of them in the next round."""
+def test_every_pass_of_every_update_has_its_own_mask():
+    """The real, fake and interpolated images of a critic step and the fakes of a generator step, in two rounds."""
     generator = make_network('generator', (8, 8, 1), 'mlp', num_features=4)
     state = create_state(jax.random.key(0), generator, DroppingCritic(), optax.sgd(0.1), optax.sgd(0.1), latent_dim=3)
     real, game = jax.random.normal(jax.random.key(1), (32, 8, 8, 1)), {'loss': LOSSES['wasserstein'], 'latent_dim': 3}
 
-    def rounds():
+    @jax.jit
+    def one_round(state):
         after, key = state, jax.random.key(2)
-        for _ in range(2):
-            after, _ = steps.critic_step(after, real, key, gp_weight=10.0, **game)
-            after, _ = steps.generator_step(after, key, batch_size=32, **game)
+        after, _ = steps.critic_step(after, real, key, gp_weight=10.0, **game)
+        return steps.generator_step(after, key, batch_size=32, **game)[0]
 
-    masks = [outputs != 0.0 for _, _, outputs in dropped(rounds)]
+    masks = [outputs != 0.0 for _, _, outputs in dropped(lambda: one_round(one_round(state)))]
     assert len(masks) == 2 * (3 + 1)
     agreement = 0.3**2 + 0.7**2
     for one, other in itertools.combinations(masks, 2):

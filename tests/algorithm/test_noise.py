@@ -7,8 +7,8 @@ from scipy import stats
 from wgan_jax.algorithm import noise
 
 KEY = jax.random.key(7)
-LARGE = 20_000  # examples: a wrong distribution shows at this size
-RARE = 1e-4  # a right one is refused once in 10,000 keys; this key is not one of them
+LARGE = 20_000  # examples, enough to notice a wrong distribution
+RARE = 1e-4  # p-value: the right distribution is refused for one key in 10,000, and not for this one
 
 
 def draw(key=KEY, player='critic', update=0, batch_size=4, latent_dim=3):
@@ -16,12 +16,12 @@ def draw(key=KEY, player='critic', update=0, batch_size=4, latent_dim=3):
 
 
 def numbers(drawn):
-    """All that is drawn, as numbers: latents, alpha, and the data of the key."""
+    """Everything that is drawn: latents, alpha, and the data of the key."""
     return [np.asarray(part) for part in (drawn.latents, drawn.alpha, jax.random.key_data(drawn.dropout_key))]
 
 
 def draws_on_devices(devices, batch_size, latent_dim=3):
-    """What each of some devices draws, stacked; vmap stands in for them, as noise asks only for the axis' size and index."""
+    """What each device draws, stacked. vmap stands in for devices: noise uses only the size and the index of the axis."""
     return jax.vmap(
         lambda key: noise.draw(key, 'critic', jnp.int32(5), batch_size, latent_dim, 'devices'),
         in_axes=None,
@@ -49,24 +49,24 @@ def test_alpha_is_one_uniform_number_per_example():
     assert alpha.min() < 10 / LARGE  # the whole interval
     assert alpha.max() > 1 - 10 / LARGE
     assert stats.kstest(alpha, 'uniform').pvalue > RARE
-    # What tells the two tests apart must tell a normal from a uniform: Gulrajani et al. 2017 leave no choice of the law.
+    # The test is able to tell a normal from a uniform distribution; Gulrajani et al. 2017 prescribe the uniform one.
     assert stats.kstest((alpha - alpha.mean()) / alpha.std(), 'norm').pvalue < RARE
 
 
 def test_alpha_is_independent_of_the_latents():
-    """From one key both would be the same bits in two guises, and their ranks the same."""
+    """Drawn with the same key, both would come from the same bits, and their ranks would agree."""
     drawn = draw(batch_size=LARGE, latent_dim=1)
     assert abs(stats.spearmanr(drawn.latents[:, 0], drawn.alpha).statistic) < 4 / np.sqrt(LARGE)
 
 
 def test_the_same_arguments_draw_the_same():
-    """What resuming rests on."""
+    """Resuming needs this."""
     for x, y in zip(numbers(draw(update=3)), numbers(draw(update=3)), strict=True):
         np.testing.assert_array_equal(x, y)
 
 
 def test_keys_players_and_updates_draw_their_own():
-    """No number comes twice: not from another key, not for the other player, not in the next updates."""
+    """No number occurs twice: with another key, for the other player, or in a later update."""
     drawn = [
         numbers(draw(key, player, update))
         for key in (KEY, jax.random.key(8))
@@ -77,10 +77,9 @@ def test_keys_players_and_updates_draw_their_own():
         assert len(np.unique(np.stack(values))) == np.stack(values).size
 
 
-@pytest.mark.parametrize('devices', [1, 2, 3, 8])
-@pytest.mark.parametrize('batch_size', [1, 4])
+@pytest.mark.parametrize(('devices', 'batch_size'), [(1, 4), (2, 1), (8, 4)])
 def test_devices_share_out_the_global_draw(devices, batch_size):
-    """To the bit and in order, so that the number of devices changes nothing but rounding."""
+    """To the bit and in order, so that the number of devices changes only rounding."""
     drawn = draws_on_devices(devices, batch_size)
     alone = draw(update=5, batch_size=devices * batch_size)
     assert drawn.latents.shape == (devices, batch_size, 3)

@@ -8,14 +8,7 @@ from PIL import Image
 
 from tests.data import damaged_png
 from tests.data.encoding import ANY, BAD, GOOD, SIZE, Content, encoded, flipped, noise, png
-
-FORMATS = {
-    'jpeg': ('JPEG', {'quality': 90}),
-    'png': ('PNG', {}),
-    'webp': ('WEBP', {'quality': 90}),
-    'bmp': ('BMP', {}),
-    'gif': ('GIF', {}),
-}
+from wgan_jax.data.images import FORMATS
 
 
 class Case(NamedTuple):
@@ -28,14 +21,14 @@ class Case(NamedTuple):
 
 def corpus() -> list[Case]:
     """All of it: the same bytes each time."""
-    parts = (_of_every_format(), _no_images(), _huge(), damaged_png.odd(), damaged_png.bombs(), _jpeg(), _gif(), _bmp(), _good())
-    return [Case(*case) for part in parts for case in part]
+    parts = (_of_every_format, _no_images, _huge, damaged_png.odd, damaged_png.bombs, _jpeg, _gif, _bmp, _good)
+    return [Case(*case) for part in parts for case in part()]
 
 
 def _of_every_format() -> Content:
-    for name, (form, options) in FORMATS.items():
-        whole = encoded(noise(), form, **options)
-        for percent in (1, 10, 40, 70, 95):
+    for name in FORMATS:
+        whole = encoded(noise(), name)
+        for percent in (1, 40, 95):
             yield f'{name}-cut-{percent}', whole[: len(whole) * percent // 100], BAD
         yield f'{name}-cut-one-byte', whole[:-1], ANY
         yield f'{name}-wrong-magic', b'\0\0\0\0' + whole[4:], BAD
@@ -50,22 +43,17 @@ def _of_every_format() -> Content:
 
 def _no_images() -> Content:
     yield 'empty', b'', BAD
-    yield 'zeros', bytes(1000), BAD
     yield 'random', np.random.default_rng(1).bytes(1000), BAD
-    yield 'text', b'This was a photo once.\n', BAD
     yield 'html', b'<!DOCTYPE html><html><body>Quota exceeded</body></html>', BAD
     yield 'tiff', encoded(noise(), 'TIFF'), BAD
-    yield 'ppm', encoded(noise(), 'PPM'), BAD
     yield 'postscript', b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n', BAD
     yield 'svg', b'<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32"/>', BAD
-    yield 'zip', b'PK\x03\x04' + bytes(100), BAD
 
 
 def _huge() -> Content:
     """Headers that claim more than there is; 9999x9999 is just below what is taken for a bomb."""
     for side in (9_999, 60_000, 100_000, 2**31 - 1):
         yield f'png-claims-{side}', png(side, side, 8, 2, bytes(100)), BAD
-        yield f'png-16-bit-claims-{side}', png(side, side, 16, 0, bytes(100)), BAD
         yield f'bmp-claims-{side}', _bmp_header(side, side) + bytes(100), BAD
     for side in (9_999, 60_000):
         whole = encoded(noise(), 'JPEG')
@@ -102,24 +90,12 @@ def _jpeg() -> Content:
     large = encoded(Image.new('L', (9000, 9000)), 'JPEG', progressive=True)
     last = large.rindex(b'\xff\xda')
     yield 'jpeg-large-1000-scans', large[:last] + large[last:-2] * 1000 + b'\xff\xd9', BAD
-    for name, exif in (
-        ('garbage', b'Exif\0\0garbage' * 9),
-        ('empty', b'Exif\0\0'),
-        ('circle', b'Exif\0\0II*\0\x08\0\0\0\x01\0' + bytes(20)),
-    ):
-        yield f'jpeg-exif-{name}', encoded(noise(), 'JPEG', exif=exif), ANY
-    for orientation in (0, 9, 65535, 'six', (6, 6), -1):
-        kind = {int: 8, str: 2, tuple: 3}[type(orientation)]
-        value = (
-            orientation.encode() + b'\0'
-            if kind == 2
-            else struct.pack('<hh', *orientation)
-            if kind == 3
-            else struct.pack('<i', orientation)
-        )
-        count = len(value) if kind == 2 else 2 if kind == 3 else 1
-        exif = b'Exif\0\0II*\0\x08\0\0\0\x01\0' + struct.pack('<HHI', 0x112, kind, count) + value[:4] + bytes(4)
-        yield f'jpeg-orientation-{orientation}', encoded(noise(), 'JPEG', exif=exif), ANY
+    exifs = [b'garbage' * 9, b'', b'II*\0\x08\0\0\0\x01\0' + bytes(20)]  # the last one is a circle
+    # Orientations that do not exist, as a signed short, a text and two shorts.
+    for kind, count, value in ((8, 1, 0), (8, 1, 9), (8, 1, 65535), (2, 4, 0x786973), (3, 2, 6 | 6 << 16)):
+        exifs.append(b'II*\0\x08\0\0\0\x01\0' + struct.pack('<HHIII', 0x112, kind, count, value, 0))
+    for number, exif in enumerate(exifs):
+        yield f'jpeg-exif-{number}', encoded(noise(), 'JPEG', exif=b'Exif\0\0' + exif), ANY
     yield 'jpeg-profile-garbage', encoded(noise(), 'JPEG', icc_profile=b'garbage' * 99), GOOD
     yield 'jpeg-cmyk', encoded(noise('CMYK'), 'JPEG'), GOOD
 
@@ -138,15 +114,6 @@ def _gif() -> Content:
     yield 'gif-no-data', single[: data + 1] + b'\0;', BAD
     yield 'gif-no-frame', single[: 13 + 3 * 256] + b';', BAD
     yield 'gif-no-palette', single[:10] + b'\0' + single[11:13] + single[13 + 3 * 256 :], ANY
-    yield 'gif-transparency-beyond-the-palette', _gif_with_transparency(200), ANY
-
-
-def _gif_with_transparency(index: int) -> bytes:
-    image = Image.new('P', (SIZE, SIZE))
-    image.putpalette(bytes((1, 2, 3, 4, 5, 6)))
-    content = bytearray(encoded(image, 'GIF', transparency=1))
-    content[content.index(b'\x21\xf9\x04') + 6] = index
-    return bytes(content)
 
 
 def _bmp_header(width: int, height: int, bits: int = 24, compression: int = 0, colours: int = 0, header: int = 40) -> bytes:

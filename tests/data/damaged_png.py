@@ -24,12 +24,8 @@ def odd() -> Content:
     for bits in (1, 2, 4):
         packed = b''.join(b'\0' + b'\x5a' * (SIZE * bits // 8) for _ in range(SIZE))
         yield f'png-grey-{bits}-bit', png(SIZE, SIZE, bits, 0, packed), GOOD
-        yield f'png-palette-{bits}-bit', png(SIZE, SIZE, bits, 3, packed, chunk(b'PLTE', palette[: 3 * 2**bits])), GOOD
-        yield (
-            f'png-palette-{bits}-bit-transparent',
-            png(SIZE, SIZE, bits, 3, packed, chunk(b'PLTE', palette[: 3 * 2**bits]), chunk(b'tRNS', b'\0\x80')),
-            GOOD,
-        )
+        colours = chunk(b'PLTE', palette[: 3 * 2**bits])
+        yield f'png-palette-{bits}-bit-transparent', png(SIZE, SIZE, bits, 3, packed, colours, chunk(b'tRNS', b'\0\x80')), GOOD
     yield 'png-3-bit', png(SIZE, SIZE, 3, 0, rows), BAD
     yield 'png-colour-type-5', png(SIZE, SIZE, 8, 5, rows), BAD
     yield 'png-no-width', png(0, SIZE, 8, 0, rows), BAD
@@ -59,11 +55,8 @@ def bombs() -> Content:
     yield 'png-pixels-bomb', png(SIZE, SIZE, 8, 0, bytes(2**26)), GOOD
     yield 'png-text-bomb', png(SIZE, SIZE, 8, 0, rows, chunk(b'zTXt', b'a\0\0' + bomb)), ANY
     yield 'png-text-bomb-behind', encoded(noise())[:-12] + chunk(b'zTXt', b'a\0\0' + bomb) + chunk(b'IEND', b''), ANY
-    yield (
-        'png-many-text-bombs',
-        png(SIZE, SIZE, 8, 0, rows, *[chunk(b'zTXt', b'a\0\0' + zlib.compress(bytes(2**20 - 9)))] * 100),
-        ANY,
-    )
+    small = chunk(b'zTXt', b'a\0\0' + zlib.compress(bytes(2**20 - 9)))
+    yield 'png-many-text-bombs', png(SIZE, SIZE, 8, 0, rows, *[small] * 100), ANY
     yield 'png-international-text-bomb', png(SIZE, SIZE, 8, 0, rows, chunk(b'iTXt', b'a\0\1\0\0\0' + bomb)), ANY
     yield 'png-profile-bomb', png(SIZE, SIZE, 8, 0, rows, chunk(b'iCCP', b'a\0\0' + bomb)), ANY
     info = PngImagePlugin.PngInfo()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import examples
 from tests.data.encoding import encoded, noise
 from tests.data.test_files import archive
-from wgan_jax.data import files, folder
+from wgan_jax.data import folder
 from wgan_jax.data.files import open_files
 from wgan_jax.data.images import UnusableImage
 from wgan_jax.errors import UserError
@@ -30,39 +30,20 @@ def test_names_that_lead_out_of_an_archive_are_refused(tmp_path, name):
         found.read(name)
 
 
-def test_an_archive_that_would_unpack_to_too_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, 'MAX_BYTES', 1000)
-    found = open_files(archive(tmp_path / 'set.zip', {'bomb.png': bytes(100_000)}), 'folder')
-    with pytest.raises(UnusableImage, match='has 100,000 bytes'):
-        found.read('bomb.png')
-
-
-def test_damage_inside_an_archive_is_that_files_own(tmp_path):
-    path = archive(tmp_path / 'set.zip', {'a.png': b'abcdefgh' * 50, 'b.png': b'good'})
-    content = bytearray(path.read_bytes())
-    content[45] ^= 255
-    path.write_bytes(content)
-    found = open_files(path, 'folder')
-    assert found.read('b.png') == b'good'
-    with pytest.raises(UnusableImage, match='cannot be unpacked'):
-        found.read('a.png')
-
-
 def test_an_archive_cut_short(tmp_path):
     path = archive(tmp_path / 'set.zip', {'a.png': b'1' * 100})
-    buffer = io.BytesIO(path.read_bytes())
-    end = buffer.getvalue()[-22:]
-    path.write_bytes(buffer.getvalue()[:40] + end)  # the end record is there, what it speaks of is not
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + content[-22:])  # the end record is there, what it speaks of is not
     with pytest.raises(UserError, match=r'config\.data\.folder=.*set\.zip cannot be read'):
         open_files(path, 'folder')
 
 
 def patched(path, name, field, value):
-    """Changes a number of four or two bytes in both headers of a member: 'method', 'flags', 'size' or 'packed'."""
+    """Changes a number of four or two bytes in both headers of a member: 'flags', 'size' or 'packed'."""
     content = bytearray(path.read_bytes())
     begins = [(content.index(b'PK\x03\x04'), 0), (content.rindex(b'PK\x01\x02'), 2)]
     assert content.count(name.encode()) == 2
-    offset, form = {'flags': (6, '<H'), 'method': (8, '<H'), 'packed': (18, '<I'), 'size': (22, '<I')}[field]
+    offset, form = {'flags': (6, '<H'), 'packed': (18, '<I'), 'size': (22, '<I')}[field]
     for begin, more in begins:  # what the central header has besides stands in front
         struct.pack_into(form, content, begin + offset + more, value)
     path.write_bytes(content)
@@ -92,8 +73,6 @@ def test_a_member_that_is_larger_than_it_claims(tmp_path, claimed):
         ('size', 2**32 - 2, 'has 4,294,967,294 bytes, too many for an image'),
         ('packed', 1, 'cannot be unpacked'),
         ('flags', 1, 'cannot be unpacked .*encrypted'),
-        ('method', 9, 'is compressed with method 9: only deflate is supported'),
-        ('method', 99, 'is compressed with method 99'),
     ],
 )
 def test_a_member_with_a_header_that_is_wrong(tmp_path, field, value, reason):
@@ -102,18 +81,6 @@ def test_a_member_with_a_header_that_is_wrong(tmp_path, field, value, reason):
     with pytest.raises(UnusableImage, match=reason) as caught:
         open_files(path, 'folder').read('a.png')
     assert str(caught.value).isprintable()
-
-
-@pytest.mark.parametrize('field', ['size', 'packed'])
-def test_a_member_that_claims_more_than_there_is(tmp_path, field):
-    """Some versions of Python find out; the image is whole either way."""
-    path = archive(tmp_path / 'set.zip', {'a.png': IMAGE})
-    patched(path, 'a.png', field, 10**6)
-    try:
-        assert open_files(path, 'folder').read('a.png') == IMAGE
-    except UnusableImage as error:
-        reason = str(error)
-        assert reason.startswith('cannot be unpacked')
 
 
 @pytest.mark.parametrize('method', [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -146,17 +113,11 @@ def test_a_folder_in_an_archive_of_oddities(tmp_path, capsys):
     output = capsys.readouterr().out
     assert len(images) == 3, output  # the third is that whose name is a dot
     assert len(np.unique(images.reshape(3, -1), axis=0)) == 1
-    for line in (
-        '7 of 10 files',
-        '  ../out.png is refused: its name points outside of the archive',
-        '  /out.png is refused',
-        '  c:/out.png is refused',
-        '  nested.zip is not an image in a known format',
-        '  link.png is not an image in a known format',
-        '  zeros.png is not an image in a known format',
-        '  two\\nlines.png is not an image in a known format',
-    ):
-        assert line in output
+    assert '7 of 10 files' in output
+    for name in ('../out.png', '/out.png', 'c:/out.png'):
+        assert f'  {name} is refused: its name points outside of the archive' in output
+    for name in ('nested.zip', 'link.png', 'zeros.png', r'two\nlines.png'):
+        assert f'  {name} is not an image in a known format' in output
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ['set.zip', 'sets']
 
 

@@ -1,6 +1,5 @@
 """Damaged or foreign files of data sets, and full disks: the error is one sentence, and no files are left behind."""
 
-import gzip
 import json
 import os
 import shutil
@@ -10,98 +9,77 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.data.conftest import COUNTS
+from tests.data.conftest import COUNTS, official
+from tests.data.encoding import flipped
 from tests.data.test_celeba import load as load_celeba
-from tests.data.test_mnist import everything_in, load, official
+from tests.data.test_mnist import everything_in, load
 from wgan_jax.data import celeba, mnist_download
 from wgan_jax.errors import UserError
 
 IDX = ['train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz', 't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz']
+INFO, FEATURES = 'dataset_info.json', 'features.json'
+DAMAGES = {
+    'cut': lambda content: content[: len(content) // 2],
+    'flip': lambda content: flipped(content, len(content) // 2),
+    'empty': lambda content: b'',
+    'zeros': lambda content: bytes(len(content)),
+    'html': lambda content: b'<html>Not found</html>',
+}
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def damage(path, how):
+    path.write_bytes(DAMAGES[how](path.read_bytes()))
 
 
-def flip(path):
-    content = bytearray(path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 4] = bytes(byte ^ 0xFF for byte in content[middle : middle + 4])
-    path.write_bytes(content)
-
-
-def empty(path):
-    path.write_bytes(b'')
-
-
-def zeros(path):
-    path.write_bytes(bytes(path.stat().st_size))
-
-
-def html(path):
-    path.write_bytes(b'<html>Not found</html>')
-
-
-def unpack(path):
-    path.write_bytes(gzip.decompress(path.read_bytes()))
-
-
-def swap(path):
-    other = path.with_name(IDX[IDX.index(path.name) - 1])
-    path.rename(path.with_suffix('.held'))
-    other.rename(path)
-    path.with_suffix('.held').rename(other)
+def is_refused(load, root, message):
+    """Whether loading ends with one sentence that contains the message, and leaves nothing."""
+    with pytest.raises(UserError) as caught:
+        load()
+    assert str(caught.value).isprintable()
+    assert message in str(caught.value)
+    return not root.exists()
 
 
 @pytest.mark.parametrize('name', IDX)
-@pytest.mark.parametrize('damage', [cut, flip, empty, html, unpack, swap])
-def test_a_file_of_mnist_that_is_not_the_original(files, tmp_path, name, damage):
-    damage(files / name)
-    with pytest.raises(UserError) as caught:
-        load(tmp_path / 'sets', files)
-    message = str(caught.value)
-    assert message.isprintable()
-    assert f'in {files} is not the original file (wrong checksum). Put the four original files' in message
-    assert not (tmp_path / 'sets').exists()
+@pytest.mark.parametrize('how', ['cut', 'flip', 'empty', 'html', 'that of another file'])
+def test_a_file_of_mnist_that_is_not_the_original(files, tmp_path, name, how):
+    if how in DAMAGES:
+        damage(files / name, how)
+    else:
+        shutil.copy(files / IDX[IDX.index(name) - 1], files / name)
+    message = f'{name} in {files} is not the original file (wrong checksum). Put the four original files'
+    assert is_refused(lambda: load(tmp_path / 'sets', files), tmp_path / 'sets', message)
 
 
-@pytest.mark.parametrize('damage', [cut, empty, zeros, html])
-def test_an_archive_of_celeba_that_is_none(manual, tmp_path, damage):
-    damage(manual / celeba.ARCHIVE)
-    with pytest.raises(UserError) as caught:
-        load_celeba(tmp_path / 'sets', manual)
-    assert str(caught.value).isprintable()
-    assert f'config.data.manual_dir={manual / celeba.ARCHIVE} ' in str(caught.value)
-    assert not (tmp_path / 'sets').exists()
+@pytest.mark.parametrize('how', ['cut', 'empty', 'zeros', 'html'])
+def test_an_archive_of_celeba_that_is_none(manual, tmp_path, how):
+    damage(manual / celeba.ARCHIVE, how)
+    message = f'config.data.manual_dir={manual / celeba.ARCHIVE} '
+    assert is_refused(lambda: load_celeba(tmp_path / 'sets', manual), tmp_path / 'sets', message)
 
 
 def test_an_archive_of_celeba_with_a_damaged_image_does_without_it(manual, tmp_path, capsys):
-    flip(manual / celeba.ARCHIVE)
+    damage(manual / celeba.ARCHIVE, 'flip')
     assert len(load_celeba(tmp_path / 'sets', manual, split='all')) == 12
     assert '1 of 13 files' in capsys.readouterr().out
 
 
 @pytest.fixture(scope='module')
 def prepared_once(tmp_path_factory):
-    return tmp_path_factory.mktemp('prepared')
+    return tmp_path_factory.mktemp('prepared') / 'sets'
 
 
 @pytest.fixture
 def prepared(files, prepared_once, tmp_path):
-    """A function that copies a small MNIST that TFDS has prepared, in one of its formats, and returns its directory."""
+    """A function that makes a small MNIST as TFDS prepares it, in one of its formats, and returns its directory."""
 
     def copy(file_format):
-        source = prepared_once / file_format
-        if not source.exists():
-            official(source, files, file_format)
-        shutil.copytree(source / 'mnist', tmp_path / 'mnist')
+        if not prepared_once.exists():
+            load(prepared_once, files)
+        official(prepared_once / 'mnist_idx' / '1.0.0', tmp_path / 'mnist' / '3.0.1', file_format)
         return tmp_path / 'mnist' / '3.0.1'
 
     return copy
-
-
-def remove(path):
-    path.unlink()
 
 
 def is_reported_as_damaged(directory, files):
@@ -120,59 +98,52 @@ def is_reported_as_damaged(directory, files):
 
 
 @pytest.mark.parametrize('file_format', ['array_record', 'tfrecord'])
-@pytest.mark.parametrize('damage', [cut, empty, zeros, html, remove])
-def test_a_prepared_file_of_images_that_is_damaged(files, prepared, file_format, damage):
+@pytest.mark.parametrize('how', ['cut', 'empty', 'zeros', 'html', 'gone', 'those of another split'])
+def test_a_prepared_file_of_images_that_is_damaged(files, prepared, file_format, how):
     directory = prepared(file_format)
-    damage(directory / f'mnist-train.{file_format}-00000-of-00001')
+    path = directory / f'mnist-train.{file_format}-00000-of-00001'
+    if how in DAMAGES:
+        damage(path, how)
+    elif how == 'gone':
+        path.unlink()
+    else:
+        shutil.copy(directory / path.name.replace('train', 'test'), path)
     assert is_reported_as_damaged(directory, files)
 
 
 def test_flipped_bytes_in_a_prepared_file(files, prepared):
     directory = prepared('array_record')
-    flip(directory / 'mnist-train.array_record-00000-of-00001')
+    damage(directory / 'mnist-train.array_record-00000-of-00001', 'flip')
     assert is_reported_as_damaged(directory, files)
 
 
-def test_the_images_of_another_split(files, prepared):
+@pytest.mark.parametrize('name', [INFO, FEATURES])
+@pytest.mark.parametrize('how', ['cut', 'empty', 'zeros', 'html', '{}', '[]', '7', '[' * 100_000])
+def test_a_description_of_a_prepared_set_that_is_damaged(files, prepared, name, how):
     directory = prepared('array_record')
-    shutil.copy(directory / 'mnist-test.array_record-00000-of-00001', directory / 'mnist-train.array_record-00000-of-00001')
+    if how in DAMAGES:
+        damage(directory / name, how)
+    else:
+        (directory / name).write_text(how)
     assert is_reported_as_damaged(directory, files)
 
 
-def info(**changes):
-    def change(directory):
-        path = directory / 'dataset_info.json'
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-    return change
+CHANGES = [{'splits': []}, {'version': 'none'}, {'name': 'other'}, {'fileFormat': 'parquet'}, {'fileFormat': 'tfrecord'}]
 
 
-def fewer(directory):
-    path = directory / 'dataset_info.json'
-    assert f'"{COUNTS["train"]}"' in path.read_text()
-    path.write_text(path.read_text().replace(f'"{COUNTS["train"]}"', '"7"'))
-
-
-@pytest.mark.parametrize(
-    'damage',
-    [
-        *(lambda directory, name=name, damage=damage: damage(directory / name)
-          for name in ('dataset_info.json', 'features.json') for damage in (cut, empty, zeros, html)),
-        lambda directory: remove(directory / 'features.json'),
-        *(lambda directory, name=name, text=text: (directory / name).write_text(text)
-          for name in ('dataset_info.json', 'features.json') for text in ('{}', '[]', 'null', '7', '[' * 100_000)),
-        info(splits=[]),
-        info(splits=7),
-        info(version='none'),
-        info(name='other'),
-        info(fileFormat='parquet'),
-        info(fileFormat='tfrecord'),
-        fewer,
-    ],
-)  # fmt: skip
-def test_a_description_of_a_prepared_set_that_is_damaged(files, prepared, damage):
+@pytest.mark.parametrize('changes', [*CHANGES, 'fewer images'], ids=str)
+def test_a_description_of_another_set(files, prepared, changes):
     directory = prepared('array_record')
-    damage(directory)
+    text = (directory / INFO).read_text()
+    changed = text.replace(f'"{COUNTS["train"]}"', '"7"') if changes == 'fewer images' else json.dumps(json.loads(text) | changes)
+    assert changed != text
+    (directory / INFO).write_text(changed)
+    assert is_reported_as_damaged(directory, files)
+
+
+def test_a_set_without_the_description_of_its_features(files, prepared):
+    directory = prepared('array_record')
+    (directory / FEATURES).unlink()
     assert is_reported_as_damaged(directory, files)
 
 
@@ -192,7 +163,7 @@ def test_a_prepared_set_names_no_module_that_is_imported(files, prepared, key, t
 
 def test_without_its_description_a_set_is_prepared_anew(files, prepared):
     directory = prepared('array_record')
-    remove(directory / 'dataset_info.json')
+    (directory / INFO).unlink()
     assert len(load(directory.parent.parent, files)) == COUNTS['train']
 
 
@@ -200,7 +171,7 @@ def test_our_own_prepared_set_without_its_description(files, tmp_path):
     """TFDS takes the directory for a prepared data set, and its files may be of another one."""
     load(tmp_path, files)
     shutil.rmtree(tmp_path / 'wgan_jax')
-    remove(tmp_path / 'mnist_idx' / '1.0.0' / 'dataset_info.json')
+    (tmp_path / 'mnist_idx' / '1.0.0' / INFO).unlink()
     with pytest.raises(UserError, match=r'mnist_idx/1\.0\.0 is damaged \(.*: delete that directory'):
         load(tmp_path, files)
 

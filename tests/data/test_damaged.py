@@ -1,13 +1,12 @@
 """Damaged, odd and hostile image files: each is decoded or reported, in little time and memory."""
 
-import functools
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-import zipfile
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -25,44 +24,24 @@ pytestmark = pytest.mark.filterwarnings('ignore')  # PIL's, about damaged files,
 
 
 def outcome(content, channels=3):
-    """'good' or 'bad'; any other error than an UnusableImage of one line is raised."""
+    """'good', 'bad', or a reason that is not one short line; any other error than an UnusableImage is raised."""
     try:
         array = decode(content, 16, channels)
     except UnusableImage as error:
         reason = str(error)
-    else:
-        assert array.shape == (16, 16, channels)
-        assert array.dtype == np.uint8
-        return GOOD
-    assert reason.isprintable()
-    assert 0 < len(reason) < 200
-    return BAD
-
-
-@functools.cache
-def usable():
-    """The names of the files that can be decoded."""
-    return {case.name for case in CORPUS if outcome(case.content) == GOOD}
-
-
-def test_the_corpus():
-    assert len(CORPUS) >= 200
-    assert len({case.name for case in CORPUS}) == len(CORPUS)
-    assert sum(len(case.content) for case in CORPUS) < 3e6
+        return BAD if reason.isprintable() and 0 < len(reason) < 200 else reason
+    assert array.shape == (16, 16, channels)
+    assert array.dtype == np.uint8
+    return GOOD
 
 
 @pytest.mark.parametrize('case', CORPUS, ids=lambda case: case.name)
 def test_each_is_decoded_or_says_why_not(case):
     result = outcome(case.content)
-    assert case.outcome in (result, ANY)
+    assert result in ((GOOD, BAD) if case.outcome == ANY else (case.outcome,))
     assert outcome(case.content, channels=1) == result
-
-
-def test_faces_that_are_damaged():
-    """No damaged file passes as an image of the expected size."""
-    for case in CORPUS:
-        with pytest.raises(UnusableImage):
-            decode(case.content, 16, expected=(178, 218))
+    with pytest.raises(UnusableImage):  # none has this size, and no damaged one passes for it
+        decode(case.content, 16, expected=(178, 218))
 
 
 def test_none_takes_much_memory_or_time():
@@ -113,32 +92,19 @@ def load(place, **options):
 
 def test_a_folder_of_them_gives_exactly_the_good_ones(place, capsys):
     loaded = load(place)
-    expected = {decode(case.content, 16).tobytes() for case in CORPUS if case.name in usable()}
-    assert len(loaded) == len(usable())
-    assert {image.tobytes() for image in loaded} == expected
+    good = [decode(case.content, 16).tobytes() for case in CORPUS if outcome(case.content) == GOOD]
+    assert sorted(image.tobytes() for image in loaded) == sorted(good)
     output = capsys.readouterr().out
-    bad = len(CORPUS) - len(usable()) + NOT_FILES
-    assert f'{bad} of {len(CORPUS) + NOT_FILES} files in {place} cannot be used and are left out:' in output
+    bad = len(CORPUS) - len(good) + NOT_FILES
+    assert f'{bad} of {len(CORPUS) + NOT_FILES} files in {place} cannot be used' in output
     assert len(output.splitlines()) == 14  # two at the start, ten names, the number of other files, and one at the end
     assert output.replace('\n', '').isprintable()
     with pytest.raises(UserError) as caught:
         load(place, strict=True)
     message = str(caught.value)
-    assert (
-        f'{bad} of {len(CORPUS) + NOT_FILES} files in {place} cannot be used, and config.data.strict=True requires all: ' in message
-    )
     assert message.isprintable()
     assert message.count('; ') == 10
     assert len(list((place.parent / 'sets' / 'wgan_jax').iterdir())) == 1
-
-
-def test_an_archive_of_them_gives_exactly_the_good_ones(place, capsys):
-    path = place.parent / 'set.zip'
-    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for case in CORPUS:
-            archive.writestr(f'a/{case.name}', case.content)
-    assert len(load(path)) == len(usable())
-    assert f'{len(CORPUS) - len(usable())} of {len(CORPUS)} files in {path} cannot be used' in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name != 'posix', reason='the system has no such permissions')
@@ -198,16 +164,8 @@ def test_large_images_are_decoded_one_at_a_time(monkeypatch):
 
 def test_which_images_are_large(monkeypatch):
     """The size of a photo is that at which libjpeg decodes it; for a progressive one it is the full size."""
-    alone = []
-
-    class Lock:
-        def __enter__(self):
-            alone.append(True)
-
-        def __exit__(self, *error):
-            pass
-
-    monkeypatch.setattr(images, '_ALONE', Lock())
+    alone = unittest.mock.MagicMock()
+    monkeypatch.setattr(images, '_ALONE', alone)
     monkeypatch.setattr(images, 'LARGE_PIXELS', 400 * 400)
     image = Image.new('RGB', (800, 800))
     for content, large in (
@@ -216,26 +174,25 @@ def test_which_images_are_large(monkeypatch):
         (encoded(image, 'JPEG', progressive=True), True),
         (encoded(image.reduce(2)), False),
     ):
-        alone.clear()
+        alone.reset_mock()
         decode(content, 16)
-        assert bool(alone) == large
+        assert alone.__enter__.called == large
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('colour', 'channels', 'depth'), [(6, 4, 8), (0, 1, 16)], ids=['transparent', '16 bit'])
 def test_the_largest_image_takes_a_dozen_bytes_per_pixel(colour, channels, depth):
     program = (
-        'import json, resource, sys; sys.path.insert(0, sys.argv[1])\n'
+        'import json, resource, sys, warnings; sys.path.insert(0, sys.argv[1]); warnings.simplefilter("ignore")\n'
         'from tests.data.encoding import png\n'
         'from wgan_jax.data.images import decode\n'
-        'import warnings; warnings.simplefilter("ignore")\n'
         'peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)\n'
         'colour, channels, depth = json.loads(sys.argv[2])\n'
-        'bits = channels * depth\n'
-        'content = png(5000, 5000, depth, colour, bytes((bits * 5000 // 8 + 1) * 5000))\n'
-        'decode(content, 64); small = peak()\n'
-        'content = png(9999, 9999, depth, colour, bytes((bits * 9999 // 8 + 1) * 9999))\n'
-        'decode(content, 64); print((peak() - small) / (9999**2 - 5000**2))\n'
+        'peaks = []\n'
+        'for side in (5000, 9999):\n'
+        '    decode(png(side, side, depth, colour, bytes((channels * depth * side // 8 + 1) * side)), 64)\n'
+        '    peaks.append(peak())\n'
+        'print((peaks[1] - peaks[0]) / (9999**2 - 5000**2))\n'
     )
     command = [sys.executable, '-c', program, str(ROOT), json.dumps([colour, channels, depth])]
     assert float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 13

@@ -13,17 +13,11 @@ from wgan_jax.data import feed
 from wgan_jax.data.plan import index_plan
 
 
-@pytest.mark.parametrize(
-    ('placement', 'num_bytes', 'device_bytes', 'expected'),
-    [
-        ('auto', 50, 100, False),
-        ('auto', 51, 100, True),
-        ('device', 1000, 100, False),
-        ('host', 1, 100, True),
-    ],
-)
-def test_auto_gives_the_images_half_of_a_device(placement, num_bytes, device_bytes, expected):
-    assert feed.stays_on_host(placement, num_bytes, device_bytes) is expected
+def test_auto_gives_the_images_half_of_a_device():
+    assert not feed.stays_on_host('auto', 50, 100)
+    assert feed.stays_on_host('auto', 51, 100)
+    assert not feed.stays_on_host('device', 1000, 100)
+    assert feed.stays_on_host('host', 1, 100)
 
 
 def test_a_chunk_is_cut_by_its_bytes_and_holds_a_round_at_least():
@@ -32,23 +26,16 @@ def test_a_chunk_is_cut_by_its_bytes_and_holds_a_round_at_least():
     assert feed.rounds_per_chunk(100 * celeba) == 1
 
 
-def whole(images):
-    return images
+VIEWS = {
+    'whole': lambda images: images,
+    'without the first': lambda images: images[3:],
+    'backwards': lambda images: images[::-1],
+    'flipped': lambda images: images[:, :, ::-1],
+    'in memory': np.array,
+}
 
 
-def without_the_first(images):
-    return images[3:]
-
-
-def backwards(images):
-    return images[::-1]
-
-
-def flipped(images):
-    return images[:, :, ::-1]
-
-
-@pytest.mark.parametrize('view', [whole, without_the_first, backwards, flipped, np.array])
+@pytest.mark.parametrize('view', VIEWS.values(), ids=VIEWS)
 def test_the_renumbered_indices_find_the_same_images(tmp_path, view):
     """Of a memory map, or a part of one: each device's rows hold exactly the images of the plan."""
     written = np.random.default_rng(0).integers(0, 256, (40, 40, 40, 3)).astype(np.uint8)
@@ -92,16 +79,10 @@ def test_it_works_ahead_of_its_use_and_ends():
 
 
 def test_an_error_on_the_thread_is_raised_as_itself():
-    error = OSError('the disk is gone')
-
-    def prepare():
-        raise error
-
-    with closing(feed.Ahead(prepare)) as ahead:
-        ahead.ask()
-        with pytest.raises(OSError, match='the disk is gone') as caught:
+    with closing(feed.Ahead(int)) as ahead:
+        ahead.ask('no number')
+        with pytest.raises(ValueError, match='no number'):
             ahead.take()
-    assert caught.value is error
 
 
 MEASURE = """

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,14 +26,24 @@ def corners(content, size=16, channels=3, **options):
     return array[size // 2, 0].tolist(), array[size // 2, -1].tolist()
 
 
-@pytest.mark.parametrize(
-    ('form', 'options'),
-    [('PNG', {}), ('BMP', {}), ('GIF', {}), ('WEBP', {'lossless': True}), ('JPEG', {'quality': 100, 'subsampling': 0})],
-)
-def test_every_format(form, options):
-    left, right = corners(encoded(halves(), form, **options))
-    np.testing.assert_allclose(left, RED, atol=2)
-    np.testing.assert_allclose(right, BLUE, atol=2)
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+FINE = {'quality': 100, 'subsampling': 0}
+CONTENTS = {
+    **{form: encoded(halves(), form) for form in ('PNG', 'BMP', 'GIF')},
+    'WEBP': encoded(halves(), 'WEBP', lossless=True),
+    'JPEG': encoded(halves(), 'JPEG', **FINE),
+    'CMYK': encoded(halves().convert('CMYK'), 'JPEG', **FINE),  # as printers send it
+    # Blue above and red below, and to be turned by 90 degrees clockwise.
+    'EXIF': encoded(halves().transpose(Image.Transpose.ROTATE_90), 'JPEG', **FINE, exif=TURNED),
+}
+
+
+@pytest.mark.parametrize('content', CONTENTS.values(), ids=CONTENTS)
+def test_every_format(content):
+    left, right = corners(content)
+    np.testing.assert_allclose(left, RED, atol=3)
+    np.testing.assert_allclose(right, BLUE, atol=3)
 
 
 def test_grey_and_palette_and_one_bit_become_colour():
@@ -60,21 +72,6 @@ def test_sixteen_bits_keep_their_meaning():
     assert corners(encoded(Image.fromarray(values))) == ([128] * 3, [255] * 3)
 
 
-def test_cmyk_as_printers_send_it():
-    left, right = corners(encoded(halves().convert('CMYK'), 'JPEG', quality=100, subsampling=0))
-    np.testing.assert_allclose(left, RED, atol=3)
-    np.testing.assert_allclose(right, BLUE, atol=3)
-
-
-def test_photos_are_turned_as_their_exif_says():
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise: what was the bottom is on the left
-    upright = halves().transpose(Image.Transpose.ROTATE_90)  # blue above, red below
-    left, right = corners(encoded(upright, 'JPEG', quality=100, subsampling=0, exif=exif))
-    np.testing.assert_allclose(left, RED, atol=3)
-    np.testing.assert_allclose(right, BLUE, atol=3)
-
-
 def test_the_centre_square_of_a_wide_or_a_tall_image():
     wide = Image.new('RGB', (96, 32), WHITE)
     wide.paste(halves(), (32, 0))
@@ -82,13 +79,6 @@ def test_the_centre_square_of_a_wide_or_a_tall_image():
     tall = Image.new('RGB', (32, 96), WHITE)
     tall.paste(halves(), (0, 32))
     assert corners(encoded(tall)) == (list(RED), list(BLUE))
-
-
-def test_a_crop_has_the_side_asked_for_and_is_centred():
-    """178x218 cropped to 140 begins 19 pixels from the left and 39 from the top."""
-    pixels = np.random.default_rng(0).integers(0, 256, (218, 178, 3), dtype=np.uint8)
-    content = encoded(Image.fromarray(pixels))
-    np.testing.assert_array_equal(decode(content, 140, crop=140), pixels[39:179, 19:159])
 
 
 def test_making_smaller_is_antialiased():
@@ -111,17 +101,12 @@ def test_a_large_photo_is_the_same_as_decoded_in_full():
     ('content', 'reason'),
     [
         (b'', 'is not an image in a known format'),
-        (b'hello', 'is not an image in a known format'),
-        (b'<html><body>quota</body></html>', 'is not an image in a known format'),
-        (encoded(halves(), 'TIFF'), 'is not an image in a known format'),
         (encoded(halves(size=(320, 320)), 'JPEG')[:-600], 'is damaged'),
-        (encoded(halves(size=(320, 320)))[:120], 'is damaged'),
-        (encoded(halves()).replace(b'IDAT', b'IDAX'), 'is not an image in a known format'),
         (encoded(halves(size=(7, 30))), 'is 7x30, less than half of the 16 pixels required'),
         (png(60000, 60000, 8, 2, b''), 'claims more than 100,000,000 pixels'),
         (png(12000, 12000, 8, 2, b''), 'claims 12000x12000 pixels, more than 100,000,000'),
     ],
-    ids=['empty', 'text', 'html', 'tiff', 'cut jpeg', 'cut png', 'no data', 'tiny', 'bomb', 'small bomb'],
+    ids=['empty', 'cut', 'tiny', 'bomb', 'small bomb'],
 )
 @pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
 def test_what_cannot_be_used_says_why(content, reason):
@@ -129,17 +114,8 @@ def test_what_cannot_be_used_says_why(content, reason):
         decode(content, 16)
 
 
-def test_an_image_of_another_size_than_expected():
-    with pytest.raises(UnusableImage, match='is 32x32 and not 178x218'):
-        decode(encoded(halves()), 16, expected=(178, 218))
-
-
 def pixel(value):
     return encoded(Image.new('L', (16, 16), value))
-
-
-def missing():
-    raise FileNotFoundError(2, 'No such file or directory')
 
 
 def run(items, **options):
@@ -155,39 +131,21 @@ def test_many_images_in_order_and_in_blocks():
 
 
 def test_unusable_files_are_counted_and_the_first_ten_named(capsys):
-    items = [(f'{i}.png', (lambda i=i: pixel(i)) if i % 2 else (lambda: b'broken')) for i in range(30)]
+    names = [b'caf\xe9.png'.decode('utf-8', 'surrogateescape'), *(f'{i}.png' for i in range(1, 30))]
+    items = [(name, (lambda i=i: pixel(i)) if i % 2 else (lambda: b'broken')) for i, name in enumerate(names)]
     np.testing.assert_array_equal(run(items)[:, 0, 0, 0], np.arange(1, 30, 2))
     output = capsys.readouterr().out.splitlines()
     assert output[1] == '15 of 30 files in the set cannot be used and are left out:'
-    assert output[2:12] == [f'  {i}.png is not an image in a known format (JPEG, PNG, WEBP, BMP, GIF)' for i in range(0, 20, 2)]
+    bad = [r'caf\udce9', *range(2, 20, 2)]
+    assert output[2:12] == [f'  {name}.png is not an image in a known format (JPEG, PNG, WEBP, BMP, GIF)' for name in bad]
     assert output[12] == '  and 5 more'
-
-
-def test_strict_makes_an_unusable_file_an_error():
-    items = [('good.png', lambda: pixel(1)), ('text.png', lambda: b'text')]
-    with pytest.raises(UserError, match=r'strict=True requires all: text\.png is not an image in a known format'):
-        run(items, strict=True)
 
 
 def test_a_file_that_cannot_be_read_is_an_error():
     """The failure may be temporary, and a file that is left out stays left out."""
-    items = [('good.png', lambda: pixel(1)), ('gone.png', missing)]
-    with pytest.raises(
-        UserError, match=r'the set cannot be read \(gone\.png: No such file or directory\), so nothing was prepared'
-    ):
+    items = [('good.png', lambda: pixel(1)), ('gone.png', Path('/nowhere/gone.png').read_bytes)]
+    with pytest.raises(UserError, match=r'the set cannot be read \(gone\.png: No such file or directory\)'):
         run(items)
-
-
-def test_names_that_are_not_utf8(capsys):
-    items = [('good.png', lambda: pixel(1)), (b'caf\xe9.png'.decode('utf-8', 'surrogateescape'), lambda: b'text')]
-    assert len(run(items)) == 1
-    assert r'caf\udce9.png is not an image' in capsys.readouterr().out
-
-
-def test_no_usable_file_at_all_is_an_error():
-    message = r'No file in the set can be used: a\.png is not an image in a known format'
-    with pytest.raises(UserError, match=message):
-        run([('a.png', lambda: b'broken')])
 
 
 def test_memory_is_bounded_by_reading_ahead_a_little(monkeypatch):

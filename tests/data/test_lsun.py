@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.encoding import encoded
 from wgan_jax.data import lsun
 from wgan_jax.errors import UserError
 
 
 def room(level):
-    buffer = io.BytesIO()
-    Image.new('RGB', (40, 32), (level,) * 3).save(buffer, 'WEBP', lossless=True)
-    return buffer.getvalue()
+    return encoded(Image.new('RGB', (40, 32), (level,) * 3), 'WEBP', lossless=True)
 
 
 def load(root, manual_dir=None, **options):
@@ -81,9 +80,7 @@ def test_a_set_that_tfds_has_prepared(tmp_path, monkeypatch):
 
         def _generate_examples(self, values):
             for i, value in enumerate(values):
-                buffer = io.BytesIO()
-                Image.new('RGB', (256 + value, 256), (value,) * 3).save(buffer, 'JPEG')
-                yield i, {'id': str(i), 'image': io.BytesIO(buffer.getvalue())}
+                yield i, {'id': str(i), 'image': io.BytesIO(encoded(Image.new('RGB', (256 + value, 256), (value,) * 3), 'JPEG'))}
 
     monkeypatch.setattr(lsun, 'SPLITS', {'train': 3, 'validation': 1})
     Lsun(config='bedroom', data_dir=tmp_path, file_format='array_record').download_and_prepare(download_dir=tmp_path / 'down')

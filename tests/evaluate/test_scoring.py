@@ -1,4 +1,4 @@
-"""Scores of a run: while it trains, afterwards, and what a user sees of them."""
+"""Scores of a run during and after training, and the output of the command."""
 
 import json
 
@@ -6,30 +6,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tiny_runs import assert_same_run, final_state, images_of, lines, stop_at, tiny, train
+from tests.tiny_runs import assert_same_run, final_state, images_of, lines, prepared, stop_at, tiny, train
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate import __main__ as program
 from wgan_jax.evaluate import command, scoring
-from wgan_jax.runs.experiment import build
 from wgan_jax.runs.record import read_evaluations
 from wgan_jax.runs.saved_run import open_run
 
 
 def scored(**changes):
-    changes = {'num_steps': 8, 'eval_every': 4, 'eval_num_samples': 60, 'best_metric': 'fd_digits_cnn', **changes}
+    """tiny() with scores after 6 and 12 rounds."""
+    changes = {'eval_every': 6, 'eval_num_samples': 60, 'best_metric': 'fd_digits_cnn', **changes}
     return tiny(checkpoints_to_keep=1, **changes)
 
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp('runs') / 'scored'
-    train(scored(), str(directory))
+    train(scored(), directory)
     return directory
 
 
-def test_a_run_is_scored_at_the_interval_and_its_training_is_the_same(run, tmp_path):
+def test_a_run_is_scored_at_the_interval_and_its_training_is_the_same(run, straight):
     records = read_evaluations(run)
-    assert [record['step'] for record in records] == [4, 8]
+    assert [record['step'] for record in records] == [6, 12]
     for record in records:
         assert record['scores']['fd_digits_cnn_60'] > 0
         assert record['floor']['fd_digits_cnn_60'] == records[0]['floor']['fd_digits_cnn_60']
@@ -39,41 +39,39 @@ def test_a_run_is_scored_at_the_interval_and_its_training_is_the_same(run, tmp_p
         assert record['protocol']['num_held_out'] == 60
         assert record['protocol']['generator'] == 'exponential moving average'
     assert records[0]['scores'] != records[1]['scores']
-    unscored = scored(eval_every=None, best_metric=None)
-    train(unscored, str(tmp_path))
-    assert lines(tmp_path) == lines(run)
-    (_, one), (_, other) = final_state(run, unscored), final_state(tmp_path, unscored)
+    assert lines(straight) == lines(run)
+    (_, one), (_, other) = final_state(run, scored()), final_state(straight, tiny())
     for x, y in zip(one, other, strict=True):
         np.testing.assert_array_equal(x, y)
-    assert not (tmp_path / 'evaluations.jsonl').exists()
+    assert not (straight / 'evaluations.jsonl').exists()
 
 
 def test_a_run_that_was_stopped_has_the_scores_of_one_that_was_not(run, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        stop_at(6, patch)
-        train(scored(), str(tmp_path))
+        stop_at(7, patch)
+        train(scored(), tmp_path)
     with (tmp_path / 'evaluations.jsonl').open('a') as file:
-        file.write('{"step": 8, "sco')  # as a process leaves it that was killed while it wrote
-    train(scored(), str(tmp_path))
+        file.write('{"step": 12, "sco')  # as if a process had been killed while it wrote
+    train(scored(), tmp_path)
     assert read_evaluations(tmp_path) == read_evaluations(run)
     assert_same_run(tmp_path, run, scored())
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_between_saving_and_scoring_is_scored_when_it_goes_on(run, tmp_path):
-    config = scored(best_metric=None, checkpoint_every=4)
-    train(config, str(tmp_path))
+def test_a_run_that_was_killed_between_saving_and_scoring_is_scored_when_it_continues(run, tmp_path):
+    config = scored(best_metric=None, checkpoint_every=6)
+    train(config, tmp_path)
     path = tmp_path / 'evaluations.jsonl'
     path.write_text(''.join(path.read_text().splitlines(keepends=True)[:1]))
-    config.num_steps = 9
-    train(config, str(tmp_path))
+    config.num_steps = 13
+    train(config, tmp_path)
     assert read_evaluations(tmp_path) == read_evaluations(run)
 
 
-def test_what_the_probe_measures_with_it_does_not_learn_from(monkeypatch):
+def test_the_probe_trains_and_measures_on_different_images():
     config = scored(best_metric=None)
     images = images_of(config)[:100]
-    evaluated = scoring.Scoring(build(config), images)
+    evaluated = scoring.Scoring(prepared(config), images)
     sample = evaluated._train_sample.reshape(1024, -1)
     measured, others = ({row.tobytes() for row in part} for part in (sample[:256], sample[256:]))
     assert not measured & others
@@ -81,9 +79,9 @@ def test_what_the_probe_measures_with_it_does_not_learn_from(monkeypatch):
 
 
 @pytest.mark.slow
-def test_where_fewer_are_held_out_as_many_samples_are_scored_too(run):
+def test_with_fewer_held_out_images_as_few_samples_are_scored_as_well(run):
     config = scored(eval_num_samples=400, best_metric=None)
-    evaluated = scoring.Scoring(build(config), images_of(config))
+    evaluated = scoring.Scoring(prepared(config), images_of(config))
     report = evaluated(open_run(str(run)).state)
     assert {'fd_digits_cnn_297', 'swd_297'} <= set(report['as_many']) == set(report['floor'])
     assert 'fd_digits_cnn_400' in report['scores']
@@ -115,7 +113,9 @@ def test_the_command_gives_the_numbers_of_training_and_the_best_step(run, tmp_pa
     assert len(real) > 50
 
 
-def test_raw_and_other_choices_change_the_numbers(run, tmp_path):
+def test_raw_and_the_seed_change_the_numbers(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, '_draw', lambda *arguments: None)  # takes longer than the rest
+
     def report(*arguments):
         return command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', *arguments]))
 
@@ -143,7 +143,7 @@ def test_raw_and_other_choices_change_the_numbers(run, tmp_path):
         (['--out=FILE/out'], r'cannot be created \(Not a directory\)'),
     ],
 )
-def test_the_command_says_what_is_wrong(run, tmp_path, monkeypatch, arguments, message):
+def test_mistakes_are_reported_in_one_sentence(run, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'FULL' / 'samples').mkdir(parents=True)
     (tmp_path / 'FULL' / 'samples' / 'photo.png').write_bytes(b'')
@@ -159,10 +159,10 @@ def test_other_images_are_refused(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkeypatch):
+def test_the_command_runs_on_any_number_of_devices(tmp_path, monkeypatch):
     config = scored(num_steps=4, eval_every=None, best_metric=None)
     config.generator.norm = None
-    train(config, str(tmp_path))
+    train(config, tmp_path)
     for number in (3, 16):  # 8 images are a batch
         monkeypatch.setattr(scoring.jax, 'device_count', lambda number=number: number)
         report = command.evaluate(program.parse([f'--workdir={tmp_path}', '--features=none', '--num_samples=20']))
@@ -170,7 +170,7 @@ def test_the_command_needs_no_devices_that_share_a_batch_evenly(tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_with_batch_norm_the_critic_is_measured_alike_on_any_number_of_devices(run, tmp_path, monkeypatch):
+def test_with_batch_norm_the_critics_diagnostics_do_not_depend_on_the_number_of_devices(run, tmp_path, monkeypatch):
     for number in (1, 2, 3):
         monkeypatch.setattr(scoring.jax, 'device_count', lambda number=number: number)
         report = command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', '--num_samples=20']))
@@ -179,31 +179,31 @@ def test_with_batch_norm_the_critic_is_measured_alike_on_any_number_of_devices(r
 
 @pytest.mark.slow
 def test_the_best_metric_may_be_named_with_the_number_of_samples(tmp_path):
-    config = scored(num_steps=4, best_metric='fd_digits_cnn_60')
-    train(config, str(tmp_path))
-    assert open_run(str(tmp_path), 'best').step == 4
+    config = scored(num_steps=6, best_metric='fd_digits_cnn_60')
+    train(config, tmp_path)
+    assert open_run(str(tmp_path), 'best').step == 6
     with pytest.raises(UserError, match=r"best_metric='fd_digits_cnn_64' is not a score"):
-        train(scored(best_metric='fd_digits_cnn_64'), str(tmp_path / 'other'))
+        train(scored(best_metric='fd_digits_cnn_64'), tmp_path / 'other')
 
 
-def test_what_the_config_says_of_scores_is_checked_before_training(tmp_path):
+def test_settings_of_scores_are_checked_before_training(tmp_path):
     with pytest.raises(
         UserError, match=r"best_metric='fdd' is not a score that can rank the checkpoints of this run; known: fd_digits_cnn, .*swd"
     ):
-        train(scored(best_metric='fdd'), str(tmp_path / 'a'))
+        train(scored(best_metric='fdd'), tmp_path / 'a')
     with pytest.raises(UserError, match=r"best_metric='copying' is not a score that can rank the checkpoints"):
-        train(scored(best_metric='copying'), str(tmp_path / 'd'))
+        train(scored(best_metric='copying'), tmp_path / 'd')
     with pytest.raises(UserError, match=r'best_metric=fid is never measured: set config\.eval_every'):
-        train(scored(eval_every=None, best_metric='fid'), str(tmp_path / 'b'))
+        train(scored(eval_every=None, best_metric='fid'), tmp_path / 'b')
     with pytest.raises(UserError, match=r'eval_features=mnist_cnn takes images of 28x28x1'):
-        train(scored(eval_features='mnist_cnn'), str(tmp_path / 'c'))
+        train(scored(eval_features='mnist_cnn'), tmp_path / 'c')
 
 
-def test_images_that_cannot_be_had_leave_scores_without_a_floor(tmp_path, capsys):
-    config = scored(num_steps=4, best_metric=None)
+def test_without_held_out_images_scores_have_no_floor(run):
+    config = scored(best_metric=None, eval_features='none')
     config.data.split = 'all'
-    train(config, str(tmp_path))
-    record = read_evaluations(tmp_path)[0]
-    assert record['floor'] == {}
-    assert 'estimate_held_out' not in record['critic']
-    assert 'copying_60' not in record['scores']
+    report = scoring.Scoring(prepared(config), images_of(config))(open_run(str(run)).state)
+    assert report['floor'] == {}
+    assert 'estimate_held_out' not in report['critic']
+    assert 'swd_60' in report['scores']
+    assert 'copying_60' not in report['scores']

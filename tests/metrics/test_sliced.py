@@ -33,14 +33,10 @@ def by_scipy(batch, levels):
     ('sides', 'expected'),
     [
         ((8, 8), [(8, 8)]),
-        ((16, 16), [(16, 16)]),
-        ((28, 28), [(28, 28), (14, 14)]),
         ((32, 48), [(32, 48), (16, 24)]),
         ((64, 64), [(64, 64), (32, 32), (16, 16)]),
-        ((128, 128), [(128, 128), (64, 64), (32, 32), (16, 16)]),
         ((44, 44), [(44, 44), (22, 22), (11, 11)]),
         ((218, 178), [(218, 178), (109, 89)]),
-        ((33, 64), [(33, 64)]),
         ((7, 40), [(7, 40)]),
     ],
 )
@@ -65,53 +61,31 @@ def test_the_pyramid_restores_the_images():
     np.testing.assert_allclose(back, batch, atol=1e-3)
 
 
-@pytest.mark.parametrize('level', [0, 1])
-def test_descriptors_are_normalised_patches(monkeypatch, level):
-    """Cut out by hand at the given places, each channel scaled to mean 0 and deviation 1 over all patches of the set."""
+def patches_by_hand(levels, places):
+    """Cut out at the places, each channel scaled to mean 0 and deviation 1 over all patches of the set."""
+    patches = np.stack([[whole[y : y + 7, x : x + 7] for y, x in own] for whole, own in zip(levels, places, strict=True)])
+    patches = (patches - patches.mean(axis=(0, 1, 2, 3))) / patches.std(axis=(0, 1, 2, 3))  # [N, places, 7, 7, C]
+    return np.moveaxis(patches, 4, 2).reshape(-1, 49 * patches.shape[4])
+
+
+def test_the_distance_by_hand(monkeypatch):
+    """1000 times the mean over unit directions, whatever the blocks of images and of directions."""
     monkeypatch.setattr(sliced, '_IMAGES', 3)
-    batch = images(7, 20, 24, 2)
-    batch[..., 1] //= 4
-    places = np.random.default_rng(1).integers((4, 6), size=(7, 5, 2))
-    whole = by_scipy(batch, 2)[level]
-    patches = np.stack([[whole[n, y : y + 7, x : x + 7] for y, x in places[n]] for n in range(7)])  # [7, 5, 7, 7, 2]
-    patches = (patches - patches.mean(axis=(0, 1, 2, 3))) / patches.std(axis=(0, 1, 2, 3))
-    expected = np.moveaxis(patches, 4, 2).reshape(35, 98)
-    np.testing.assert_allclose(sliced.descriptors(batch, level, places), expected, atol=1e-4)
-
-
-@pytest.mark.parametrize('chunk', [2**26, 4 * 50 * 5])
-def test_distance_is_scipys_mean_over_directions(monkeypatch, chunk):
-    monkeypatch.setattr(sliced, '_CHUNK_BYTES', chunk)
-    rng = np.random.default_rng(2)
-    real, fake, directions = rng.normal(size=(50, 6)), 0.3 + 1.5 * rng.normal(size=(50, 6)), rng.normal(size=(12, 6))
-    expected = np.mean([scipy.stats.wasserstein_distance(real @ d, fake @ d) for d in directions])
-    np.testing.assert_allclose(sliced._distance(real, fake, directions), expected, rtol=1e-12)
-
-
-def test_levels_places_and_directions(monkeypatch):
-    """Places inside the level, unit directions, 1000 times the distance: the arguments of the parts are recorded."""
-    seen, descriptors, distance = [], sliced.descriptors, sliced._distance
-
-    def record_places(batch, level, places):
-        seen.append((level, places))
-        return descriptors(batch, level, places)
-
-    def record_directions(real, fake, directions):
-        np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1.0, rtol=1e-6)
-        assert real.shape == fake.shape == (40 * 30, 49)
-        assert directions.shape == (9, 49)
-        seen.append(1e3 * np.mean([scipy.stats.wasserstein_distance(real @ d, fake @ d) for d in directions]))
-        return distance(real, fake, directions)
-
-    monkeypatch.setattr(sliced, 'descriptors', record_places)
-    monkeypatch.setattr(sliced, '_distance', record_directions)
-    found = sliced_wasserstein(images(40, 18), images(40, 18, seed=1), patches_per_image=30, num_directions=9)
-    (_, first), _, large, (_, second), _, small = seen
-    np.testing.assert_array_equal([seen[1][1], seen[4][1]], [first, second])
-    assert [seen[i][0] for i in (0, 1, 3, 4)] == [0, 0, 1, 1]
-    np.testing.assert_array_equal(np.unique(first), np.arange(18 - 7 + 1))  # the last place touches the border
-    np.testing.assert_array_equal(np.unique(second), np.arange(9 - 7 + 1))
-    assert found == pytest.approx({'18': large, '9': small, 'mean': (large + small) / 2}, rel=1e-5)
+    monkeypatch.setattr(sliced, '_CHUNK_BYTES', 4 * 7 * 40 * 2)
+    real, fake = images(7, 18, 22, 2), images(7, 18, 22, 2, seed=1)
+    real[..., 1] //= 4
+    rng, expected = np.random.Generator(np.random.Philox(key=5)), {}
+    for level, (height, width) in enumerate([(18, 22), (9, 11)]):
+        places = rng.integers((height - 6, width - 6), size=(7, 40, 2))
+        assert (places.max(axis=(0, 1)) == (height - 7, width - 7)).all()  # the last place touches the border
+        directions = rng.normal(size=(9, 98))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        x, y = (patches_by_hand(by_scipy(batch, 2)[level], places) for batch in (real, fake))
+        distances = [scipy.stats.wasserstein_distance(x @ direction, y @ direction) for direction in directions]
+        expected[f'{height}x{width}'] = 1e3 * np.mean(distances)
+    expected['mean'] = np.mean(list(expected.values()))
+    found = sliced_wasserstein(real, fake, seed=5, patches_per_image=40, num_directions=9)
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_equal_sets_are_at_distance_zero():
@@ -120,13 +94,6 @@ def test_equal_sets_are_at_distance_zero():
     assert sliced_wasserstein(batch, batch, **FEW) == {'28': 0.0, '14': 0.0, 'mean': 0.0}
     one_place = images(20, 7)
     np.testing.assert_allclose(sliced_wasserstein(one_place, one_place[::-1], **FEW)['mean'], 0.0, atol=1e-3)
-
-
-def test_the_distance_grows_with_blur():
-    real, other = images(400, 28), images(400, 28, seed=1)
-    blurred = [scipy.ndimage.gaussian_filter(other, (0, sigma, sigma, 0)) for sigma in (0.0, 0.6, 1.2)]
-    found = [sliced_wasserstein(real, fake, patches_per_image=30, num_directions=16) for fake in blurred]
-    assert found[0]['28'] < 0.5 * found[1]['28'] < 0.5 * found[2]['28']
 
 
 def test_the_distance_grows_with_noise_mostly_at_the_finest_level():
@@ -143,16 +110,6 @@ def test_a_generator_of_one_constant_image_is_far_and_finite():
     assert all(300 < value < 1000 for value in found.values())  # from patches of deviation 1 to 0: E|N(0, 1)| or less
 
 
-def test_the_result_depends_only_on_the_seed():
-    real, fake = images(20, 8), images(20, 8, seed=1)
-    one, again, other = (sliced_wasserstein(real, fake, seed=seed, **FEW) for seed in (1, 1, 2))
-    assert one == again != other
-
-
-def test_unequal_sides_are_both_in_the_name_of_a_level():
-    assert list(sliced_wasserstein(images(4, 20, 24), images(4, 20, 24), **FEW)) == ['20x24', '10x12', 'mean']
-
-
 def test_arguments_that_do_not_fit_are_refused():
     batch = images(4)
     with pytest.raises(ValueError, match='4 real and 3 fake'):
@@ -163,5 +120,3 @@ def test_arguments_that_do_not_fit_are_refused():
         sliced_wasserstein(batch, batch / 255)
     with pytest.raises(ValueError, match=r'fake has images \[12, 8, 1\]'):
         sliced_wasserstein(batch, batch[:, :, :8])
-    with pytest.raises(ValueError, match='patches_per_image=0'):
-        sliced_wasserstein(batch, batch, patches_per_image=0)

@@ -32,6 +32,8 @@ def test_parameters_of_the_mnist_networks(name, latent_dim, generator, generator
     shape = (28, 28, 1)
     assert count('generator', jnp.zeros((1, latent_dim)), shape, name) == (generator, generator_stats)
     assert count('critic', jnp.zeros((1, *shape)), shape, name) == (critic, critic_stats)
+    mlp = count('critic', jnp.zeros((1, *shape)), shape, 'mlp', num_features=16, num_layers=2)
+    assert mlp == ((784 * 16 + 16) + (16 * 16 + 16) + (16 + 1), 0)
 
 
 @pytest.mark.parametrize('side', [32, 64, 128])
@@ -114,7 +116,6 @@ def test_dcgan_starts_as_the_authors_start_it(player):
         np.testing.assert_allclose(kernel.mean(), 0.0, atol=2e-3)
     scales = np.concatenate(by_name['scale'])
     np.testing.assert_allclose([scales.mean(), scales.std()], [1.0, 0.02], rtol=0.1)
-    np.testing.assert_allclose(scales.mean(), 1.0, atol=5e-3)
     assert not np.concatenate(by_name['bias']).any()
 
 
@@ -128,11 +129,6 @@ def test_resnet_starts_as_the_authors_start_it():
         deviation = np.sqrt(gain / (area * (kernel.shape[-2] + kernel.shape[-1])))
         np.testing.assert_allclose(kernel.std(), deviation, rtol=0.05)
         np.testing.assert_allclose(jnp.abs(kernel).max(), np.sqrt(3) * deviation, rtol=0.02)
-
-
-def test_parameters_of_an_mlp():
-    variables = initialise(make_network('critic', (8, 8, 1), 'mlp', num_features=16, num_layers=2), jnp.zeros((1, 8, 8, 1)))
-    assert num_parameters(variables['params']) == (64 * 16 + 16) + (16 * 16 + 16) + (16 + 1)
 
 
 SHAPES = {name: [(8, 8, 1), (12, 20, 3)] for name in NETWORKS} | {'dcgan': [(16, 16, 1)], 'resnet': [(16, 16, 3)]}
@@ -168,7 +164,6 @@ def test_dropout_acts_only_in_training():
     critic = make_network('critic', (8, 8, 1), 'keras_cnn', num_features=4)
     images = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
     variables = initialise(critic, images)
-
     apply = jax.jit(critic.apply, static_argnames='train')
 
     def scores(seed, train):
@@ -179,16 +174,12 @@ def test_dropout_acts_only_in_training():
     assert np.abs(scores(0, train=True) - scores(1, train=True)).min() > 0
 
 
-def test_bilinear_upsampling_keeps_corners_and_lines():
-    """A plane is reproduced exactly: positions 0, 1/3, 2/3, 1 between two corners."""
+def test_upsampling():
+    """Bilinear upsampling reproduces a plane: positions 0, 1/3, 2/3, 1 between two corners."""
     image = jnp.array([[0.0, 3.0], [6.0, 9.0]])[None, :, :, None]
     expected = np.arange(4)[None, :] + 2.0 * np.arange(4)[:, None]
     np.testing.assert_allclose(layers.upsample_bilinear(image)[0, :, :, 0], expected, rtol=1e-6)
-
-
-def test_nearest_upsampling_repeats_pixels():
-    image = jnp.array([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]
-    expected = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+    expected = [[0, 0, 3, 3], [0, 0, 3, 3], [6, 6, 9, 9], [6, 6, 9, 9]]
     np.testing.assert_array_equal(layers.upsample_nearest(image)[0, :, :, 0], expected)
 
 
@@ -240,9 +231,7 @@ def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
 def test_unknown_networks_and_options_are_named():
     with pytest.raises(UserError, match=r"config\.critic\.network='vgg' is unknown; known networks: dcgan, keras_cnn, mlp"):
         make_network('critic', (8, 8, 1), 'vgg')
-    with pytest.raises(
-        UserError, match=r"norm='batch' does not apply to config\.critic\.network=keras_cnn, which has only num_features:"
-    ):
+    with pytest.raises(UserError, match=r"norm='batch' does not apply to config\.critic\.network=keras_cnn, which has only num_f"):
         make_network('critic', (8, 8, 1), 'keras_cnn', norm='batch', num_features=None)
 
 

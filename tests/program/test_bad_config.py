@@ -1,6 +1,6 @@
-"""What no one should type, typed: every config trains, or is refused in one sentence before any image is read.
+"""Random wrong settings: every config trains, or is refused in one sentence before any image is read.
 
-`pytest -n 0 -s tests/program/test_bad_config.py` lists what was tried, each with its answer.
+`pytest -n 0 -s tests/program/test_bad_config.py` lists the settings and the answers.
 """
 
 import contextlib

@@ -6,7 +6,10 @@ import pytest
 
 from tests.conftest import ROOT
 
-FILES = [ROOT / 'train.py', *(path for top in ('wgan_jax', 'configs', 'papers', 'benchmarks') for path in sorted((ROOT / top).rglob('*.py')))]
+FILES = [
+    ROOT / 'train.py',
+    *(path for top in ('wgan_jax', 'configs', 'papers', 'benchmarks') for path in sorted((ROOT / top).rglob('*.py'))),
+]
 MODULES = {'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'marshal', 'shelve', 'joblib'}
 BUILTINS = {'eval', 'exec', 'compile', '__import__', '__builtins__'}
 NAMES = {

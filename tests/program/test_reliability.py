@@ -59,12 +59,12 @@ def test_files_that_may_not_grow_are_told_in_a_sentence_and_the_run_goes_on_when
     """What a full disk is like, at another place of the run each time."""
     run = start_of(tmp_path, 'run')
     assert run.start(limit=kilobytes).wait() == 1
-    words = run.last_words()
+    words = run.last_errors()
     assert 'Traceback' not in words
     assert 'cannot be written (File too large). What was saved before is whole: raise the limit of the size of a file' in words
     assert words.count('Error: /') == 1
     assert [path for path in run.directory.rglob('*') if 'tmp' in path.name or 'unfinished' in path.name] == []
     straight = start_of(tmp_path, 'straight')
     for one in (run, straight):
-        assert one.start().wait() == 0, one.last_words()
+        assert one.start().wait() == 0, one.last_errors()
     assert run.outcome() == straight.outcome()

@@ -1,4 +1,4 @@
-"""What is compared with PyTorch: small versions of every network, under every objective that may be trained with it."""
+"""The cases that are compared with PyTorch: small versions of every network, with every objective that it may be trained with."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ FIXTURES = Path(__file__).parent / 'fixtures'
 ROUNDS, BATCH_SIZE, LATENT_DIM = 5, 6, 7
 N_CRITICS = (1, 3)
 PLAYERS = ('generator', 'critic')
-SAMPLE = 64  # values of each player that are kept after each round
-# What is kept of each round: of its last critic update and of its generator update.
+SAMPLE = 64  # values of each player in the fixture, for each round
+# Of each round, from its last critic update and from its generator update.
 NUMBERS = ('critic_loss', 'wasserstein_estimate', 'gradient_penalty', 'critic_norm', 'generator_loss', 'generator_norm')
 
 
 class Networks(NamedTuple):
     """Two players."""
 
-    image_shape: tuple[int, int, int]  # not square where the network allows it, so that height and width cannot be mixed up
+    image_shape: tuple[int, int, int]  # not square where the network allows it, so that an exchange of height and width is noticed
     generator: dict[str, Any]  # as in a config
     critic: dict[str, Any]
 
 
 class Objective(NamedTuple):
-    """A game with its optimizer, as in a config."""
+    """A loss, an optimizer and a bound on the slopes, as in a config."""
 
     loss: str
     optimizer: dict[str, Any]
@@ -51,7 +51,7 @@ NETWORKS = {
     ),
     'resnet': Networks((16, 16, 3), {'network': 'resnet', 'num_features': 2}, {'network': 'resnet', 'num_features': 2}),
 }
-_HAVE_BATCH_NORM_IN_THE_CRITIC = ('upsample_cnn', 'dcgan')
+_BATCH_NORM_IN_THE_CRITIC = ('upsample_cnn', 'dcgan')
 
 OBJECTIVES = {
     'gan_minimax': Objective('minimax', {'name': 'amsgrad', 'learning_rate': 1e-3, 'b1': 0.9, 'b2': 0.999}),
@@ -66,19 +66,19 @@ OBJECTIVES = {
 
 
 def pairs() -> Iterator[tuple[str, str]]:
-    """The names of networks and objectives that go together: no penalty of a critic with batch norm."""
+    """The names of networks and objectives that are compatible: no penalty for a critic with batch norm."""
     for networks, objective in itertools.product(NETWORKS, OBJECTIVES):
-        if not (OBJECTIVES[objective].gp_weight and networks in _HAVE_BATCH_NORM_IN_THE_CRITIC):
+        if not (OBJECTIVES[objective].gp_weight and networks in _BATCH_NORM_IN_THE_CRITIC):
             yield networks, objective
 
 
 def below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Those whose names begin with the prefix, without it."""
+    """The arrays whose names start with `prefix`/, by the rest of their names."""
     return {name.removeprefix(f'{prefix}/'): values for name, values in arrays.items() if name.startswith(f'{prefix}/')}
 
 
 def summary(variables: dict[str, np.ndarray]) -> np.ndarray:
-    """Three checksums of all values in the order of their names, and a sample of them."""
+    """Three checksums of all values, in the order of their names, and a sample of the values."""
     values = np.concatenate([variables[name].astype(np.float64).reshape(-1) for name in sorted(variables)])
     weights = np.cos(np.arange(values.size))
     sample = values[np.linspace(0, values.size - 1, SAMPLE).astype(int)]

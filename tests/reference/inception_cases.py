@@ -1,6 +1,6 @@
-"""Images and random weights on which the Inception network is compared with torch-fidelity's; numpy alone.
+"""Images and random weights on which the Inception network is compared with torch-fidelity's.
 
-The kernels are not stored: 24 million numbers are drawn anew wherever they are needed, from uniform draws seeded by their names.
+The 24 million weights are not stored. They are drawn wherever they are needed, with seeds from their names.
 """
 
 import zlib
@@ -9,18 +9,14 @@ from pathlib import Path
 import numpy as np
 
 FIXTURE = Path(__file__).parent / 'fixtures' / 'inception.npz'
-SHAPES = (
-    (28, 28),
-    (45, 37),
-    (320, 300),
-)  # of the images: enlarged, not square, and reduced in one direction, enlarged in the other
+SHAPES = ((28, 28), (45, 37), (320, 300))  # of images that are enlarged; are not square; are reduced in one direction only
 TAPS = ('64', '192', '768', '2048', 'logits_unbiased', 'logits')
-CROP = np.s_[:, 130:146, 280:299]  # of the resized images: their right edge, where there is no next pixel, is in it
-SAMPLE = 24  # values that are kept of each convolution
+CROP = np.s_[:, 130:146, 280:299]  # of the resized images; includes the right edge, where there is no next pixel
+SAMPLE = 24  # values of each convolution in the fixture
 
 
 def images() -> list[np.ndarray]:
-    """uint8 [1, H, W, 3] each: a smooth pattern, other in each channel and direction, with noise."""
+    """uint8 [1, H, W, 3] each: a smooth pattern that differs by channel and direction, with noise."""
     drawn = []
     for seed, (height, width) in enumerate(SHAPES):
         draw = np.random.default_rng(seed)
@@ -34,10 +30,10 @@ def images() -> list[np.ndarray]:
 
 
 def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Arrays by PyTorch's names and shapes, without the statistics of batch norm, which the fixture has.
+    """Arrays by PyTorch's names, without the statistics of batch norm, which are in the fixture.
 
-    Kernels have mean 0 per filter and variance 2 / fan-in (He et al. 2015); scales and shifts differ by channel.
-    Shifts are above 0, for where half of what enters a ReLU is cut off, rounding errors grow to a thousandth on the way through.
+    Kernels have mean 0 per filter and variance 2 / fan-in (He et al. 2015); scales and shifts differ by channel. Shifts are
+    positive: if ReLUs cut off half of their inputs, rounding errors grow to a thousandth on the way through the network.
     """
     arrays = {}
     for name, shape in shapes.items():
@@ -60,14 +56,14 @@ def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
 
 
 def statistics(shapes: dict[str, tuple[int, ...]], values: np.ndarray) -> dict[str, np.ndarray]:
-    """The running means and variances, which the fixture has one after the other: activations are of order 1 with them alone."""
+    """The running means and variances, which keep activations of order 1; the fixture has them joined in one array."""
     names = [name for name in shapes if name.endswith(('running_mean', 'running_var'))]
     parts = np.split(values.astype(np.float32), np.cumsum([shapes[name][0] for name in names])[:-1])
     return dict(zip(names, parts, strict=True))
 
 
 def checksum(arrays: dict[str, np.ndarray]) -> int:
-    """crc32 of all values in the order of their names: tells when another numpy draws other weights."""
+    """crc32 of all values in the order of their names; it differs if another numpy draws other weights."""
     result = 0
     for name in sorted(arrays):
         result = zlib.crc32(np.ascontiguousarray(arrays[name]), result)

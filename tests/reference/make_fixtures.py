@@ -1,12 +1,12 @@
-"""Trains every case of cases.py in PyTorch and writes what must come out, for tests/reference/test_reference.py.
+"""Trains every case of cases.py in PyTorch, and writes the expected results for tests/reference/test_reference.py.
 
     pip install torch
     python -m tests.reference.make_fixtures
 
-Everything here is plain PyTorch: its layers, its losses, its optimizers, its gradients. Per network one .npz file has the initial
-weights, images, latents and alphas, which are float32 numbers and so the same in both precisions, and per objective and number of
-critic updates, computed in float64, after each round: every loss, the norms of the gradients, and of each player's parameters and
-running statistics three checksums and a sample of values; and what both players give in inference mode in the end.
+Layers, losses, optimizers and gradients are PyTorch's own. There is one .npz file per network. It has the initial weights, images,
+latents and alphas, in float32, so that they are the same in both precisions. For each objective and number of critic updates it has
+results computed in float64: after each round every loss, the norms of the gradients, and three checksums and a sample of each
+player's parameters and running statistics; at the end the outputs of both players in inference mode.
 """
 
 import collections
@@ -18,20 +18,20 @@ from torch import nn
 
 from tests.reference import cases
 from tests.reference.pytorch_layout import in_our_layout, load
-from tests.reference.pytorch_training import Training, Variables, bystander, players_of
+from tests.reference.pytorch_training import Training, Variables, frozen_statistics, players_of
 
-SEED = 20170126  # the day Wasserstein GAN was put on arXiv
+SEED = 20170126  # the day on which Wasserstein GAN appeared on arXiv
 
 
 def variables_of(player: nn.Module, values_of_norm: dict[str, int]) -> Variables:
     """Parameters and running statistics, in our layout.
 
-    PyTorch's running variance is that of a sample, sum / (n - 1), ours and TensorFlow's sum / n. Each update is linear in it, so
-    the one follows from the other: r_k = (1 - m)^k + n / (n - 1) * s_k with ours (1 - m)^k + s_k.
+    PyTorch's running variance is the sample variance, sum / (n - 1); ours and TensorFlow's is sum / n. Each update is linear in it,
+    so ours follows from PyTorch's: if ours is (1 - m)^k + s_k after k updates, PyTorch's is (1 - m)^k + n / (n - 1) * s_k.
 
     Args:
       player: the network.
-      values_of_norm: how many values, n, each layer of batch norm takes a mean of.
+      values_of_norm: for each layer of batch norm, the number n of values in a mean.
     """
     layers = [layer for layer in player.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
     result = {}
@@ -46,7 +46,7 @@ def variables_of(player: nn.Module, values_of_norm: dict[str, int]) -> Variables
 
 
 def count_values_of_norms(player: nn.Module, inputs: torch.Tensor) -> dict[str, int]:
-    """Name of a running variance: how many values each of its entries is the variance of."""
+    """{name of a running variance: number of values in each of its variances}."""
     counts: list[int] = []
 
     def count(layer: nn.Module, arguments: tuple[torch.Tensor], output: torch.Tensor) -> None:
@@ -54,7 +54,7 @@ def count_values_of_norms(player: nn.Module, inputs: torch.Tensor) -> dict[str, 
 
     layers = [layer for layer in player.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
-    with torch.no_grad(), bystander(player):
+    with torch.no_grad(), frozen_statistics(player):
         player(inputs)
     for hook in hooks:
         hook.remove()
@@ -62,9 +62,9 @@ def count_values_of_norms(player: nn.Module, inputs: torch.Tensor) -> dict[str, 
 
 
 def make_inputs(networks: cases.Networks) -> Variables:
-    """Initial weights and all that training reads, float32; the first that keep the first gradients off the kinks of ReLU.
+    """Initial weights and all inputs of training, float32, with the first seed that keeps activations off the kink of ReLU.
 
-    Where an activation is within rounding of zero, float32 may take its other side, and with it another gradient.
+    If an activation is within rounding of zero, float32 may have the other sign, and so another gradient.
     """
     for seed in itertools.count(SEED):
         players, inputs = _draw_inputs(networks, seed)
@@ -90,13 +90,13 @@ def _draw_inputs(networks: cases.Networks, seed: int) -> tuple[tuple[nn.Module, 
     players = players_of(networks)
     for player in players:
         for name, tensor, _ in in_our_layout(player):
-            if name.endswith(('scale', 'bias')):  # all alike, they would not tell that two are exchanged
+            if name.endswith(('scale', 'bias')):  # with equal values an exchange of two would not be noticed
                 nn.init.normal_(tensor, float(name.endswith('scale')), 0.1)
     return players, inputs
 
 
 def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variables, points: torch.Tensor) -> float:
-    """The smallest size of what goes into a ReLU in the first updates, relative to the usual size in its layer."""
+    """The smallest absolute input of a ReLU in the first updates, relative to the root mean square in its layer."""
     smallest = []
 
     def measure(layer: nn.Module, arguments: tuple[torch.Tensor]) -> None:
@@ -105,7 +105,7 @@ def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variable
     for layer in itertools.chain(generator.modules(), critic.modules()):
         if isinstance(layer, nn.ReLU | nn.LeakyReLU):
             layer.register_forward_pre_hook(measure)
-    with torch.no_grad(), bystander(generator), bystander(critic):
+    with torch.no_grad(), frozen_statistics(generator), frozen_statistics(critic):
         critic(torch.from_numpy(inputs['real'][0, 0]).movedim(-1, 1))
         critic(points)
         for update in (0, -1):
@@ -114,19 +114,19 @@ def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variable
 
 
 def _scale_slopes(generator: nn.Module, critic: nn.Module, inputs: Variables) -> torch.Tensor:
-    """Scales the critic's weights until half of its slopes are above 1: a one-sided penalty leaves out the other half.
+    """Scales the critic's weights until half of its slopes are above 1, so that a one-sided penalty ignores the other half.
 
     Returns:
-      Where the slopes are taken.
+      The points at which the slopes are taken.
     """
     real, latents, alpha = (torch.from_numpy(inputs[name][0, 0]) for name in ('real', 'latents', 'alpha'))
-    with torch.no_grad(), bystander(generator):
+    with torch.no_grad(), frozen_statistics(generator):
         points = torch.lerp(real.movedim(-1, 1), generator(latents), alpha.view(-1, 1, 1, 1))
     points.requires_grad_(True)
     weights = [layer.weight for layer in critic.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     median = 0.0
     while abs(median - 1) > 0.01:
-        with bystander(critic):
+        with frozen_statistics(critic):
             (gradients,) = torch.autograd.grad(critic(points).sum(), points)
         median = gradients.flatten(1).norm(dim=1).quantile(0.5).item()
         with torch.no_grad():
@@ -136,7 +136,7 @@ def _scale_slopes(generator: nn.Module, critic: nn.Module, inputs: Variables) ->
 
 
 def run(inputs: Variables, networks: cases.Networks, objective: cases.Objective, n_critic: int) -> Variables:
-    """All that is kept of one case."""
+    """The results of one case."""
     training = Training(inputs, networks, objective)
     players, result = training.players(), {}
     batch = {
@@ -165,7 +165,7 @@ def run(inputs: Variables, networks: cases.Networks, objective: cases.Objective,
 def main() -> None:
     """Writes the fixtures."""
     cases.FIXTURES.mkdir(exist_ok=True)
-    torch.set_num_threads(1)  # one order of summation, whatever the machine
+    torch.set_num_threads(1)  # for the same order of summation on every machine
     for name, networks in cases.NETWORKS.items():
         inputs = make_inputs(networks)
         arrays = {f'inputs/{key}': values for key, values in inputs.items()}

@@ -1,12 +1,17 @@
-"""Runs torch-fidelity's and pytorch-fid's Inception networks on random weights, for tests/metrics/test_inception.py.
+"""Runs torch-fidelity's and pytorch-fid's Inception networks on random weights, for tests/metrics/features/test_inception.py.
 
     pip install torch torch-fidelity pytorch-fid
     python -m tests.reference.make_inception_fixture
 
-Nothing is downloaded: the weights are those of inception_cases.py. Both networks must agree, else nothing is written. Of
-torch-fidelity's are kept, for each image, in float32 as it computes by default: a crop of the resized image and its means over rows
-and columns; of each of the 94 convolutions a sample of values after batch norm and ReLU; of each block the means of its channels;
-all features it gives. Besides, a small state dict is written as torch.save writes it, for tests/metrics/test_torch_file.py.
+Nothing is downloaded; the weights are those of inception_cases.py. If the two networks disagree, nothing is written. The fixture
+has the following results of torch-fidelity, for each image, in float32 (its default):
+
+- a crop of the resized image, and its means over rows and columns
+- a sample of the outputs of each of the 94 convolutions, after batch norm and ReLU
+- the means of the channels of each block
+- all features
+
+It also writes a small state dict in both formats of torch.save, for tests/metrics/features/test_torch_file.py.
 """
 
 import tempfile
@@ -28,7 +33,7 @@ def nhwc(tensor: torch.Tensor) -> np.ndarray:
 
 
 def torch_fidelity(state: dict[str, torch.Tensor]) -> FeatureExtractorInceptionV3:
-    """The extractor, with the weights given instead of the real ones."""
+    """The feature extractor, with the given weights instead of the real ones."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / 'weights.pth'
         torch.save(state, path)
@@ -36,14 +41,14 @@ def torch_fidelity(state: dict[str, torch.Tensor]) -> FeatureExtractorInceptionV
 
 
 def shapes_of_the_weights() -> dict[str, tuple[int, ...]]:
-    """Of every parameter and statistic, without the counters of batch norm."""
+    """The shapes of all parameters and statistics, without the counters of batch norm."""
     with unittest.mock.patch.object(FeatureExtractorInceptionV3, 'load_state_dict'), unittest.mock.patch('torch.load'):
         network = FeatureExtractorInceptionV3('inception', ['2048'], 'none')
     return {name: tuple(t.shape) for name, t in network.state_dict().items() if not name.endswith('num_batches_tracked')}
 
 
 def calibrate(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]) -> np.ndarray:
-    """Statistics of batch norm over the images, float16: without them all images would look alike after twenty layers."""
+    """Statistics of batch norm over the images, float16; without them, all images look the same after twenty layers."""
     ones = {name: np.ones(shape, np.float32) for name, shape in shapes.items() if 'running' in name}
     network = torch_fidelity({name: torch.from_numpy(values) for name, values in (arrays | ones).items()})
 
@@ -55,7 +60,7 @@ def calibrate(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]])
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.register_forward_pre_hook(take)
-    # Repeated pixels: the images must be of one size to go through together.
+    # The images need one size to go through the network together.
     pixels = [torch.from_numpy(image).movedim(-1, 1).float() for image in cases.images()]
     network(torch.cat([nn.functional.interpolate(x, (299, 299)) for x in pixels]).byte())
     state = network.state_dict()
@@ -63,7 +68,7 @@ def calibrate(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]])
 
 
 def run(network: FeatureExtractorInceptionV3, image: np.ndarray) -> dict[str, np.ndarray]:
-    """All that is kept of one image."""
+    """The results for one image."""
     kept: dict[str, np.ndarray] = {}
     hooks, samples = [], {}
     for name, layer in network.named_modules():
@@ -89,7 +94,7 @@ def run(network: FeatureExtractorInceptionV3, image: np.ndarray) -> dict[str, np
 
 
 def compare(kept: dict[str, np.ndarray], state: dict[str, torch.Tensor]) -> None:
-    """pytorch-fid's network on the same resized images must give the same."""
+    """Checks that pytorch-fid's network gives the same features for the same resized image."""
     with unittest.mock.patch.object(pytorch_fid.inception, 'load_state_dict_from_url', return_value=state):
         network = pytorch_fid.inception.InceptionV3([0, 1, 2, 3], resize_input=False, normalize_input=False).eval()
     with torch.no_grad():
@@ -100,7 +105,7 @@ def compare(kept: dict[str, np.ndarray], state: dict[str, torch.Tensor]) -> None
 
 
 def save_state_dicts() -> None:
-    """A module's state dict and a parameter that is not contiguous, in both formats of torch.save."""
+    """Saves a state dict with an array that is not contiguous in both formats of torch.save."""
     module = nn.Sequential(nn.Conv2d(2, 3, (1, 2)), nn.BatchNorm2d(3))
     state = module.state_dict()
     for i, values in enumerate(state.values()):
@@ -123,7 +128,7 @@ def main() -> None:
     arrays |= cases.statistics(shapes, statistics)
     state = {name: torch.from_numpy(values) for name, values in arrays.items()}
     network, double = torch_fidelity(state), torch_fidelity(state).double()
-    double.feature_extractor_internal_dtype = torch.float64  # its own option 'float64' is float32 in torch-fidelity 0.4
+    double.feature_extractor_internal_dtype = torch.float64  # the option 'float64' means float32 in torch-fidelity 0.4
     of_images: list[dict[str, np.ndarray]] = []
     for image in cases.images():
         kept, exact = run(network, image), run(double, image)
@@ -133,7 +138,7 @@ def main() -> None:
             scale = np.abs(exact[name]).max()
             error = np.abs(kept[name] - exact[name]).max() / scale
             print(
-                f'{name:24} largest {scale:7.3f}, deviation {exact[name].std():7.3f}, float32 is off by {error:.1e} of the largest'
+                f'{name:24} largest {scale:7.3f}, deviation {exact[name].std():7.3f}, float32 differs by {error:.1e} of the largest'
             )
     result = {name: np.concatenate([kept[name] for kept in of_images]) for name in of_images[0] if name != 'resized'}
     result['statistics'] = statistics

@@ -1,8 +1,8 @@
-"""Puts each of mutations.py into a copy of the code and runs the tests there until the first fails.
+"""Applies each bug of mutations.py to a copy of the code, and runs the tests there until the first failure.
 
     python -m tests.reference.mutate [--only PART_OF_A_NAME]
 
-prints a table of the bugs and the tests that notice them, and exits with 1 if there is one that no test notices. Takes half an hour
+prints a table of the bugs and of the tests that notice them, and exits with status 1 if a bug is not noticed. It takes half an hour
 on 2 cores.
 """
 
@@ -18,13 +18,14 @@ from pathlib import Path
 
 from tests.reference.mutations import MUTATIONS, PACKAGE, Mutation, mutated
 
-# What is about the algorithm, the quickest first.
-TESTS = [f'tests/test_{name}.py' for name in ('losses', 'optimizers', 'noise', 'steps', 'descent', 'properties')]
-TESTS += ['tests/data/test_plan.py', 'tests/reference/test_reference.py', 'tests/test_parallel.py', 'tests/test_models.py']
+# The tests of the algorithm, the quickest first.
+TESTS = [f'tests/algorithm/test_{name}.py' for name in ('losses', 'optimizers', 'noise', 'steps', 'descent', 'properties')]
+TESTS += ['tests/data/test_plan.py', 'tests/reference/test_reference.py', 'tests/devices/test_parallel.py']
+TESTS += ['tests/models/test_models.py']
 
 
 def first_failure(mutation: Mutation) -> str:
-    """The first test that fails with this bug, or an empty string.
+    """The first test that fails with a bug, or an empty string.
 
     Raises:
       RuntimeError: the tests could not be run.
@@ -45,7 +46,7 @@ def first_failure(mutation: Mutation) -> str:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument('--only', default='', help='a part of the names of those to try')
+    parser.add_argument('--only', default='', help='only bugs with this in their name')
     part = parser.parse_args().only
     chosen = [mutation for mutation in MUTATIONS if part in mutation.name]
     missed = 0

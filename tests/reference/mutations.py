@@ -1,4 +1,4 @@
-"""Known bugs of published GAN code, as changes of this one; mutate.py shows that the tests notice each."""
+"""Known bugs of published GAN code, as changes of this code; mutate.py shows that the tests notice each of them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -162,24 +162,29 @@ MUTATIONS = [
         'critic, params, fake',
     ),
     Mutation(
-        'players trained in inference mode', 'algorithm/steps', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'
+        'players trained in inference mode', 'algorithm/state', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'
     ),
     Mutation('the critic step keeps statistics of the generator', 'algorithm/steps', _KEPT, _FAKE_KEPT),
-    Mutation('gradients summed over devices', 'algorithm/steps', 'jax.lax.pmean(tree, axis_name)', 'jax.lax.psum(tree, axis_name)'),
+    Mutation('gradients summed over devices', 'algorithm/steps', 'jax.lax.pmean((gradients,', 'jax.lax.psum((gradients,'),
     Mutation('gradients of all parts summed', 'algorithm/steps', 'lambda total: total / num_parts', 'lambda total: total'),
-    Mutation('gradients of one device only', 'algorithm/steps', 'jax.lax.pmean(tree, axis_name)', 'tree'),
+    Mutation(
+        'gradients of one device only', 'algorithm/steps', 'jax.lax.pmean((gradients, metrics), axis_name)', 'gradients, metrics'
+    ),
     Mutation('averaged weights the wrong way round', 'algorithm/steps', '1.0 - ema_decay)', 'ema_decay)'),
     Mutation('clipping before the update', 'algorithm/optimizers', _CLIP_LAST, _CLIP_FIRST.strip()),
     Mutation(
-        'clipping of the updates', 'algorithm/optimizers', 'return jax.tree.map(update_leaf, updates, params), state', _CLIP_UPDATES
+        'clipping of the updates',
+        'algorithm/weight_clipping',
+        'return jax.tree.map(update_leaf, updates, params), state',
+        _CLIP_UPDATES,
     ),
     Mutation(
         'clipping from one side',
-        'algorithm/optimizers',
+        'algorithm/weight_clipping',
         'jnp.clip(param + update, -bound, bound)',
         'jnp.minimum(param + update, bound)',
     ),
-    Mutation('clipping an ulp too wide', 'algorithm/optimizers', _EXACT, '    return step'),
+    Mutation('clipping an ulp too wide', 'algorithm/weight_clipping', _EXACT, '    return step'),
     Mutation(
         "optax's own RMSProp",
         'algorithm/optimizers',
@@ -222,12 +227,14 @@ MUTATIONS = [
 
 
 def mutated(mutation: Mutation) -> str:
-    """The whole file with the bug in it.
+    """The whole file with the bug.
 
     Raises:
-      ValueError: the code has changed, so the bug must be written anew.
+      ValueError: the code has changed, so the mutation must be adapted.
     """
     source = (PACKAGE / f'{mutation.file}.py').read_text()
     if source.count(mutation.old) != 1:
-        raise ValueError(f'{mutation.name}: its place occurs {source.count(mutation.old)} times in {mutation.file}.py, not once')
+        raise ValueError(
+            f'{mutation.name}: the code to change occurs {source.count(mutation.old)} times in {mutation.file}.py, not once'
+        )
     return source.replace(mutation.old, mutation.new)

@@ -1,4 +1,4 @@
-"""Parameters and running statistics of the networks in PyTorch under the names, and in the layout, of those in wgan_jax."""
+"""Parameters and running statistics of PyTorch networks, with the names and the layout of wgan_jax."""
 
 import collections
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from tests.reference.pytorch_networks import BatchNormPerValue, FromImage, ToIma
 
 
 def in_our_layout(player: nn.Module) -> Iterator[tuple[str, torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]]:
-    """The tensors of a player under the names of the same network in wgan_jax.
+    """The tensors of a player with the names of the same network in wgan_jax.
 
     Yields:
-      A name such as params/Conv_0/kernel or batch_stats/BatchNorm_0/mean; the parameter or the running statistic; and the map from
-      a tensor of its shape to the layout of wgan_jax, in which channels come last.
+      A name, such as params/Conv_0/kernel or batch_stats/BatchNorm_0/mean; the parameter or running statistic; and a function that
+      converts a tensor of its shape to the layout of wgan_jax, with channels last.
     """
     kinds = [('Conv', nn.Conv2d), ('TransposedConv', nn.ConvTranspose2d), ('Dense', nn.Linear), ('LayerNorm', nn.GroupNorm)]
     kinds += [('BatchNorm', (nn.BatchNorm1d, nn.BatchNorm2d))]
@@ -36,14 +36,14 @@ def in_our_layout(player: nn.Module) -> Iterator[tuple[str, torch.Tensor, Callab
 
 
 def load(player: nn.Module, variables: dict[str, np.ndarray]) -> None:
-    """Copies values in our layout, by the names of in_our_layout, into a player.
+    """Copies values in the layout of wgan_jax, by the names of in_our_layout, into a player.
 
     Raises:
       ValueError: a name is missing or unknown.
     """
     tensors = list(in_our_layout(player))
     if {name for name, _, _ in tensors} != variables.keys():
-        raise ValueError(f'these are in one place only: {sorted({name for name, _, _ in tensors} ^ variables.keys())}')
+        raise ValueError(f'only one of both has these arrays: {sorted({name for name, _, _ in tensors} ^ variables.keys())}')
     with torch.no_grad():
         for name, tensor, to_ours in tensors:
             places = to_ours(torch.arange(tensor.numel()).view(tensor.shape)).reshape(-1)

@@ -1,6 +1,6 @@
-"""The networks in plain PyTorch, each the same function as the one of its name in wgan_jax/models, with the same parameters.
+"""The networks of wgan_jax/models in plain PyTorch: the same functions with the same parameters, for images [B, C, H, W].
 
-The fixtures of the tests and the benchmarks are made with these; no test imports them. Images are [B, C, H, W] here.
+The fixtures and the benchmarks use them; no test imports them.
 """
 
 import itertools
@@ -14,7 +14,7 @@ ImageShape = tuple[int, int, int]  # (height, width, channels), as in wgan_jax
 
 
 class Scaled(nn.Module):
-    """A linear map of values, `scale * x + shift`."""
+    """`scale * x + shift`."""
 
     def __init__(self, scale: float, shift: float) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Scaled(nn.Module):
 
 
 class FromImage(nn.Linear):
-    """A linear map of whole images."""
+    """A dense layer from whole images."""
 
     def __init__(self, channels: int, pixels: int, features: int, bias: bool = True) -> None:
         super().__init__(channels * pixels, features, bias)
@@ -36,7 +36,7 @@ class FromImage(nn.Linear):
 
 
 class ToImage(nn.Linear):
-    """A linear map to whole images."""
+    """A dense layer to whole images."""
 
     def __init__(self, features: int, channels: int, sides: tuple[int, int], bias: bool = True) -> None:
         super().__init__(features, channels * sides[0] * sides[1], bias)
@@ -47,7 +47,7 @@ class ToImage(nn.Linear):
 
 
 class BatchNormPerValue(nn.BatchNorm1d):
-    """Batch norm with statistics of their own for each pixel of each channel."""
+    """Batch norm with separate statistics for each pixel of each channel."""
 
     def __init__(self, channels: int, pixels: int, **options: float) -> None:
         super().__init__(channels * pixels, **options)
@@ -58,7 +58,7 @@ class BatchNormPerValue(nn.BatchNorm1d):
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's 'same' padding, which strides make lopsided."""
+    """A convolution with TensorFlow's 'same' padding, which is asymmetric with strides."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         margins = []
@@ -154,7 +154,7 @@ def keras_cnn_generator(shape: ImageShape, latent_dim: int, num_features: int = 
 
 
 def mlp_critic(shape: ImageShape, num_features: int = 512, num_layers: int = 3) -> nn.Sequential:
-    """As wgan_jax.models.mlp.MLPCritic, without norm."""
+    """As wgan_jax.models.mlp.MLPCritic without norm."""
     layers: list[nn.Module] = [FromImage(shape[2], shape[0] * shape[1], num_features), nn.ReLU()]
     for _ in range(num_layers - 1):
         layers += [nn.Linear(num_features, num_features), nn.ReLU()]
@@ -218,14 +218,14 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Sequential], Callable[..., nn.Sequent
 def make_players(
     shape: ImageShape, latent_dim: int, generator: dict[str, Any], critic: dict[str, Any]
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """(generator, critic) from sections of a config: the network's name and its options, of which None are left out."""
+    """(generator, critic) from sections of a config, each with a network's name and its options; None is the default."""
     options = [{name: value for name, value in section.items() if value is not None} for section in (generator, critic)]
     make_generator, make_critic = (NETWORKS[section.pop('network')][i] for i, section in enumerate(options))
     return make_generator(shape, latent_dim, **options[0]), make_critic(shape, **options[1])
 
 
 def _norm(norm: str, channels: int) -> list[nn.Module]:
-    """Layer norm is over channels and pixels, with a scale and a shift per channel: one group."""
+    """Layer norm over channels and pixels with a scale and a shift per channel is group norm with one group."""
     return {'batch': [nn.BatchNorm2d(channels)], 'layer': [nn.GroupNorm(1, channels)], 'none': []}[norm]
 
 

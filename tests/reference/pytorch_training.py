@@ -1,4 +1,4 @@
-"""A few rounds of training in plain PyTorch, with given images, latents and alphas."""
+"""Rounds of training in plain PyTorch, with given images, latents and alphas."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ Variables = dict[str, np.ndarray]  # by the names of in_our_layout
 
 
 def critic_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """Of the scores of real and generated images."""
+    """The critic's loss without penalty."""
     if loss == 'wasserstein':
         return fake.mean() - real.mean()
     ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
@@ -26,7 +26,7 @@ def critic_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tens
 
 
 def generator_loss(loss: str, fake: torch.Tensor) -> torch.Tensor:
-    """Of the scores of generated images."""
+    """The generator's loss."""
     if loss == 'wasserstein':
         return -fake.mean()
     if loss == 'minimax':
@@ -35,7 +35,7 @@ def generator_loss(loss: str, fake: torch.Tensor) -> torch.Tensor:
 
 
 def penalty(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, alpha: torch.Tensor, one_sided: bool) -> torch.Tensor:
-    """Of the slopes between real and generated images."""
+    """The gradient penalty, without its weight."""
     points = ((1 - alpha) * real + alpha * fake).requires_grad_(True)
     (gradients,) = torch.autograd.grad(critic(points), points, torch.ones(len(points), dtype=points.dtype), create_graph=True)
     excess = gradients.flatten(1).norm(2, dim=1) - 1
@@ -43,10 +43,10 @@ def penalty(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, alpha: to
 
 
 @contextlib.contextmanager
-def bystander(player: nn.Module) -> Iterator[None]:
-    """A player that only helps: its batch norm takes the statistics of the batch and keeps its running ones as they are.
+def frozen_statistics(player: nn.Module) -> Iterator[None]:
+    """Lets the batch norm of a player use the statistics of the batch without a change of its running statistics.
 
-    Left alone, PyTorch would also update the running statistics of the player that is not being trained.
+    By default, PyTorch also updates the running statistics of the player that is not being trained.
     """
     layers = [layer for layer in player.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
     for layer in layers:
@@ -57,7 +57,7 @@ def bystander(player: nn.Module) -> Iterator[None]:
 
 
 class Training:
-    """One case, from its initial weights."""
+    """The training of one case."""
 
     def __init__(self, inputs: Variables, networks: cases.Networks, objective: cases.Objective) -> None:
         self._inputs = {name: torch.from_numpy(inputs[name]).double() for name in ('real', 'latents', 'alpha')}
@@ -70,11 +70,11 @@ class Training:
         self._optimizers = {name: make_optimizer(player, objective.optimizer) for name, player in self.players().items()}
 
     def round(self, number: int, n_critic: int) -> list[float]:
-        """Does one round and returns cases.NUMBERS."""
+        """Runs one round and returns cases.NUMBERS."""
         objective, inputs = self._objective, self._inputs
         for update in range(n_critic):
             real, alpha = inputs['real'][number, update], inputs['alpha'][number, update].view(-1, 1, 1, 1)
-            with torch.no_grad(), bystander(self.generator):
+            with torch.no_grad(), frozen_statistics(self.generator):
                 fake = self.generator(inputs['latents'][number, update])
             real_scores, fake_scores = self.critic(real), self.critic(fake)
             value = critic_loss(objective.loss, real_scores, fake_scores)
@@ -89,12 +89,12 @@ class Training:
                         parameter.clamp_(-objective.clip_value, objective.clip_value)
         estimate = (real_scores.mean() - fake_scores.mean()).item()
         numbers = [value.item(), estimate, of_penalty.item(), critic_norm]
-        with bystander(self.critic):
+        with frozen_statistics(self.critic):
             value = generator_loss(objective.loss, self.critic(self.generator(inputs['latents'][number, -1])))
         return [*numbers, value.item(), self._update('generator', value)]
 
     def players(self) -> dict[str, nn.Sequential]:
-        """By name."""
+        """Both players by name."""
         return {'generator': self.generator, 'critic': self.critic}
 
     def _update(self, player: str, value: torch.Tensor) -> float:
@@ -108,7 +108,7 @@ class Training:
 
 
 def make_optimizer(player: nn.Module, options: dict[str, Any]) -> torch.optim.Optimizer:
-    """PyTorch's own, with its defaults for what a config does not say."""
+    """PyTorch's optimizer, with its defaults for options that a config does not have."""
     if options['name'] == 'rmsprop':
         return torch.optim.RMSprop(player.parameters(), lr=options['learning_rate'])
     betas = options['b1'], options['b2']
@@ -116,7 +116,7 @@ def make_optimizer(player: nn.Module, options: dict[str, Any]) -> torch.optim.Op
 
 
 def players_of(networks: cases.Networks) -> tuple[nn.Module, nn.Module]:
-    """(generator, critic), without dropout: no two libraries draw the same masks."""
+    """(generator, critic), without dropout, whose masks differ between libraries."""
     players = make_players(networks.image_shape, cases.LATENT_DIM, networks.generator, networks.critic)
     for layer in itertools.chain(*(player.modules() for player in players)):
         if isinstance(layer, nn.Dropout):

@@ -1,4 +1,4 @@
-"""The shipped steps against the same training in PyTorch, from the same weights, images, latents and alphas.
+"""Our steps against the same training in PyTorch, with the same weights, images, latents and alphas.
 
 The fixtures are written by make_fixtures.py; nothing here needs PyTorch. docs/correctness.md derives the bounds.
 """
@@ -18,10 +18,10 @@ from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.algorithm.state import create_state
 from wgan_jax.models import make_network
 
-KEY = jax.random.key(0)  # nothing is drawn from it: the draws are given, and there is no dropout
-# Compiles in three quarters of the time. The float32 tests, and all others, are of what XLA makes of the program by default.
+KEY = jax.random.key(0)  # no noise is drawn from it: all noise is given, and there is no dropout
+# Compiles in three quarters of the time. All other tests, also those in float32, use XLA's default.
 UNOPTIMISED = {'xla_backend_optimization_level': 0}
-# Every network and every objective once; the others take many minutes to compile.
+# Every network and every objective at least once; the others take many minutes to compile.
 QUICK = {
     *(('mlp', objective) for objective in cases.OBJECTIVES),
     ('dcgan', 'wgan_rmsprop'),
@@ -58,7 +58,7 @@ def summary_of(tree):
 
 
 def keep_gradients():
-    """An optax transform that changes nothing, and whose state is the last gradients."""
+    """An optax transform that does not change the updates; its state is the last gradients."""
     return optax.GradientTransformation(lambda params: jax.tree.map(jnp.zeros_like, params), lambda updates, *_: (updates, updates))
 
 
@@ -73,7 +73,7 @@ def make_state(inputs, networks, objective, dtype):
     tx = optax.chain(keep_gradients(), make_optimizer(**objective.optimizer))
     clipped = optax.chain(keep_gradients(), make_optimizer(**objective.optimizer, clip_value=objective.clip_value))
     shapes = jax.eval_shape(lambda: create_state(KEY, *players, tx, clipped, latent_dim=cases.LATENT_DIM))
-    # All that is not replaced below, the optimizers' moments and counts, begins with zeros.
+    # The moments and counts of the optimizers start at zero; everything else is replaced below.
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype if leaf.dtype == jnp.float32 else leaf.dtype), shapes)
     given = {
         name: jax.tree.map(lambda values: jnp.asarray(values, dtype), nested(cases.below(inputs, name))) for name in cases.PLAYERS
@@ -85,7 +85,7 @@ def make_state(inputs, networks, objective, dtype):
 
 
 def given_noise(inputs, n_critic, dtype):
-    """In place of noise.draw: the draws of the fixture."""
+    """A replacement of noise.draw that returns the noise of the fixture."""
     latents, alpha = jnp.asarray(inputs['latents'], dtype), jnp.asarray(inputs['alpha'], dtype)
 
     def draw(key, player, update, batch_size, latent_dim, axis_name):
@@ -99,7 +99,7 @@ def given_noise(inputs, n_critic, dtype):
 
 
 class Case:
-    """What the tests share."""
+    """The state, the settings and the expected results of a case."""
 
     def __init__(self, networks, objective, n_critic, dtype):
         arrays, game = fixture_of(networks), cases.OBJECTIVES[objective]
@@ -116,7 +116,7 @@ class Case:
 
 
 def assert_equal_but_for_rounding(values, expected):
-    """To 1e-9 of the largest: where a true gradient is zero, Adam steps along the rounding error of 1e-17, divided by 1e-8."""
+    """Equal to 1e-9 of the largest: where a gradient is zero, Adam divides its rounding error of 1e-17 by 1e-8."""
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
 
 
@@ -149,13 +149,13 @@ def test_rounds_are_those_of_pytorch_in_float64(double_precision, networks, obje
 
 
 def largest_step(optimizer, updates):
-    """How far `updates` updates of Adam or RMSProp can move any parameter, whatever the gradients, by Cauchy and Schwarz."""
+    """The largest change of a parameter in `updates` updates of Adam or RMSProp, by the Cauchy-Schwarz inequality."""
     total, rate = 0.0, optimizer['learning_rate']
     for t in range(1, updates + 1):
         ages = np.arange(t)
         b1, b2 = (0.0, 0.99) if optimizer['name'] == 'rmsprop' else (optimizer['b1'], optimizer['b2'])
         first, second = (1 - b1) * b1**ages, (1 - b2) * b2**ages
-        if optimizer['name'] != 'rmsprop':  # which corrects no bias
+        if optimizer['name'] != 'rmsprop':  # RMSProp has no bias correction
             first, second = first / (1 - b1**t), second / (1 - b2**t)
         total += rate * np.sqrt(np.sum(first**2 / second))
     return total
@@ -177,7 +177,7 @@ def test_steps_are_those_of_pytorch_in_float32(networks, objective):
         if number == 0:
             numbers = case.numbers(state, {**of_critic, **of_generator})
             for quantity, value, given in zip(cases.NUMBERS, numbers, expected['numbers'][0], strict=True):
-                # A loss is a difference of scores of about 1, and rounds like them however small it is; a norm is not.
+                # A loss is a difference of scores of about 1, so its rounding error is theirs, however small it is.
                 np.testing.assert_allclose(value, given, rtol=1e-5, atol=0 if quantity.endswith('norm') else 1e-6, err_msg=quantity)
             for name in cases.PLAYERS:
                 gradients, given = summary_of(gradients_of(getattr(state, name)))[3:], expected[f'{name}/first_gradients'][3:]

@@ -81,7 +81,7 @@ HELD = 'is outside float32: use 0, or a size from 1.2e-38 to 3.4e+38.'
         (
             'folder_wgan_gp',
             'data.folder=~nobody_here/x',
-            "config.data.folder=~nobody_here/x starts with the home directory of an unknown user: check the path.",
+            'config.data.folder=~nobody_here/x starts with the home directory of an unknown user: check the path.',
         ),
     ],
 )

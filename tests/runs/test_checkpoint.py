@@ -179,7 +179,9 @@ def test_the_first_of_two_failures_is_told(tmp_path, monkeypatch, capsys):
 
 def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before_it(tmp_path):
     """In a process of its own, whose files may not grow beyond 4 kB after the first checkpoint: as if the disk were full."""
-    program = 'import sys; from pathlib import Path; from tests.runs import test_checkpoint as t; t.on_a_full_disk(Path(sys.argv[1]))'
+    program = (
+        'import sys; from pathlib import Path; from tests.runs import test_checkpoint as t; t.on_a_full_disk(Path(sys.argv[1]))'
+    )
     result = subprocess.run([sys.executable, '-c', program, tmp_path], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ['1']

@@ -105,7 +105,9 @@ def test_the_papers_wgan_draws_no_warning():
 def test_a_resumed_run_may_change_what_it_writes_and_not_what_it_computes():
     saved = default.get_config().to_dict()
     check_resumable(
-        saved, changed(num_steps=5, log_every=7, data__dir='elsewhere', data__placement='host', checkpoints_to_keep=1).to_dict(), 'runs/x'
+        saved,
+        changed(num_steps=5, log_every=7, data__dir='elsewhere', data__placement='host', checkpoints_to_keep=1).to_dict(),
+        'runs/x',
     )
     check_resumable(saved, changed(grad_accumulation=2, deterministic=True).to_dict(), 'runs/x')
     with pytest.raises(UserError) as caught:

@@ -76,7 +76,9 @@ def test_what_compiles_and_does_not_fit_is_refused(monkeypatch):
         '1.00 GiB: set config.data.placement=host, use fewer or smaller images, or make config.batch_size '
         'smaller, or config.grad_accumulation larger.'
     )
-    with pytest.raises(UserError, match=r'there are 1\.00 GiB: make config\.batch_size smaller, or config\.grad_accumulation larger\.'):
+    with pytest.raises(
+        UserError, match=r'there are 1\.00 GiB: make config\.batch_size smaller, or config\.grad_accumulation larger\.'
+    ):
         memory_limits.check_round(0, 1, 2**30 + 1)
     config = tiny(digits_wgan_gp)
     config.data.placement = 'device'

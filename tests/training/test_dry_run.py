@@ -2,50 +2,50 @@ import jax
 import numpy as np
 import pytest
 
-from configs import digits_wgan_gp
-from tests.tiny_runs import tiny
-from wgan_jax.runs.experiment import build
+from tests.tiny_runs import compile_once, prepared, tiny
 from wgan_jax.runs.memory_limits import num_bytes
 from wgan_jax.training import dry_run
 
 
-def test_own_memory_of_the_process_is_what_was_allocated():
+@pytest.fixture(autouse=True)
+def _compile_once(monkeypatch):
+    monkeypatch.setattr(dry_run, 'compile_rounds', compile_once)
+
+
+def test_the_memory_of_the_process_grows_by_what_is_allocated():
     before = dry_run.of_process()
     array = np.ones(2**24)  # 128 MiB
     after = dry_run.of_process()
     np.testing.assert_allclose(after - before, array.nbytes, rtol=0.1)
 
 
-@pytest.mark.parametrize('placement', ['device', 'host'])
-def test_a_run_needs_its_state_its_images_and_room_for_a_round(placement):
-    config = tiny(digits_wgan_gp)
-    config.data.placement = placement
-    experiment = build(config)
+def test_a_run_needs_its_state_its_images_and_room_for_a_round():
+    config = tiny()
+    experiment = prepared(config)
     before = dry_run.of_process()
-    need = dry_run.memory_of(experiment, (1000, 8, 8, 1))
+    need = dry_run.memory_of(experiment, (1500, 8, 8, 1))
     assert need.state == num_bytes(experiment.create_state())
-    assert need.on_host == (placement == 'host')
-    if placement == 'device':
-        assert need.images == 64_000
-    assert need.working > config.batch_size // jax.device_count() * 64 * 4  # one batch of images in float32, at least
+    assert not need.on_host
+    assert need.images == 1500 * 64
+    assert need.working > config.batch_size // jax.device_count() * 64 * 4  # at least one batch of images in float32
     on_devices = jax.device_count() * (need.state + need.images + need.working)
     assert need.process >= before + on_devices + 2 * need.state
     assert str(need).startswith(f'state {need.state / 2**20:.1f} MiB, images ')
 
 
-def test_a_dry_run_tells_what_the_placement_and_the_boost_do(capsys):
+def test_the_placement_and_the_boost_change_the_memory(capsys):
     config = tiny(batch_size=512, sample_every=4)
     config.data.placement = 'host'
-    config.boost.update(n_critic=64, until=2)
-    dry_run.dry_run(build(config))
+    config.boost.update(n_critic=64, until=config.num_steps)
+    dry_run.dry_run(prepared(config))
     output = capsys.readouterr().out
     assert 'images: 1,500, 0.09 MiB in host memory, two chunks of them on each device' in output
     assert ', images 2.0 MiB, ' in output  # 2 * 4 rounds * 64 updates * 512 / 8 images * 64 bytes
 
 
-def test_a_dry_run_tells_parameters_and_memory_and_writes_nothing(tmp_path, capsys, monkeypatch):
+def test_a_dry_run_prints_parameters_and_memory_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    dry_run.dry_run(build(tiny()))
+    dry_run.dry_run(prepared(tiny()))
     output = capsys.readouterr().out
     # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
     assert 'generator: 344 parameters' in output

@@ -1,4 +1,4 @@
-"""How rounds are cut into calls, and what the schedule and the placement do to whole runs."""
+"""How rounds are divided into calls, and the schedule and the placement of images in whole runs."""
 
 import math
 import signal
@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from configs import digits_wgan
-from tests.tiny_runs import assert_same_run, final_state, lines, stop_at, tiny, train
+from tests import tiny_runs
+from tests.tiny_runs import assert_same_run, compile_once, final_state, lines, stop_at, tiny, train
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.data import feed
@@ -18,20 +18,14 @@ from wgan_jax.errors import LocalError
 from wgan_jax.runs import record
 from wgan_jax.runs.experiment import build
 from wgan_jax.training import rounds
-from wgan_jax.training.rounds import (
-    CALL_SECONDS,
-    MAX_ROUNDS_PER_CALL,
-    Rounds,
-    compile_rounds,
-    index_plan,
-    rounds_per_call,
-    rounds_to_boundary,
-)
+from wgan_jax.training.rounds import CALL_SECONDS, MAX_ROUNDS_PER_CALL, Rounds, index_plan, rounds_per_call, rounds_to_boundary
+
+CHUNK_BYTES = 3 * 2 * 8 * 64 + 1  # of three rounds of tiny()
 
 
 @pytest.mark.parametrize(('step', 'expected'), [(0, 4), (3, 1), (4, 1), (5, 1), (6, 2), (8, 2), (10, 2), (12, 1)])
 def test_calls_end_where_something_is_written(step, expected):
-    """Intervals 4, 6 and 5, the end at 13."""
+    """Every 4, 6 and 5 rounds, and at the end, after 13."""
     assert rounds_to_boundary(step, build(tiny(num_steps=13))) == expected
 
 
@@ -43,7 +37,7 @@ def test_calls_end_where_the_number_of_critic_updates_changes(step, expected):
     assert rounds_to_boundary(step, build(config)) == expected
 
 
-def test_calls_are_cut_by_their_time():
+def test_calls_are_limited_by_their_time():
     assert rounds_per_call(math.inf) == 1
     assert rounds_per_call(10.0) == 1
     assert rounds_per_call(CALL_SECONDS / 7.5) == 7
@@ -52,8 +46,8 @@ def test_calls_are_cut_by_their_time():
 
 @pytest.mark.parametrize(('placement', 'expected'), [('device', [1, 1, 4, 4, 2, 4, 4]), ('host', [1, 1, 3, 3, 3, 1, 3, 3, 2])])
 def test_calls_of_a_run(monkeypatch, placement, expected):
-    """The size of a call is decided one call ahead; a chunk holds three rounds. On the devices nothing has to move."""
-    monkeypatch.setattr(feed, 'CHUNK_BYTES', 3 * 2 * 8 * 64 + 1)
+    """The size of a call is decided one call ahead; a chunk holds three rounds. Nothing moves between devices."""
+    monkeypatch.setattr(feed, 'CHUNK_BYTES', CHUNK_BYTES)
     monkeypatch.setattr(rounds, 'rounds_per_call', lambda seconds: 1 if seconds == math.inf else 4)
     config = tiny(num_steps=20, log_every=12, sample_every=12, checkpoint_every=12)
     config.data.placement = placement
@@ -71,26 +65,44 @@ def test_calls_of_a_run(monkeypatch, placement, expected):
     assert int(carry[0].critic.step) == run.images_before(20) // 8 == 40
 
 
-def test_where_the_images_live_changes_no_bit(tmp_path, monkeypatch):
-    """Also when a run is stopped under one placement and continued under the other."""
-    config, host = tiny(num_steps=12), tiny(num_steps=12)
-    host.data.placement = 'host'
-    monkeypatch.setattr(feed, 'CHUNK_BYTES', 3 * 2 * 8 * 64)  # three rounds
-    train(config, str(tmp_path / 'device'))
-    train(host, str(tmp_path / 'host'))
-    assert_same_run(tmp_path / 'device', tmp_path / 'host', config)
+def on_host(monkeypatch, **changes):
+    """A config of a run whose images stay in host memory, in chunks of three rounds."""
+    monkeypatch.setattr(feed, 'CHUNK_BYTES', CHUNK_BYTES)
+    config = tiny(**changes)
+    config.data.placement = 'host'
+    return config
+
+
+def test_the_placement_of_images_changes_no_bit(tmp_path, straight, monkeypatch):
+    """Also if a run is stopped with one placement and continued with the other."""
+    host = on_host(monkeypatch)
+    train(host, tmp_path / 'host')
+    assert_same_run(straight, tmp_path / 'host', host)
     with monkeypatch.context() as stopping:
         stop_at(7, stopping)
-        assert train(host, str(tmp_path / 'both')) == signal.SIGTERM
-    assert train(config, str(tmp_path / 'both')) is None
-    assert_same_run(tmp_path / 'device', tmp_path / 'both', config)
+        assert train(host, tmp_path / 'both') == signal.SIGTERM
+    assert train(tiny(), tmp_path / 'both') is None
+    assert_same_run(straight, tmp_path / 'both', tiny())
 
 
-def test_a_boosted_run_does_what_its_schedule_says_and_resumes(tmp_path, monkeypatch):
-    """Stopped at step 3, in the middle of the first boosted rounds; on four devices and with images in host memory."""
-    config = tiny(num_steps=14)
+def boosted(**changes):
+    config = tiny(**changes)
     config.boost.update(n_critic=5, until=6, every=4)
-    train(config, str(tmp_path / 'straight'))
+    return config
+
+
+def test_a_boosted_run_follows_its_schedule_and_resumes(tmp_path, monkeypatch):
+    """Stopped at step 3, among the first boosted rounds. Images per second count every critic update."""
+    config, counts, write = boosted(num_steps=14), [], record.RunWriter.metrics
+
+    def metrics(self, step, means, images_seen):
+        counts.append((step, images_seen))
+        write(self, step, means, images_seen)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record.RunWriter, 'metrics', metrics)
+        train(config, tmp_path / 'straight')
+    assert counts == [(4, 4 * 5 * 8), (8, (2 * 5 + 2 * 2) * 8), (12, (5 + 3 * 2) * 8), (14, (5 + 2) * 8)]
     _, leaves = final_state(tmp_path / 'straight', config)
     template = jax.eval_shape(build(config).create_state), steps.zero_sums(config.gp_weight)
     state, _ = jax.tree.unflatten(jax.tree.structure(template), leaves)
@@ -98,48 +110,33 @@ def test_a_boosted_run_does_what_its_schedule_says_and_resumes(tmp_path, monkeyp
     assert int(state.critic.step) == Schedule(2, 5, 6, 4).updates_before(14) == 8 * 5 + 6 * 2  # rounds 0-5, 8 and 12
     with monkeypatch.context() as stopping:
         stop_at(3, stopping)
-        assert train(config, str(tmp_path / 'stopped')) == signal.SIGTERM
-    config.data.placement = 'host'
-    assert train(config, str(tmp_path / 'stopped')) is None
+        assert train(config, tmp_path / 'stopped') == signal.SIGTERM
+    assert train(config, tmp_path / 'stopped') is None
     assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', config)
 
 
-def test_images_per_second_counts_every_critic_update(tmp_path, monkeypatch):
-    config = tiny(digits_wgan, num_steps=10)
-    config.boost.update(n_critic=5, until=3, every=9)
-    counts = []
-    monkeypatch.setattr(record.RunWriter, 'metrics', lambda self, step, means, images_seen: counts.append((step, images_seen)))
-    train(config, str(tmp_path))
-    assert counts == [(4, (3 * 5 + 2) * 8), (8, 4 * 2 * 8), (10, (2 + 5) * 8)]
-
-
 def test_nothing_is_compiled_in_the_middle_of_a_run(tmp_path, monkeypatch):
-    """A kind of round that comes late is compiled before; one that is over is not compiled at all."""
-    compiled, steps_then = [], []
-    original, advance = compile_rounds, Rounds.advance
+    """The program of a later kind of round is compiled at the start; that of a kind which is over is not compiled."""
+    compiled, compiled_before, advance = [], [], Rounds.advance
 
     def count(experiment, shape, n_critic, **settings):
         compiled.append(n_critic)
-        return original(experiment, shape, n_critic, **settings)
+        return compile_once(experiment, shape, n_critic, **settings)
 
     def note(self, *carry):
-        steps_then.append((self.step, tuple(compiled)))
+        compiled_before.append(tuple(compiled))
         return advance(self, *carry)
 
-    monkeypatch.setattr(rounds, 'compile_rounds', count)
+    monkeypatch.setattr(tiny_runs, 'compile_once', count)
     monkeypatch.setattr(Rounds, 'advance', note)
-    config = tiny(digits_wgan, num_steps=6)
-    config.boost.update(n_critic=3, until=2)
-    train(config, str(tmp_path))
-    assert {kinds for _, kinds in steps_then} == {(2, 3)}
-    compiled.clear()
-    config.num_steps = 8
-    train(config, str(tmp_path))
-    assert compiled == [2]
+    for config in (boosted(num_steps=8), boosted(num_steps=10)):
+        config.boost.every = None
+        train(config, tmp_path)
+    assert set(compiled_before) == {(2, 5), (2, 5, 2)}
 
 
 @pytest.mark.parametrize('placement', ['device', 'host'])
-def test_an_error_on_the_thread_is_told_and_the_thread_ends(tmp_path, monkeypatch, placement):
+def test_an_error_on_the_thread_is_raised_and_the_thread_ends(tmp_path, monkeypatch, placement):
     original = index_plan
 
     def fail_late(seed, updates, *others):
@@ -148,9 +145,8 @@ def test_an_error_on_the_thread_is_told_and_the_thread_ends(tmp_path, monkeypatc
         return original(seed, updates, *others)
 
     monkeypatch.setattr(rounds, 'index_plan', fail_late)
-    config = tiny(digits_wgan, num_steps=12)
-    config.data.placement = placement
+    config = tiny() if placement == 'device' else on_host(monkeypatch)
     with pytest.raises(LocalError, match=r'The images cannot be read \(the disk is gone\). Restore them, and give the same'):
-        train(config, str(tmp_path))
+        train(config, tmp_path)
     assert not any(thread.name.startswith('feed') for thread in threading.enumerate())
-    assert [line['step'] for line in lines(tmp_path)] == [4]  # what came before it is written
+    assert [line['step'] for line in lines(tmp_path)] == [4]  # the lines before the error are written

@@ -1,4 +1,4 @@
-"""The PyTorch optimizers of the papers' code as optax transforms, and weight clipping."""
+"""The PyTorch optimizers of the papers' code as optax transforms."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+
+from wgan_jax.algorithm.weight_clipping import clip_weights
 
 
 def rmsprop(learning_rate: float) -> optax.GradientTransformation:
@@ -50,33 +52,6 @@ def scale_by_amsgrad(b1: float, b2: float, eps: float = 1e-8) -> optax.GradientT
         return updates, AmsgradState(count, mu, nu, nu_max)
 
     return optax.GradientTransformation(init, update)
-
-
-def clip_weights(clip_value: float) -> optax.GradientTransformation:
-    """Clips weights: changes the update so that it ends in [-clip_value, clip_value], exactly; the last transform of a chain.
-
-    `update` needs `params`. After `optax.apply_updates` every weight w has |w| <= float32(clip_value), without tolerance:
-    Algorithm 1, line 7 of Arjovsky et al. 2017.
-    """
-
-    def update_leaf(update: jax.Array, param: jax.Array) -> jax.Array:
-        bound = jnp.asarray(clip_value, param.dtype)
-        target = jnp.clip(param + update, -bound, bound)
-        step = target - param
-        # param + (target - param) is rounded, and can end some ulp outside. The next smaller step ends inside, unless the weight is
-        # so large that even this misses the interval: then go to zero, which is exact.
-        inward = jnp.nextafter(step, -jnp.sign(target) * jnp.inf)
-        step = jnp.where(jnp.abs(param + step) > bound, inward, step)
-        return jnp.where(jnp.abs(param + step) > bound, -param, step)
-
-    def update(
-        updates: optax.Updates, state: optax.EmptyState, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, optax.EmptyState]:
-        if params is None:
-            raise ValueError('clip_weights needs the parameters: call update(updates, state, params)')
-        return jax.tree.map(update_leaf, updates, params), state
-
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {

@@ -29,7 +29,6 @@ def open_array(path: Path, image_shape: tuple[int, ...], *, check: bool = True) 
     file from an unknown source is interpreted.
 
     Args:
-      path: the file.
       image_shape: (height, width, channels).
       check: whether to verify the checksum of a file of at most CHECKED_BYTES.
 
@@ -67,7 +66,6 @@ def write_array(file: BinaryIO, image_shape: tuple[int, ...], num_images: int, b
 
     Args:
       file: an empty file with a name.
-      image_shape: (height, width, channels).
       num_images: the largest possible number of images.
       blocks: generates the images as uint8 arrays [n, H, W, C].
 

@@ -41,9 +41,7 @@ def cached(
     printed warning.
 
     Args:
-      root: directory of the data sets.
       key: part of the file name that identifies the content: source, split, crop, size and version of the code.
-      image_shape: (height, width, channels).
       num_images: expected number of images.
       blocks: generates the images as uint8 arrays [n, H, W, C] in order; raises UserError, but no OSError.
       fingerprint: part of the file name that identifies the state of a source that may change.

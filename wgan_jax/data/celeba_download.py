@@ -21,11 +21,9 @@ class CelebaAligned(tfds.core.GeneratorBasedBuilder):
 
     @property
     def url_infos(self) -> dict[str, Any]:
-        """The size and checksum that TFDS's download manager verifies for each file."""
-        return {
-            URLS[name]: tfds.download.checksums.UrlInfo(size=size, checksum=checksum, filename=name)
-            for name, (size, checksum) in FILES.items()
-        }
+        """The size and checksum that TFDS's download manager verifies."""
+        size, checksum = FILES[ARCHIVE]
+        return {URLS[ARCHIVE]: tfds.download.checksums.UrlInfo(size=size, checksum=checksum, filename=ARCHIVE)}
 
     def _info(self) -> tfds.core.DatasetInfo:
         image = tfds.features.Image(shape=(HEIGHT, WIDTH, 3), encoding_format='jpeg')

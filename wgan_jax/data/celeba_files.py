@@ -28,14 +28,11 @@ def in_split(names: list[str], split: str, partition: dict[int, str] | None) -> 
     for name in names:
         if match := _IMAGE_NAME.fullmatch(PurePosixPath(name).name):
             number = int(match[1])
-            part = partition.get(number) if partition is not None else _official_split(number)
+            official = next((part for part, numbers in SPLITS.items() if number in numbers), None)
+            part = official if partition is None else partition.get(number)
             if part is not None and split in (part, 'all'):
                 by_file[match[0]] = name
     return [by_file[file] for file in shuffled(by_file)]
-
-
-def _official_split(number: int) -> str | None:
-    return next((part for part, numbers in SPLITS.items() if number in numbers), None)
 
 
 def read_partition(manual_dir: Path) -> dict[int, str] | None:

@@ -8,11 +8,7 @@ SPLITS = {'all': slice(0, 1797), 'train': slice(0, 1500), 'test': slice(1500, 17
 
 
 def source(split: str = 'all') -> Source:
-    """uint8 [1797, 8, 8, 1]; the 17 grey levels of the original are scaled to 0 to 255.
-
-    Args:
-      split: 'all', 'train' (the first 1,500) or 'test' (the rest).
-    """
+    """uint8 [N, 8, 8, 1]: 'all' 1,797, 'train' (the first 1,500) or 'test'. The original's 17 grey levels become 0 to 255."""
     part = SPLITS[choose('split', split, SPLITS)]
 
     def load() -> np.ndarray:

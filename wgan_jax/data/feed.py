@@ -12,13 +12,7 @@ CHUNK_BYTES = 16 * 2**20  # target size of gathered images, which are transferre
 
 
 def stays_on_host(placement: str, num_bytes: int, device_bytes: int) -> bool:
-    """Whether the images stay in host memory; 'auto' puts them on the device if they take at most half of its memory.
-
-    Args:
-      placement: 'auto', 'device' or 'host'.
-      num_bytes: bytes of all images.
-      device_bytes: memory of one device.
-    """
+    """Whether all images stay in host memory; 'auto' puts them on the device if they take at most half of its memory."""
     return placement == 'host' or (placement == 'auto' and 2 * num_bytes > device_bytes)
 
 
@@ -28,10 +22,9 @@ def rounds_per_chunk(bytes_per_round: int) -> int:
 
 
 class Gatherer:
-    """Copies images of a data set in any order, as fast as the disk allows if memory does not hold the whole set."""
+    """Copies images of a data set [N, ...] in any order, as fast as the disk allows if memory does not hold the whole set."""
 
     def __init__(self, images: np.ndarray) -> None:
-        """`images` is the data set, [N, ...], memory-mapped or not."""
         self._images = images
         owner = images
         while isinstance(owner, np.ndarray):
@@ -55,7 +48,8 @@ class Gatherer:
         per_round = parts[0, 0].size
         # A new array each time: jax may use this memory without a copy and still read it while the next chunk is filled.
         chunk = np.empty((len(parts), capacity * per_round, *self._images.shape[1:]), self._images.dtype)
-        self._fetch(parts)
+        if self._map is not None:
+            self._fetch(parts)
         for rows, part in zip(chunk, parts, strict=True):
             # No index is out of bounds, and the default mode 'raise' would copy through a buffer.
             np.take(self._images, part.reshape(-1), axis=0, out=rows[: part.size], mode='clip')
@@ -63,8 +57,6 @@ class Gatherer:
 
     def _fetch(self, parts: np.ndarray) -> None:
         """Requests all these images from the disk at once; the copy alone would wait for one page after the other."""
-        if self._map is None:
-            return
         size = self._images[0].nbytes
         for start in (self._offset + parts.reshape(-1).astype(np.int64) * self._images.strides[0]).tolist():
             page = start - start % mmap.PAGESIZE

@@ -80,8 +80,7 @@ def _ignored(name: str) -> bool:
 
 
 def _directory(top: Path) -> Files:
-    marks: dict[str, str] = {}
-    unreadable: dict[str, str] = {}
+    marks, unreadable = {}, {}  # name -> the mark, and name -> why it cannot be read
     seen = set()  # directories, so that links are followed without circles
     pending, links = [''], []
     while pending or links:

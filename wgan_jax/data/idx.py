@@ -10,10 +10,7 @@ _TYPES = {0x08: 'u1', 0x09: 'i1', 0x0B: '>i2', 0x0C: '>i4', 0x0D: '>f4', 0x0E: '
 
 
 def parse(data: bytes) -> np.ndarray:
-    """The array in an IDX file.
-
-    Args:
-      data: the contents of the file, compressed with gzip or not.
+    """The array in the contents of an IDX file, compressed with gzip or not.
 
     Raises:
       ValueError: the data are not those of an IDX file, or are cut short; the message is a clause without the name of the file.

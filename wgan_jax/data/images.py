@@ -128,10 +128,8 @@ def decode_all(
     file is an error, because it may be temporary.
 
     Args:
-      items: the files.
-      total: the number of files.
+      total: the number of items.
       decode_one: content -> uint8 of `image_shape`; raises UnusableImage.
-      image_shape: (height, width, channels).
       place: where the files are, for messages.
       strict: whether an unusable file is an error.
 

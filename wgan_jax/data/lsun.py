@@ -29,7 +29,7 @@ def source(
       manual_dir: directory with the authors' bedroom_train_lmdb, unzipped, or with the images exported from it as files.
       image_size: height and width.
       split: 'train' or 'validation'.
-      strict: whether an unusable file is an error; otherwise it is left out.
+      strict: see celeba.source.
 
     Raises:
       UserError: an option has an invalid value; from `load`, the images cannot be found or read.
@@ -71,8 +71,7 @@ def _find(manual_dir: Path, split: str) -> Path:
         return lmdb
     if lmdb.with_suffix('.zip').is_file():
         raise UserError(f'{lmdb}.zip is still packed: unzip it there.')
-    others = [name for name in _LMDB.values() if name != lmdb.name]
-    other_here = manual_dir.name in others or any((manual_dir / name).is_dir() for name in others)
-    if other_here or (split != 'train' and manual_dir.name != lmdb.name):
+    other = _LMDB[_HELD_OUT[split]]
+    if manual_dir.name == other or (manual_dir / other).is_dir() or (split != 'train' and manual_dir.name != lmdb.name):
         raise UserError(f'config.data.manual_dir={manual_dir} has no {lmdb.name}, which holds the split {split}: put it there.')
     return manual_dir

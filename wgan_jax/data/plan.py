@@ -12,12 +12,8 @@ def index_plan(seed: int, updates: int, rounds: int, n_critic: int, batch_size: 
     seen once. A batch may contain the end of one epoch and the start of the next, so no batch is short and no image is dropped.
 
     Args:
-      seed: the run's seed.
       updates: critic updates before these rounds; see Schedule.updates_before.
-      rounds: number of rounds.
-      n_critic: critic updates per round.
       batch_size: images per critic update, over all devices.
-      num_images: size of the data set.
 
     Returns:
       int32 [rounds, n_critic, batch_size].
@@ -27,9 +23,8 @@ def index_plan(seed: int, updates: int, rounds: int, n_critic: int, batch_size: 
     parts = []
     while start < stop:
         epoch, offset = divmod(start, num_images)
-        part = _permutation(seed, epoch, num_images)[offset : offset + stop - start]
-        parts.append(part)
-        start += len(part)
+        parts.append(_permutation(seed, epoch, num_images)[offset : offset + stop - start])
+        start += len(parts[-1])
     return np.concatenate(parts).reshape(rounds, n_critic, batch_size)
 
 

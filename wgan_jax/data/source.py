@@ -23,46 +23,30 @@ class Source(NamedTuple):
 def held_out(
     build: Callable[..., Source], split: str, others: dict[str, str] | None = None, **options: Any
 ) -> Callable[[], Source] | None:
-    """Returns the field `held_out` of a Source; None if no images are held out from training on `split`.
+    """The field `held_out` of a Source built with `split` and the options; None if no images are held out from `split`.
 
-    Args:
-      build: makes the Source of a split from the argument `split` and the options.
-      split: the split that is trained on.
-      others: training split -> held-out split; None for {'train': 'test', 'test': 'train'}.
-      **options: other arguments of `build`.
+    `others` is {training split: held-out split}, by default {'train': 'test', 'test': 'train'}.
     """
     others = others or {'train': 'test', 'test': 'train'}
     return functools.partial(build, split=others[split], **options) if split in others else None
 
 
 def choose(option: str, value: Any, known: Any) -> Any:
-    """Returns the value if it is in `known`.
-
-    Raises:
-      UserError: it is not; the message lists the known values.
-    """
+    """Returns the value; raises a UserError that lists the known values if it is not one of them."""
     if value not in known:
         raise UserError(f'config.data.{option}={value!r} is unknown; known: {", ".join(map(str, known))}.')
     return value
 
 
 def positive(option: str, value: int) -> int:
-    """Returns the value if it is greater than 0.
-
-    Raises:
-      UserError: it is not.
-    """
+    """Returns the value; raises a UserError if it is less than 1."""
     if value < 1:
         raise UserError(f'config.data.{option}={value} must be greater than 0.')
     return value
 
 
 def existing(option: str, value: str) -> Path:
-    """Returns the value as a path if it exists.
-
-    Raises:
-      UserError: it is empty, does not exist or cannot be accessed.
-    """
+    """Returns the value as a path; raises a UserError if it is empty, does not exist or cannot be accessed."""
     if not value:
         raise UserError(f'config.data.{option} is empty: give a path.')
     path = Path(value)

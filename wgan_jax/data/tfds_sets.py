@@ -55,12 +55,7 @@ def _class_names(value: object) -> Iterator[str]:
 
 
 def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str, expected: int) -> Iterator[Item]:
-    """Generates the encoded images of a split in the order of the prepared files, for images.decode_all.
-
-    Args:
-      builder: a prepared data set.
-      split: TFDS's name of the split.
-      expected: number of images in the split.
+    """Generates the encoded images of a split, `expected` in number, in the order of the prepared files.
 
     Raises:
       UserError: files are damaged or missing.
@@ -82,15 +77,10 @@ def _contents(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes
     if builder.info.file_format.value == 'array_record':
         examples = iter(builder.as_data_source(split, decoders=skip))
     else:
-        features = builder.info.features
-        examples = (features.deserialize_example_np(record, decoders=skip) for record in _records(builder, split))
+        records = (record for path in builder.info.splits[split].filepaths for record in _tfrecords(Path(path)))
+        examples = (builder.info.features.deserialize_example_np(record, decoders=skip) for record in records)
     for example in examples:
         yield example['image']
-
-
-def _records(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes]:
-    for path in builder.info.splits[split].filepaths:
-        yield from _tfrecords(Path(path))
 
 
 def _tfrecords(path: Path) -> Iterator[bytes]:
@@ -138,8 +128,6 @@ def prepare(
     """Prepares a data set with one of our TFDS builders; if that fails, nothing is left on the disk.
 
     Args:
-      builder_class: the builder.
-      root: directory of the data sets.
       manual_dir: directory with the files under their original names; None to download them.
       title: name of the data set, for messages.
       urls: file name -> URL from which the builder downloads it.
@@ -184,30 +172,19 @@ def prepare(
         where = f'{file} from {host}' if manual_dir is None else f'{file} in {manual_dir}'
         raise UserError(f'{title} could not be prepared: {where} is not the original file (wrong checksum). {remedy}') from error
     except (requests.RequestException, tfds.download.DownloadError) as error:
-        raise UserError(f'{title} could not be prepared: the download from {host} failed ({_reason(error)}). {remedy}') from error
+        reason = str(error).rstrip('.')
+        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+            reason = 'the connection broke off'
+        elif isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
+            reason = 'no connection'
+        raise UserError(f'{title} could not be prepared: the download from {host} failed ({reason}). {remedy}') from error
     except (OSError, RuntimeError) as error:
-        reason = _writing_failed(error)
+        known = map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+        reason = next((reason for reason in known if reason in str(error)), None)  # array_record has it only in its message
+        if isinstance(error, OSError):
+            reason = error.strerror or error
         if reason is None:
             raise
         raise UserError(
             f'{title} could not be prepared in {root} ({reason}); choose another place with --config.data.dir=DIR.'
         ) from error
-
-
-def _writing_failed(error: Exception) -> str | None:
-    """The operating system's reason, which array_record has only in its message; None for other errors."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    reasons = map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
-    return next((reason for reason in reasons if reason in str(error)), None)
-
-
-def _reason(error: Exception) -> str:
-    """An error of the HTTP client in a few words."""
-    import requests  # see prepare
-
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return 'the connection broke off'
-    if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
-        return 'no connection'
-    return str(error).rstrip('.')

@@ -38,8 +38,7 @@ def swiss_roll(count: int, seed: int) -> np.ndarray:
 
 
 TOYS: dict[str, Callable[[int, int], np.ndarray]] = {  # name: (number of points, seed) -> [N, 2]
-    'gaussians_8': functools.partial(gaussians, 'gaussians_8'),
-    'gaussians_25': functools.partial(gaussians, 'gaussians_25'),
+    **{name: functools.partial(gaussians, name) for name in CENTRES},
     'swiss_roll': swiss_roll,
 }
 

@@ -107,8 +107,8 @@ def load(path: Path) -> Generator:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f'{path} is not the file that {described} describes (its SHA-256 is another one): export it again.')
     unreadable = (
-        f'{path} was written by jax {jax_then} and cannot be read by jax {jax.__version__}: use a jax as new as that (files of older '
-        'versions can be read for at least six months), or export it again.'
+        f'{path} was written by jax {jax_then} and cannot be read by jax {jax.__version__}: use a jax as new as that (files of '
+        'older versions can be read for at least six months), or export it again.'
     )
     try:
         exported = export.deserialize(bytearray(content))

@@ -4,14 +4,10 @@ import numpy as np
 
 
 def check_features(least: int, **sets: np.ndarray) -> None:
-    """Refuses features from which no distance can be computed.
-
-    Args:
-      least: the smallest number of items that a set may have.
-      sets: features [N, D] by name, all with the same D.
+    """Refuses sets that are not finite features [N, D] with N at least `least` and the same D.
 
     Raises:
-      ValueError: a set is not [N, D], is too small, has another D than the first set, or holds a number that is not finite.
+      ValueError: names the set and what it holds.
     """
     first = next(iter(sets))
     for name, features in sets.items():

@@ -1,9 +1,10 @@
 """Exact distances between discrete distributions: those that GAN and WGAN minimise. In numpy, float64.
 
 A distribution is an array of probabilities; functions that compare two take them over the same points, unless they take
-positions. Two conventions of the Jensen-Shannon divergence are in use, which differ by a factor of 2. Goodfellow et al. 2014
-(section 4.1, through equation 6) weigh each half by 1/2, as nearly everybody does, and so do Arjovsky et al. 2017 in Example 1
-and figure 1, where it is log 2; their definition in section 2, KL(p, m) + KL(q, m), lacks the halves and would give 2 log 2.
+positions, and raise ValueError for other arrays. Two conventions of the Jensen-Shannon divergence are in use, which differ by a
+factor of 2. Goodfellow et al. 2014 (section 4.1, through equation 6) weigh each half by 1/2, as nearly everybody does, and so do
+Arjovsky et al. 2017 in Example 1 and figure 1, where it is log 2; their definition in section 2, KL(p, m) + KL(q, m), lacks the
+halves and would give 2 log 2.
 """
 
 from typing import NamedTuple
@@ -28,30 +29,22 @@ class Transport(NamedTuple):
 def cross_entropy(p: ArrayLike, q: ArrayLike) -> float:
     """-sum p log q, in nats: at least the entropy of p, which it is at q = p. Infinite where q is 0 and p is not.
 
-    Args:
-      p: probabilities [N].
-      q: probabilities [N] of the same outcomes.
-
     Raises:
-      ValueError: p or q is not a distribution, or they have different numbers of outcomes.
+      ValueError: p or q is not a distribution [N], or they have different numbers of outcomes.
     """
     p, q = _pair(p, q)
     return float(scipy.stats.entropy(p) + scipy.stats.entropy(p, q))
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
-    """KL(p || q) = sum p log(p / q), in nats: at least 0, not symmetric, infinite where q is 0 and p is not.
-
-    Arguments and errors are those of cross_entropy.
-    """
+    """KL(p || q) = sum p log(p / q), in nats: at least 0, not symmetric, infinite where q is 0 and p is not."""
     return max(0.0, float(scipy.stats.entropy(*_pair(p, q))))  # rounding may give a number below 0
 
 
 def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
     """(KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats: from 0 to log 2, for distributions without common points.
 
-    The convention of Goodfellow et al. 2014 and of Example 1 in Arjovsky et al. 2017. Arguments and errors are those of
-    cross_entropy.
+    The convention of Goodfellow et al. 2014 and of Example 1 in Arjovsky et al. 2017.
     """
     return jensen_shannon_sum(p, q) / 2
 
@@ -83,7 +76,7 @@ def earth_movers_distance(p: ArrayLike, q: ArrayLike, costs: ArrayLike) -> Trans
     Args:
       p: probabilities [N].
       q: probabilities [M].
-      costs: cost of moving one unit from each point of p to each of q, [N, M]: see costs_between.
+      costs: [N, M], of moving one unit from each point of p to each of q: see costs_between.
 
     Raises:
       ValueError: p or q is not a distribution, or costs have another shape or are not finite.
@@ -110,10 +103,7 @@ def earth_movers_distance(p: ArrayLike, q: ArrayLike, costs: ArrayLike) -> Trans
 def costs_between(x: ArrayLike, y: ArrayLike, metric: str = 'euclidean') -> np.ndarray:
     """The distance [N, M] from each point x [N] or [N, D] to each point y [M] or [M, D].
 
-    Args:
-      x: positions on a line, or in D dimensions.
-      y: positions.
-      metric: a name that scipy.spatial.distance.cdist knows: euclidean, cityblock, sqeuclidean, ...
+    `metric` is a name that scipy.spatial.distance.cdist knows: euclidean, cityblock, sqeuclidean, ...
 
     Raises:
       ValueError: positions have another shape, different dimensions or numbers that are not finite, or the metric is unknown.

@@ -3,64 +3,52 @@
 It is called FID only on features of the 2015 Inception network; on any other network it carries that network's name.
 """
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from wgan_jax.metrics.checks import check_features
 
 _BLOCK = 4096  # items converted to float64 at once
+_NUM_SIZES = 15  # of the sets that frechet_infinity compares
 
 
-class Moments:
-    """Count, mean [D] and covariance [D, D], in float64, of features that are added in parts of any size."""
+class Moments(NamedTuple):
+    """Count, mean and covariance of features, in float64."""
 
-    def __init__(self, num_features: int) -> None:
-        self.count = 0
-        self.mean = np.zeros(num_features)
-        self._scatter = np.zeros((num_features, num_features))  # sum of (x - mean)(x - mean)'
+    count: int
+    mean: np.ndarray  # [D]
+    scatter: np.ndarray  # [D, D]: the sum of (x - mean)(x - mean)'
 
     @classmethod
     def of(cls, features: np.ndarray) -> Self:
         """The moments of features [N, D].
 
-        Raises:
-          ValueError: as in add.
-        """
-        check_features(1, features=features)
-        moments = cls(features.shape[1])
-        moments.add(features)
-        return moments
-
-    def add(self, features: np.ndarray) -> None:
-        """Adds features [N, D].
-
         Each block is centred on its own mean before it is squared, and blocks are combined through the difference of their means
         (Chan, Golub, LeVeque 1979): no large numbers cancel, whatever the offset of the features.
 
         Raises:
-          ValueError: the features are not [N, D] with the same D as before, or hold a number that is not finite.
+          ValueError: the features are not [N, D], or hold a number that is not finite.
         """
-        check_features(1, before=self.mean[None], features=features)
+        check_features(1, features=features)
+        num_features = features.shape[1]
+        count, whole_mean, scatter = 0, np.zeros(num_features), np.zeros((num_features, num_features))
         for start in range(0, len(features), _BLOCK):
             block = np.asarray(features[start : start + _BLOCK], np.float64)
             mean = block.mean(axis=0)
             block = block - mean
-            shift, total = mean - self.mean, self.count + len(block)
-            self._scatter += block.T @ block + np.outer(shift, shift) * (self.count * len(block) / total)
-            self.mean = self.mean + shift * (len(block) / total)
-            self.count = total
+            shift, total = mean - whole_mean, count + len(block)
+            scatter += block.T @ block + np.outer(shift, shift) * (count * len(block) / total)
+            whole_mean = whole_mean + shift * (len(block) / total)
+            count = total
+        return cls(count, whole_mean, scatter)
 
     @property
     def covariance(self) -> np.ndarray:
-        """Divided by N - 1, as in np.cov and in published scores.
-
-        Raises:
-          ValueError: there are fewer than two items.
-        """
+        """Divided by N - 1, as in np.cov and in published scores; a ValueError if there are fewer than two items."""
         if self.count < 2:
             raise ValueError(f'a covariance needs at least 2 items, not {self.count}')
-        return self._scatter / (self.count - 1)
+        return self.scatter / (self.count - 1)
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
@@ -81,7 +69,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     return max(0.0, _distance(few, _root(few.covariance), many))
 
 
-def frechet_infinity(features: np.ndarray, reference: Moments, seed: int = 0, *, num_sizes: int = 15) -> float:
+def frechet_infinity(features: np.ndarray, reference: Moments, seed: int = 0) -> float:
     """Extrapolates the Frechet distance to infinitely many items (FID_infinity: Chong and Forsyth 2020).
 
     The distance of N items is too large by about a constant over N, which differs between generators. Distances at 15 sizes,
@@ -95,22 +83,19 @@ def frechet_infinity(features: np.ndarray, reference: Moments, seed: int = 0, *,
       features: [N, D], N at least 20.
       reference: the moments to compare with. To rank generators, use the same reference for all of them.
       seed: seed of the orders; the same seed gives the same bits.
-      num_sizes: number of sizes, at least 2.
 
     Returns:
       The intercept. It may be slightly negative for sets that are alike.
 
     Raises:
-      ValueError: there are fewer than 20 items or 2 sizes, or the features do not fit the reference.
+      ValueError: there are fewer than 20 items, or the features do not fit the reference.
     """
     check_features(20, features=features)
     check_features(1, features=features, reference=reference.mean[None])
-    if num_sizes < 2:
-        raise ValueError(f'num_sizes={num_sizes} must be at least 2: a line goes through two points')
     rng = np.random.Generator(np.random.Philox(key=seed))
     count, num_features = features.shape
     smallest = max(count / 10, min(2 * num_features, count / 2))
-    sizes = np.linspace(smallest, count, num_sizes).astype(int)
+    sizes = np.linspace(smallest, count, _NUM_SIZES).astype(int)
     root = _root(reference.covariance)
     distances = [_distance(reference, root, Moments.of(features[rng.permutation(count)[:size]])) for size in sizes]
     return float(np.polynomial.Polynomial.fit(1.0 / sizes, distances, 1)(0.0))

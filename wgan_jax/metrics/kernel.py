@@ -15,8 +15,8 @@ def kernel_distance(
     distributions, so it may be negative. Published scores are usually multiplied by 1000.
 
     Args:
-      x: features [N, D], N at least 2.
-      y: features [M, D], M at least 2.
+      x: features [N, D].
+      y: features [M, D].
       subset_size: at least 2. If a set has fewer items, subsets have the size of the smaller set.
       num_subsets: at least 2.
       seed: seed of the subsets; the same seed gives the same bits.
@@ -43,8 +43,8 @@ def kernel_distance(
 
 def _unbiased(x: np.ndarray, y: np.ndarray) -> float:
     """Leaves out the pairs of an item with itself, which bias the plain mean upwards."""
-    count = len(x)
-    return (_off_diagonal_sum(x) + _off_diagonal_sum(y)) / (count * (count - 1)) - 2.0 * _kernel(x, y).sum() / count**2
+    count, within = len(x), (values.sum() - np.trace(values) for values in (_kernel(x, x), _kernel(y, y)))
+    return sum(within) / (count * (count - 1)) - 2.0 * _kernel(x, y).sum() / count**2
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -52,8 +52,3 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     base /= x.shape[1]
     base += 1.0
     return base * base * base  # a power of 3 takes ten times as long
-
-
-def _off_diagonal_sum(x: np.ndarray) -> float:
-    values = _kernel(x, x)
-    return values.sum() - np.trace(values)

@@ -12,14 +12,11 @@ _SLACK = 1e-13  # of the squared norms: far above the rounding of |x|^2 + |y|^2 
 
 
 def nearest(queries: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The Euclidean distance from each query [N, D] to the nearest item of reference [M, D], and the index of that item.
+    """The Euclidean distance, float64 [N], from each query [N, D] to the nearest of reference [M, D], and its index, int64 [N].
 
     The nearest item is found through |x|^2 + |y|^2 - 2 x.y, centred on the mean of the reference, in float64: a single matrix
     product, but subject to cancellation. The distance is then computed from the difference, so a copy has distance exactly 0. Of
     two items that are equally near, up to 1e-15 of the squared norms, either may be returned.
-
-    Returns:
-      float64 [N] and int64 [N].
 
     Raises:
       ValueError: the features have different D, a set is empty, or a number is not finite.
@@ -46,13 +43,11 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str
     Args:
       real: features [N, D], N greater than k.
       fake: features [M, D], M greater than k. All four depend on N and M: compare only results with equal N and M.
-      k: at least 1.
+      k: number of the neighbour, at least 1.
 
     Raises:
-      ValueError: k is below 1, a set has at most k items, the features have different D, or a number is not finite.
+      ValueError: a set has at most k items, the features have different D, or a number is not finite.
     """
-    if k < 1:
-        raise ValueError(f'k={k} must be at least 1')
     check_features(k + 1, real=real, fake=fake)
     real_squared, fake_squared = (_nearest(items, items, k, skip_self=True)[0].max(axis=1) ** 2 for items in (real, fake))
     balls = np.zeros(len(fake), np.int64)  # number of balls of real items that each fake item is in
@@ -81,8 +76,8 @@ def copying(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> dict[s
 
     Args:
       fake: features or pixels [N, D] of generated items.
-      train: features [M, D] of the training set.
-      held_out: features [K, D] of other items from the same source.
+      train: those of the training set, [M, D].
+      held_out: those of other items from the same source, [K, D].
 
     Returns:
       probability: of a sample being closer to its nearest training item than a held-out item to its own; a tie counts one half

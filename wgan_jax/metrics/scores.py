@@ -1,4 +1,4 @@
-"""The scores of generated images against training images, beside those of real images that were not trained on."""
+"""The scores of generated images against training images, and the same scores of held-out real images as a floor."""
 
 import fnmatch
 from typing import Any
@@ -25,9 +25,9 @@ class Scorer:
         Args:
           train: training images, uint8 [N, H, W, C].
           held_out: real images that were not trained on, or None.
-          network: the feature network; None leaves only the scores of pixels.
+          network: None leaves only the scores of pixels.
           num_samples: number of generated images that will be scored.
-          seed: seed of every random choice.
+          seed: of every random choice.
         """
         self.network, self._num_samples = network, num_samples
         train = self._describe(_choose(train, min(MOST_REAL, max(1, _MOST_BYTES // train[0].size)), seed))

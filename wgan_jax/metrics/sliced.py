@@ -9,14 +9,12 @@ from wgan_jax.metrics.checks import check_images
 _FILTER = (1.0, 4.0, 6.0, 4.0, 1.0)  # over 16, along each axis
 PATCH = 7  # pixels
 _SMALLEST = 16  # pixels of the shorter side; larger levels are halved
-_PLACES = 128  # patches per image in the paper
-_DIRECTIONS = 512  # as in the paper
 _IMAGES = 256  # whose pyramid is in memory at once
 _CHUNK_BYTES = 2**26  # of projections of one set at once
 
 
 def sliced_wasserstein(
-    real: np.ndarray, fake: np.ndarray, *, seed: int = 0, patches_per_image: int = _PLACES, num_directions: int = _DIRECTIONS
+    real: np.ndarray, fake: np.ndarray, *, seed: int = 0, patches_per_image: int = 128, num_directions: int = 512
 ) -> dict[str, float]:
     """The distance between the patches of two sets: small levels compare large structure, large levels compare texture.
 
@@ -29,7 +27,7 @@ def sliced_wasserstein(
     28 have 28 and 14, digits of 8 have 8 alone. A halved side is at least 9, so a patch always fits.
 
     Args:
-      real: uint8 [N, H, W, C], no side below 7.
+      real: uint8 [N, H, W, C].
       fake: uint8 [N, H, W, C]. The value falls with N even between equal distributions: compare only results with equal N.
       seed: seed of places and directions; the same seed gives the same bits.
       patches_per_image: 128 in the paper. The time is proportional to it; the memory is 392 bytes * C * N times it. 32 are enough
@@ -51,8 +49,6 @@ def sliced_wasserstein(
         )
     if min(real.shape[1:3]) < PATCH:
         raise ValueError(f'images of {real.shape[1]}x{real.shape[2]} pixels are smaller than a patch of {PATCH}x{PATCH}')
-    if patches_per_image < 1 or num_directions < 1:
-        raise ValueError(f'patches_per_image={patches_per_image} and num_directions={num_directions} must be at least 1')
     rng = np.random.Generator(np.random.Philox(key=seed))
     distances = {}
     for level, (height, width) in enumerate(level_sides(*real.shape[1:3])):
@@ -97,10 +93,7 @@ def larger(images: np.ndarray) -> np.ndarray:
 def descriptors(images: np.ndarray, level: int, places: np.ndarray) -> np.ndarray:
     """Patches of one level, each channel scaled to mean 0 and deviation 1: float32 [N * places, C * 49].
 
-    Args:
-      images: uint8 [N, H, W, C].
-      level: index in the pyramid.
-      places: [N, places, 2], upper left corners (row, column).
+    `places` [N, places, 2] are the upper left corners (row, column).
     """
     count, per_image = places.shape[:2]
     patches = np.empty((count, per_image, images.shape[3], PATCH, PATCH), np.float32)

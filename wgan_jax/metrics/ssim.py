@@ -24,15 +24,11 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     1 for digits of 8. So values for different image sizes are not comparable. A negative mean term counts as 0, because its
     power is not real.
 
-    Args:
-      a: uint8 [N, H, W, C].
-      b: uint8 [N, H, W, C].
-
     Returns:
       float64 [N] in [0, 1]; 1 for equal images.
 
     Raises:
-      ValueError: a or b is not such images, or they are not equally many.
+      ValueError: a and b are not uint8 [N, H, W, C] of the same shape.
     """
     check_images(1, a=a, b=b)
     if len(a) != len(b):
@@ -48,16 +44,14 @@ def diversity(images: np.ndarray, *, pairs: int = 10_000, seed: int = 0) -> floa
     equally many real images.
 
     Args:
-      images: uint8 [N, H, W, C], N at least 2.
+      images: uint8 [N, H, W, C].
       pairs: number of pairs, drawn independently.
       seed: seed of the pairs; the same seed gives the same bits.
 
     Raises:
-      ValueError: there are fewer than 2 images or 1 pair, or they are not such images.
+      ValueError: there are fewer than 2 images, or they are not such images.
     """
     check_images(2, images=images)
-    if pairs < 1:
-        raise ValueError(f'pairs={pairs} must be at least 1')
     rng = np.random.Generator(np.random.Philox(key=seed))
     first = rng.integers(len(images), size=pairs)
     second = (first + rng.integers(1, len(images), size=pairs)) % len(images)

@@ -15,10 +15,13 @@ from wgan_jax.models.layers import Conv, TransposedConv, at_least_float32, doubl
 _KERNEL = nn.initializers.normal(0.02)
 
 
-class _DCGAN(nn.Module):
-    """The attributes of both networks.
+class DCGANCritic(nn.Module):
+    """Scores images; 2,765,568 parameters at 64x64x3 with batch norm.
 
     Attributes:
+      num_features: filters of the first convolution; each later halving of the image doubles them.
+      num_extra_layers: 3x3 convolutions after the first layer.
+      norm: after each convolution except the first and the last.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
     """
 
@@ -28,16 +31,6 @@ class _DCGAN(nn.Module):
     norm: str = 'batch'
     constant_width: bool = False
     dtype: jnp.dtype | None = None
-
-
-class DCGANCritic(_DCGAN):
-    """Scores images; 2,765,568 parameters at 64x64x3 with batch norm.
-
-    Attributes:
-      num_features: filters of the first convolution; each later halving of the image doubles them.
-      num_extra_layers: 3x3 convolutions after the first layer.
-      norm: after each convolution except the first and the last.
-    """
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
@@ -58,14 +51,22 @@ class DCGANCritic(_DCGAN):
         return nn.Dense(1, use_bias=False, kernel_init=_KERNEL)(x)[:, 0]  # [B]
 
 
-class DCGANGenerator(_DCGAN):
+class DCGANGenerator(nn.Module):
     """Generates images; 3,576,704 parameters at 64x64x3 with 100 latents and batch norm.
 
     Attributes:
       num_features: filters of the last hidden layer; each earlier layer has twice as many as the next.
       num_extra_layers: 3x3 convolutions before the last layer.
       norm: after each convolution except the last.
+      constant_width: see DCGANCritic.
     """
+
+    image_shape: tuple[int, int, int]
+    num_features: int = 64
+    num_extra_layers: int = 0
+    norm: str = 'batch'
+    constant_width: bool = False
+    dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:

@@ -7,8 +7,8 @@ arrays, has a checksum here, and restoring walks back until a step is intact.
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,6 @@ import orbax.checkpoint as ocp
 from wgan_jax.algorithm.state import named_leaves
 from wgan_jax.errors import UserError
 from wgan_jax.runs import checkpoint_format
-from wgan_jax.runs.checkpoint_format import Restored
 from wgan_jax.runs.files import reason, system_error, versions
 
 _UNFINISHED = '*.orbax-checkpoint-tmp'
@@ -32,6 +31,15 @@ class Score(NamedTuple):
     value: float  # lower is better
 
 
+class Restored(NamedTuple):
+    """The content of a checkpoint."""
+
+    step: int
+    tree: Any  # of numpy arrays
+    record: dict[str, Any]  # what was saved with them
+    versions: dict[str, str]  # of the packages that wrote it
+
+
 class Checkpoints:
     """The checkpoints of one run, one directory per step; only process 0 uses them.
 
@@ -42,10 +50,10 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, keep: int, metric: str | None = None) -> None:
-        """Opens `directory`, or creates it.
+        """Opens or creates a directory.
 
         Args:
-          directory: holds the checkpoints of this run only.
+          directory: for the checkpoints of this run only.
           keep: number of checkpoints to keep of those saved at intervals.
           metric: name of the score that decides which checkpoint is the best; scores of another name are ignored.
         """
@@ -54,17 +62,21 @@ class Checkpoints:
         self._keep = keep
         me = jax.process_index()
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=_Policy(self._kept),
+            preservation_policy=self,
             enable_async_checkpointing=True,
             create=False,  # orbax does not create a directory for some of the processes
             multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}),
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
-        self._metric = metric
         self._stops: set[int] = set()
         self._scores: dict[int, float] = {}
         for step in self._manager.all_steps():
-            self._note(step)
+            with suppress(Exception):  # restore reports what is damaged
+                meta = checkpoint_format.read(self._manager, step)
+                if meta.get('stop'):
+                    self._stops.add(step)
+                if (score := meta.get('score')) and score[0] == metric:
+                    self._scores[step] = score[1]
 
     def __enter__(self) -> 'Checkpoints':
         return self
@@ -84,8 +96,8 @@ class Checkpoints:
           step: newer than all saved ones.
           tree: arrays.
           record: the config, and the identity of the data set; JSON.
-          stop: whether it is saved because the run stops.
-          score: the score of this state, if it was measured.
+          stop: saved because the run stops.
+          score: of this state, if it was measured.
 
         Raises:
           OSError: this checkpoint cannot be written, or the previous one could not. Older ones are intact.
@@ -112,12 +124,12 @@ class Checkpoints:
 
         Args:
           template: a tree of arrays, or of shapes, like the saved one.
-          check_record: called with the saved record before the arrays are compared; raises to refuse it.
+          check_record: called with the saved record; raises to refuse it.
           before_stops: go back to the newest one that was saved at an interval, if there is one, and delete the later ones.
 
         Raises:
-          UserError: there are checkpoints, and none can be read; or the newest readable one is of another format or of other
-            networks. Nothing is moved then.
+          UserError: no checkpoint can be read, or the newest readable one is of another format or of other networks. Nothing is
+            moved then.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         if before_stops:
@@ -127,7 +139,7 @@ class Checkpoints:
             check_record(record)
             return template
 
-        restored, failures = checkpoint_format.newest_readable(self._manager, steps, template_of)
+        restored, failures = newest_readable(self._manager, steps, template_of)
         if restored is None:
             if failures:
                 reasons = '; '.join(f'step {step}: {reason(error)}' for step, error in failures.items())
@@ -163,21 +175,15 @@ class Checkpoints:
         finally:
             self._manager.close()
 
-    def _kept(self, steps: list[int]) -> set[int]:
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """Which of its checkpoints orbax keeps; called by orbax."""
+        del context
+        steps = sorted(checkpoint.step for checkpoint in checkpoints)
         newest = [step for step in steps if step not in self._stops][-self._keep :]
         scored = [step for step in steps if step in self._scores]
         best = {min((s for s in scored if s <= step), key=self._scores.__getitem__, default=step) for step in newest}
-        return {*newest, *best, *steps[-1:]}
-
-    def _note(self, step: int) -> None:
-        try:
-            meta = checkpoint_format.read(self._manager, step)
-        except Exception:  # restore reports it
-            return
-        if meta.get('stop'):
-            self._stops.add(step)
-        if (score := meta.get('score')) and score[0] == self._metric:
-            self._scores[step] = score[1]
+        kept = {*newest, *best, *steps[-1:]}
+        return [checkpoint.step in kept for checkpoint in checkpoints]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -201,14 +207,43 @@ class Checkpoints:
         print(f'Checkpoint {step} cannot be read ({reason(error)}): moved to {target}.')
 
 
-class _Policy:
-    """Tells orbax which checkpoints to keep."""
+def newest_readable(
+    manager: ocp.CheckpointManager, steps: Iterable[int], template_of: Callable[[dict[str, Any]], Any]
+) -> tuple[Restored | None, dict[int, Exception]]:
+    """Walks along `steps` to the first checkpoint that is intact.
 
-    def __init__(self, kept: Callable[[list[int]], set[int]]) -> None:
-        self._kept = kept
+    Args:
+      manager: of the directory.
+      steps: steps of checkpoints, the preferred ones first.
+      template_of: called with the saved record; returns a tree of shapes like the saved one, or raises to refuse the checkpoint.
 
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        del context
-        steps = [checkpoint.step for checkpoint in checkpoints]
-        kept = self._kept(sorted(steps))
-        return [step in kept for step in steps]
+    Returns:
+      The checkpoint, or None, and the errors of the unreadable ones before it, by step.
+
+    Raises:
+      UserError: an intact checkpoint is of another format, or of other networks.
+    """
+    failures: dict[int, Exception] = {}
+    for step in steps:
+        try:
+            meta = checkpoint_format.read(manager, step)
+        except Exception as error:  # orbax raises plain Exception, and many others, for a damaged file
+            failures[step] = error
+            continue
+        refusal, template = None, None
+        if meta['format'] != checkpoint_format.FORMAT:
+            refusal = f'has format {meta["format"]}, and this version reads format {checkpoint_format.FORMAT}'
+        else:
+            template = template_of(meta['record'])
+            if found := checkpoint_format.differences(meta, template):
+                refusal = f'is of other networks or optimizers ({found})'
+        if refusal:
+            remedy = 'continue with the code that wrote it, or give another --workdir'
+            raise UserError(f'Checkpoint {step} in {manager.directory} {refusal}: {remedy}.')
+        try:
+            tree = checkpoint_format.restore_arrays(manager, step, template, meta)
+        except Exception as error:
+            failures[step] = error
+            continue
+        return Restored(step, tree, meta['record'], meta['versions']), failures
+    return None, failures

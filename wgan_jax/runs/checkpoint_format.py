@@ -2,73 +2,17 @@
 
 import json
 import zlib
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from wgan_jax.algorithm.state import named_leaves
-from wgan_jax.errors import UserError
 from wgan_jax.runs.files import versions
 
 FORMAT = 1  # other formats are refused
 _SHOWN = 3  # differences in a message
-
-
-class Restored(NamedTuple):
-    """The content of a checkpoint."""
-
-    step: int
-    tree: Any  # of numpy arrays
-    record: dict[str, Any]  # what was saved with them
-    versions: dict[str, str]  # of the packages that wrote it
-
-
-def newest_readable(
-    manager: ocp.CheckpointManager, steps: Iterable[int], template_of: Callable[[dict[str, Any]], Any]
-) -> tuple[Restored | None, dict[int, Exception]]:
-    """Walks along `steps` to the first checkpoint that is intact.
-
-    Args:
-      manager: of the directory.
-      steps: steps of checkpoints, the preferred ones first.
-      template_of: called with the saved record; returns a tree of arrays, or of shapes, like the one that was saved, or raises to
-        refuse the checkpoint.
-
-    Returns:
-      The checkpoint, or None, and the errors of the unreadable ones before it, by step.
-
-    Raises:
-      UserError: a checkpoint is intact and of another format, or of other networks.
-    """
-    failures: dict[int, Exception] = {}
-    for step in steps:
-        place = f'Checkpoint {step} in {manager.directory}'
-        try:
-            meta = read(manager, step)
-        except Exception as error:  # orbax raises plain Exception, and many others, for a damaged file
-            failures[step] = error
-            continue
-        if meta['format'] != FORMAT:
-            raise UserError(
-                f'{place} has format {meta["format"]}, and this version reads format {FORMAT}: continue with '
-                'the version that wrote it, or give another --workdir.'
-            )
-        template = template_of(meta['record'])
-        if found := differences(meta, template):
-            raise UserError(
-                f'{place} is of other networks or optimizers ({found}): continue with the code that wrote it, or give '
-                'another --workdir.'
-            )
-        try:
-            tree = _restore_arrays(manager, step, template, meta)
-        except Exception as error:
-            failures[step] = error
-            continue
-        return Restored(step, tree, meta['record'], meta['versions']), failures
-    return None, failures
 
 
 def metadata_of(arrays: dict[str, np.ndarray], more: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +57,7 @@ def read(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
         raise ValueError('its metadata are damaged') from error
 
 
-def _restore_arrays(manager: ocp.CheckpointManager, step: int, template: Any, meta: dict[str, Any]) -> Any:
+def restore_arrays(manager: ocp.CheckpointManager, step: int, template: Any, meta: dict[str, Any]) -> Any:
     """The arrays of a checkpoint in a tree like `template`; raises any exception if they are damaged."""
     wanted = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in named_leaves(template).items()}
     restored = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))['state']

@@ -11,6 +11,7 @@ from wgan_jax.algorithm.state import GANState
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.scores import full_name
 from wgan_jax.runs import checkpoint_format
+from wgan_jax.runs.checkpoint import newest_readable
 from wgan_jax.runs.config import check_scores
 from wgan_jax.runs.experiment import Experiment, build
 from wgan_jax.runs.files import expand, reason
@@ -48,7 +49,7 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
 
     options = ocp.CheckpointManagerOptions(create=False)  # read-only until something is saved
     with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
-        restored, failures = checkpoint_format.newest_readable(manager, _steps(manager, step), template_of)
+        restored, failures = newest_readable(manager, _steps(manager, step), template_of)
     unreadable = [f'Checkpoint {number} in {directory} cannot be read ({reason(error)}).' for number, error in failures.items()]
     if restored is None:
         raise UserError(unreadable[0])

@@ -66,9 +66,7 @@ def training(workdir: Path) -> list[np.ndarray]:
             raise UserError(f'{path} cannot be read ({reason}): remove it, and give the command again.') from error
         frames.append(_with_step(picture, step))
         if frames[-1].shape != frames[0].shape:
-            raise UserError(
-                f'{path} has another size than {paths[0][1]}: remove those of one size, and give the command again.'
-            )
+            raise UserError(f'{path} has another size than {paths[0][1]}: remove those of one size, and give the command again.')
     return frames + frames[-1:] * _HOLD
 
 

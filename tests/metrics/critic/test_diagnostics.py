@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.algorithm.test_steps import assert_same
-from tests.conftest import TinyCritic, TinyGenerator
-from tests.metrics.critic.test_estimates import KEY, critic_step, make_state, random_images
+from tests.conftest import TinyGenerator
+from tests.metrics.critic.test_estimates import KEY, TrainModeCritic, critic_step, make_state, random_images
 from wgan_jax.algorithm.losses import LOSSES
 from wgan_jax.metrics.critic.diagnostics import make_diagnostics
 from wgan_jax.metrics.critic.estimates import estimates, program, score
@@ -18,7 +18,7 @@ ROUND = {'loss': LOSSES['wasserstein'], 'latent_dim': 3, 'gp_weight': 0.0, 'gp_o
 
 
 def test_a_report_has_all_results_and_changes_nothing():
-    state = make_state(TinyCritic(batch_norm=True), TinyGenerator(batch_norm=True), clip_value=0.01, use_ema=True)
+    state = make_state(TrainModeCritic(), TinyGenerator(batch_norm=True))
     train, held_out = random_images(17), random_images(9, seed=1)
     before = jax.tree.map(np.array, state)
     diagnose = make_diagnostics(batch_size=4, clip_value=0.01, num_updates=2, grad_accumulation=1, **ROUND)
@@ -42,26 +42,15 @@ def test_a_report_has_all_results_and_changes_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ('name', 'side', 'loss'),
-    [
-        ('dcgan', 16, 'wasserstein'),
-        ('keras_cnn', 8, 'wasserstein'),
-        ('mlp', 4, 'minimax'),
-        ('resnet', 16, 'wasserstein'),
-        ('upsample_cnn', 8, 'non_saturating'),
-    ],
-)
-def test_every_network_can_be_diagnosed(name, side, loss):
+@pytest.mark.parametrize(('name', 'side'), [('dcgan', 16), ('keras_cnn', 8), ('mlp', 4), ('resnet', 16), ('upsample_cnn', 8)])
+def test_every_network_can_be_diagnosed(name, side):
     shape = (side, side, 1)
     critic = make_network('critic', shape, name, num_features=2)
     state = make_state(critic, make_network('generator', shape, 'mlp', num_features=2))
     images = random_images(8, shape)
-    diagnose = make_diagnostics(batch_size=4, clip_value=0.01, num_updates=1, **{**ROUND, 'loss': LOSSES[loss]})
+    diagnose = make_diagnostics(batch_size=4, clip_value=0.01, num_updates=1, **{**ROUND, 'loss': LOSSES['minimax']})
     report = diagnose(state, images, images, KEY)
     names = report.pop('layers')
-    assert names[0] == {'mlp': 'Dense_3'}.get(name, 'Dense_0')
-    assert names[-1] == {'mlp': 'Dense_0'}.get(name, 'Conv_0')
     assert len(report['gradient_norms']) == len(names) + 1
     assert len(report['spectral_norms']) == len(report['clipped_shares']) == len(names)
     assert all(np.isfinite(np.asarray(value)).all() for value in report.values())

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.conftest import TinyCritic
+from tests.conftest import TinyCritic, TinyGenerator
 from tests.metrics.critic.test_estimates import (
     KEY,
     LinearCritic,
@@ -39,7 +39,7 @@ def test_slopes_of_a_linear_critic_are_the_norm_of_its_weights(scale):
 
 def test_slopes_are_those_of_the_penalty():
     """In a critic step with the same noise: mean((slopes - 1)^2) = std^2 + (mean - 1)^2."""
-    state, images = make_state(TrainModeCritic()), random_images(4)
+    state, images = make_state(TrainModeCritic(), TinyGenerator(batch_norm=True)), random_images(4)
     settings = {'loss': LOSSES['wasserstein'], 'latent_dim': 3, 'gp_weight': 1.0}
     _, metrics = critic_step(**settings)(state, images, private_key(KEY))
     panel = lipschitz(state, images, KEY, **SETTINGS)

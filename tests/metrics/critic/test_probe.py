@@ -5,7 +5,6 @@ import pytest
 from tests.algorithm.test_steps import differs, leaves
 from tests.conftest import TinyCritic, TinyGenerator, in_float64
 from tests.metrics.critic.test_estimates import KEY, LinearCritic, constant_generator, critic_step, make_state, random_images
-from wgan_jax.algorithm import noise
 from wgan_jax.algorithm.losses import LOSSES
 from wgan_jax.metrics.critic.probe import image_order, optimality, train_critic
 
@@ -31,21 +30,6 @@ def test_the_probe_takes_critic_steps(double_precision, batch_norm):
     for x, y in zip(leaves(trained), leaves(by_hand.critic), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9)
     assert differs(trained.params, state.critic.params)
-
-
-def test_each_update_of_the_probe_has_its_own_noise():
-    drawn = []
-
-    def draw(*args):
-        dealt = noise.draw(*args)
-        jax.debug.callback(lambda *values: drawn.append(np.concatenate([np.ravel(x) for x in values])), dealt.latents, dealt.alpha)
-        return dealt
-
-    state, images = make_state(TinyCritic()), random_images(8)
-    train_critic(state, images, image_order(KEY, 8, 5, 4), KEY, draw=draw, gp_weight=10.0, **GAME)
-    jax.effects_barrier()
-    assert len(drawn) == 5
-    assert len({row.tobytes() for row in drawn}) == 5
 
 
 def test_no_image_is_used_twice_before_all_were_used():
@@ -85,7 +69,7 @@ def test_a_critic_at_its_optimum_gains_nothing_and_a_fresh_one_does():
     np.testing.assert_allclose(poor['probe_loss_after'], -poor['probe_after'], rtol=1e-5)
 
 
-def test_the_loss_and_the_gain_of_a_gan():
+def test_the_loss_of_a_gan():
     state = constant_generator(make_state(LinearCritic(), learning_rate=1e-2), -2.0)
     start = jax.tree.map(np.zeros_like, state.critic.params)
     state = state.replace(critic=state.critic.replace(params=start))
@@ -93,8 +77,6 @@ def test_the_loss_and_the_gain_of_a_gan():
     found = optimality(state, bright_images(16), KEY, num_updates=3, batch_size=4, **game)
     np.testing.assert_allclose(found['probe_loss_before'], 2 * np.log(2), rtol=1e-6)
     assert found['probe_loss_after'] < 1.3
-    before, after = (float(found[f'probe_{when}']) for when in ('before', 'after'))
-    np.testing.assert_allclose(found['probe_gain'], (after - before) / abs(after), rtol=1e-6)
 
 
 def test_the_gain_is_relative_to_the_absolute_value_after_the_probe():

@@ -33,8 +33,8 @@ def arrays(expected):
 
 @jax.jit
 def outputs(variables, resized):
-    """The taps; the means of each block's channels and a sample of each convolution's values, by PyTorch's names."""
-    taps, state = Inception().apply(variables, resized, capture_intermediates=True, mutable=['intermediates'])
+    """Features and logits; the means of each block's channels and a sample of each convolution's values, by PyTorch's names."""
+    results, state = Inception().apply(variables, resized, capture_intermediates=True, mutable=['intermediates'])
     means, samples = {}, {}
 
     def walk(tree, path):
@@ -49,35 +49,25 @@ def outputs(variables, resized):
                     samples['.'.join(path)] = cases.sample(value)
 
     walk(state['intermediates'], ())
-    return taps, means, samples
+    return results, means, samples
 
 
-def close(actual, desired, name, tolerance=TOLERANCE):
-    np.testing.assert_allclose(actual, desired, rtol=0, atol=tolerance * np.abs(desired).max(), err_msg=name)
+def close(actual, desired, name):
+    np.testing.assert_allclose(actual, desired, rtol=0, atol=TOLERANCE * np.abs(desired).max(), err_msg=name)
 
 
-def check(expected, arrays, number):
+@pytest.mark.parametrize('number', [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)])
+def test_every_layer_agrees_with_torch_fidelity(expected, arrays, number):
     resized = resize(jnp.asarray(IMAGES[number]))
-    taps, means, samples = outputs(inception_weights.convert(arrays), resized)
+    results, means, samples = outputs(inception_weights.convert(arrays), resized)
     assert len(samples) == 94
     assert len(means) == 16
     for i, name in enumerate(sorted(samples)):
         close(samples[name], expected['samples'][number : number + 1, i], name)
     for name, mean in means.items():
         close(mean, expected[f'mean/{name}'][number : number + 1], name)
-    assert sorted(taps) == sorted(cases.TAPS)
-    for name in cases.TAPS:
-        close(taps[name], expected[f'tap/{name}'][number : number + 1], name)
-
-
-def test_every_layer_agrees_with_torch_fidelity(expected, arrays):
-    check(expected, arrays, 1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('number', [0, 2])
-def test_every_layer_agrees_with_torch_fidelity_for_other_images(expected, arrays, number):
-    check(expected, arrays, number)
+    for result, name in zip(results, ('2048', 'logits_unbiased'), strict=True):
+        close(result, expected[f'tap/{name}'][number : number + 1], name)
 
 
 @pytest.mark.parametrize('number', range(3))
@@ -100,49 +90,56 @@ def test_resizing_by_hand():
     np.testing.assert_allclose(resized, np.broadcast_to(row[None, None, :, None], resized.shape), rtol=0, atol=1e-6)
 
 
-def test_an_image_of_the_right_size_is_only_scaled():
-    image = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), np.uint8)
-    np.testing.assert_array_equal(resize(jnp.asarray(image)), (image - np.float32(128)) / np.float32(128))
-
-
-def test_grey_is_repeated_to_three_channels_and_other_numbers_of_channels_are_refused():
-    grey = IMAGES[1][..., :1]
-    np.testing.assert_array_equal(resize(jnp.asarray(grey)), resize(jnp.asarray(np.repeat(grey, 3, axis=3))))
+def test_other_numbers_of_channels_are_refused():
     with pytest.raises(UserError, match='1 or 3 channels, not 2'):
         resize(jnp.zeros((1, 8, 8, 2)))
 
 
 class Means(nn.Module):
-    """In place of the network: the taps are the means of the channels, and those times a parameter."""
+    """A stand-in for the network: its features are the means of the channels."""
 
     @nn.compact
     def __call__(self, x):
         means = x.mean(axis=(1, 2))
-        return {'2048': means, 'logits_unbiased': self.param('scale', nn.initializers.ones, ()) * means, 'logits': means + 1}
+        return means, self.param('scale', nn.initializers.ones, ()) * means
 
 
-def load(monkeypatch, tmp_path, arrays):
-    monkeypatch.setattr(inception_weights, 'read', lambda path: {tmp_path / 'given': arrays}[path])
-    return inception.inception(tmp_path / 'given', batch_size=2)
-
-
-def test_the_feature_network_gives_pool_3_and_logits_without_bias(monkeypatch, tmp_path):
+def test_the_feature_network_applies_the_weights_to_resized_images(monkeypatch, tmp_path):
     monkeypatch.setattr(inception, 'Inception', Means)
+    monkeypatch.setattr(inception, '_BATCH', 2)
     monkeypatch.setattr(inception_weights, 'convert', lambda arrays: {'params': {'scale': np.float32(3)}})
-    network = load(monkeypatch, tmp_path, {})
+    monkeypatch.setattr(inception_weights, 'read', lambda path: {tmp_path / 'given': {}}[path])
+    network = inception.inception(tmp_path / 'given')
     features, logits = network.apply(np.concatenate([IMAGES[1]] * 3))  # the second batch has one image
     means = np.asarray(resize(jnp.asarray(IMAGES[1]))).mean(axis=(1, 2))
     np.testing.assert_allclose(features, means.repeat(3, axis=0), rtol=1e-4)
     np.testing.assert_allclose(logits, 3 * features, rtol=1e-6)
-    assert (network.name, network.image_shape) == ('inception', None)
+    assert (network.name, network.image_shape, network.num_features, network.num_classes) == ('inception', None, 2048, 1008)
     assert network.weights_sha256 == inception_weights.SHA256
 
 
-@pytest.mark.slow
-def test_the_whole_feature_network_agrees_with_torch_fidelity(expected, arrays, monkeypatch, tmp_path):
-    network = load(monkeypatch, tmp_path, arrays)
-    features, logits = network.apply(IMAGES[1])
-    assert features.shape == (1, network.num_features)
-    assert logits.shape == (1, network.num_classes)
-    close(features, expected['tap/2048'][1:2], 'features')
-    close(logits, expected['tap/logits_unbiased'][1:2], 'logits')
+KERNEL = np.arange(12, dtype=np.float32).reshape(2, 1, 2, 3)
+OF_NORM = {'weight': [2.0, 3.0], 'bias': [0.5, -1.0], 'running_mean': [1.0, -2.0], 'running_var': [0.249, 3.999]}
+ARRAYS = {
+    'A.b.conv.weight': KERNEL,
+    **{f'A.b.bn.{name}': np.float32(values) for name, values in OF_NORM.items()},
+    'A.b.bn.num_batches_tracked': np.int64(3),
+    'fc.weight': np.float32([[1, 2, 3], [4, 5, 6]]),
+    'fc.bias': np.float32([7, 8]),
+}
+
+
+def test_batch_norm_is_merged_into_the_convolution():
+    """By hand: y = scale (w x - mean) / sqrt(var + 1e-3) + shift, one channel in, two out, and the axes of the kernel."""
+    params = inception_weights.convert(ARRAYS)['params']
+    scale = np.array([2 / 0.5, 3 / 2])
+    np.testing.assert_allclose(params['A']['b']['kernel'][1, 2, 0], KERNEL[:, 0, 1, 2] * scale, rtol=1e-6)
+    np.testing.assert_allclose(params['A']['b']['bias'], [0.5 - 4.0, -1.0 + 3.0], rtol=1e-6)
+    np.testing.assert_array_equal(params['fc']['kernel'], [[1, 4], [2, 5], [3, 6]])
+
+
+def test_weights_of_another_network_are_refused():
+    with pytest.raises(ValueError, match=r'lack A\.b\.bn\.running_var'):
+        inception_weights.convert({name: values for name, values in ARRAYS.items() if name != 'A.b.bn.running_var'})
+    with pytest.raises(ValueError, match=r'unknown layers: AuxLogits\.fc\.weight'):
+        inception_weights.convert(ARRAYS | {'AuxLogits.fc.weight': np.zeros((2, 2), np.float32)})

@@ -4,7 +4,6 @@ import hashlib
 import os
 import stat
 
-import numpy as np
 import pytest
 import requests
 
@@ -84,7 +83,6 @@ def files(home):
 def test_the_constants_describe_the_real_file(monkeypatch):
     monkeypatch.undo()
     assert inception_weights.SHA256 == '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
-    assert inception_weights.SHA256.startswith(NAMES[0].removesuffix('.pth').split('-')[-1])
     assert inception_weights._SIZE == 95_628_359
     assert [url.split('/')[-1] for url in inception_weights.URLS] == list(NAMES)
 
@@ -106,7 +104,6 @@ def test_a_given_file_that_is_not_the_original_is_refused_unread(home, monkeypat
             function(path)
         assert str(path) in str(caught.value)
         assert f'Download {inception_weights.URLS[0]}' in str(caught.value)
-        assert '--weights=FILE' in str(caught.value)
 
 
 def test_a_given_file_that_does_not_exist_is_an_error_and_nothing_is_downloaded(home, monkeypatch):
@@ -145,8 +142,11 @@ def test_our_own_copy_is_found_if_that_of_pytorch_is_damaged(home, monkeypatch, 
     assert damaged.exists(), 'a file of PyTorch was removed'
 
 
-def test_it_is_downloaded_once(home, monkeypatch, capsys):
+@pytest.mark.parametrize('damaged', [False, True])
+def test_it_is_downloaded_once_and_replaces_a_damaged_copy(home, monkeypatch, capsys, damaged):
     asked = answer(monkeypatch, Answer(ORIGINAL))
+    if damaged:
+        put(home / '.cache/wgan_jax' / NAMES[0], changed())
     before = os.umask(0)
     try:
         path = inception_weights.find(None)
@@ -157,14 +157,8 @@ def test_it_is_downloaded_once(home, monkeypatch, capsys):
     assert inception_weights.find(None) == path
     assert asked == [inception_weights.URLS[0]]
     assert files(home) == [f'.cache/wgan_jax/{NAMES[0]}']
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert damaged or stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert inception_weights.URLS[0] in capsys.readouterr().out
-
-
-def test_a_damaged_copy_of_our_own_is_replaced(home, monkeypatch):
-    put(home / '.cache/wgan_jax' / NAMES[0], changed())
-    answer(monkeypatch, Answer(ORIGINAL))
-    assert inception_weights.find(None).read_bytes() == ORIGINAL
 
 
 @pytest.mark.parametrize(
@@ -172,7 +166,6 @@ def test_a_damaged_copy_of_our_own_is_replaced(home, monkeypatch):
     [
         (Answer(changed()), 'wrong checksum'),
         (Answer(ORIGINAL[:-1]), 'wrong length'),
-        (Answer(ORIGINAL + bytes(1)), 'wrong length'),
         (Answer(ORIGINAL[:500], requests.exceptions.ChunkedEncodingError('IncompleteRead')), 'the connection broke off'),
         (Answer(ORIGINAL[:500], requests.exceptions.ConnectionError('Read timed out.')), 'no connection'),
         (Answer(b'', status='404 Client Error: Not Found for url'), '404 Client Error'),
@@ -205,16 +198,6 @@ def test_a_download_that_is_too_long_is_not_read_to_its_end(monkeypatch):
     assert [long.pieces for long in answers] == [1, 1]
 
 
-def test_without_network_the_message_says_what_to_do(home):
-    with pytest.raises(UserError) as caught:
-        inception_weights.find(None)
-    assert str(caught.value) == (
-        'The Inception weights could not be downloaded (mseitzer: no connection; toshas: no connection). '
-        f'Download {inception_weights.URLS[0]} on a machine with network access, and give the file with --weights=FILE.'
-    )
-    assert files(home) == []
-
-
 def test_an_interrupted_download_leaves_nothing(home, monkeypatch):
     answer(monkeypatch, Answer(ORIGINAL[:500], KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
@@ -235,31 +218,3 @@ def test_an_original_that_is_not_a_state_dict_is_an_error(home, monkeypatch):
     monkeypatch.setattr(inception_weights, 'SHA256', hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(UserError, match="names 'os system', which no state dict needs"):
         inception_weights.read(path)
-
-
-KERNEL = np.arange(12, dtype=np.float32).reshape(2, 1, 2, 3)
-OF_NORM = {'weight': [2.0, 3.0], 'bias': [0.5, -1.0], 'running_mean': [1.0, -2.0], 'running_var': [0.249, 3.999]}
-ARRAYS = {
-    'A.b.conv.weight': KERNEL,
-    **{f'A.b.bn.{name}': np.float32(values) for name, values in OF_NORM.items()},
-    'A.b.bn.num_batches_tracked': np.int64(3),
-    'fc.weight': np.float32([[1, 2, 3], [4, 5, 6]]),
-    'fc.bias': np.float32([7, 8]),
-}
-
-
-def test_batch_norm_is_merged_into_the_convolution():
-    """By hand: y = scale (w x - mean) / sqrt(var + 1e-3) + shift, one channel in, two out, and the axes of the kernel."""
-    params = inception_weights.convert(ARRAYS)['params']
-    scale = np.array([2 / 0.5, 3 / 2])
-    np.testing.assert_allclose(params['A']['b']['kernel'][1, 2, 0], KERNEL[:, 0, 1, 2] * scale, rtol=1e-6)
-    np.testing.assert_allclose(params['A']['b']['bias'], [0.5 - 4.0, -1.0 + 3.0], rtol=1e-6)
-    np.testing.assert_array_equal(params['fc']['kernel'], [[1, 4], [2, 5], [3, 6]])
-    np.testing.assert_array_equal(params['fc_bias'], [7, 8])
-
-
-def test_weights_of_another_network_are_refused():
-    with pytest.raises(ValueError, match=r'lack A\.b\.bn\.running_var'):
-        inception_weights.convert({name: values for name, values in ARRAYS.items() if name != 'A.b.bn.running_var'})
-    with pytest.raises(ValueError, match=r'unknown layers: AuxLogits\.fc\.weight'):
-        inception_weights.convert(ARRAYS | {'AuxLogits.fc.weight': np.zeros((2, 2), np.float32)})

@@ -12,7 +12,6 @@ def test_batches_are_joined():
     np.testing.assert_array_equal(logits, IMAGES.sum(axis=(1, 2, 3)))
 
 
-@pytest.mark.parametrize('images', [IMAGES[:0], IMAGES[0], IMAGES.astype(np.float32)])
-def test_other_arrays_are_refused(images):
+def test_other_arrays_are_refused():
     with pytest.raises(ValueError, match='must be uint8 images'):
-        apply_in_batches(lambda batch: (batch, batch), images, 2)
+        apply_in_batches(lambda batch: (batch, batch), IMAGES[:0], 2)

@@ -32,7 +32,7 @@ def make_diagnostics(
     num_updates: int = NUM_UPDATES,
     deterministic: bool = False,
 ) -> Diagnose:
-    """Makes the diagnostics of a run, which are compiled at the first call. For the arguments not listed, see steps.train_round.
+    """Makes the diagnostics of a run. For the arguments not listed, see steps.train_round and estimates.estimates.
 
     Args:
       batch_size: the run's, over all its devices, although the diagnostics run on one device. For a run of D devices whose memory
@@ -40,8 +40,7 @@ def make_diagnostics(
       clip_value: c of the run's weight clipping; None for no clipping.
       ema_decay: not used, because the critic plays against the raw generator.
       grad_accumulation: number of parts in which a batch goes through the networks, in updates and everywhere else.
-      num_updates: number of updates in probe.optimality.
-      deterministic: on a GPU, use only algorithms that repeat their bits.
+      num_updates: of probe.optimality.
 
     Returns:
       (state, training images, held-out images or None, key) -> the results of estimates.estimates, probe.optimality and

@@ -3,6 +3,8 @@
 A layer is a module with a kernel, such as nn.Dense, nn.Conv or TransposedConv, but not a normalisation.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,7 +26,7 @@ def layer_names(critic: PlayerState, image_shape: tuple[int, ...]) -> list[str]:
 
 def layer_weights(critic: PlayerState, names: list[str]) -> list[list[jax.Array]]:
     """The kernel and, if there is one, the bias of each layer."""
-    layers = [_at(critic.params, name) for name in names]
+    layers = [functools.reduce(operator.getitem, name.split('/'), critic.params) for name in names]
     return [[layer[part] for part in ('kernel', 'bias') if part in layer] for layer in layers]
 
 
@@ -51,14 +53,8 @@ def pull_back(
     The output of a layer is taken before normalisation and activation. With batch norm, the outputs of an example also affect the
     scores of other examples, and its gradient includes that.
 
-    Args:
-      critic: the critic.
-      images: n batches in [-1, 1], each in a separate pass.
-      dropout_keys: a key for each batch.
-      cotangents: gradients with respect to the scores.
-
-    Returns:
-      Norms in float32 or better, in the order of layer_names, with the images last.
+    Each batch of images, in [-1, 1], goes through in a separate pass with its own key. The norms are in float32 or better, in the
+    order of layer_names, with the images last.
     """
     shapes = [shape for _, shape in _outputs(critic, images[0])]
 
@@ -72,15 +68,12 @@ def pull_back(
 
         scores, pull = jax.vjp(run, images, [jnp.zeros(shape.shape, shape.dtype) for shape in shapes])
         at_images, at_layers = pull(cotangent.astype(scores.dtype))
-        return jnp.stack([_norms(gradient) for gradient in (*at_layers[::-1], at_images)], axis=-1)
+        gradients = [gradient.reshape(len(images), -1) for gradient in (*at_layers[::-1], at_images)]
+        exact = [gradient.astype(jnp.promote_types(gradient.dtype, jnp.float32)) for gradient in gradients]
+        return jnp.stack([jnp.linalg.norm(gradient, axis=1) for gradient in exact], axis=-1)
 
     # A loop, so that one pass is compiled instead of n.
     return jax.lax.map(one, (images, dropout_keys, cotangents))
-
-
-def _norms(gradients: jax.Array) -> jax.Array:  # [B, ...] -> [B]
-    gradients = gradients.astype(jnp.promote_types(gradients.dtype, jnp.float32))
-    return jnp.linalg.norm(gradients.reshape(len(gradients), -1), axis=1)
 
 
 def _outputs(critic: PlayerState, images: jax.Array | jax.ShapeDtypeStruct) -> list[tuple[str, jax.ShapeDtypeStruct]]:
@@ -111,9 +104,3 @@ def _at_each_layer(change: Callable[[jax.Array, str], jax.Array]) -> Iterator[No
 
     with nn.intercept_methods(intercept):
         yield
-
-
-def _at(tree: Any, name: str) -> Any:
-    for part in name.split('/'):
-        tree = tree[part]
-    return tree

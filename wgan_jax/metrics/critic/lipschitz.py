@@ -26,17 +26,8 @@ def lipschitz(
     """Slopes, weights and gradients of the critic, in train mode and against the raw generator.
 
     Values per layer are in the order of layers.layer_names, from the output to the input. Weights are the kernels and biases of
-    layers, without the scales and shifts of normalisations, which clipping may leave alone.
-
-    Args:
-      state: both players.
-      real_images: uint8 [N, H, W, C], or in [-1, 1]; whole batches are used.
-      key: PRNG key.
-      batch_size: images that go through the critic together.
-      latent_dim: size of a latent vector.
-      loss: the adversarial loss.
-      clip_value: c of the run's weight clipping; None for no clipping.
-      deterministic: on a GPU, use only algorithms that repeat their bits.
+    layers, without the scales and shifts of normalisations, which clipping may leave alone. `clip_value` is c of the run's weight
+    clipping, or None. For the other arguments, see estimates.estimates.
 
     Returns:
       slope_mean, slope_std and slope_max of |grad_x D| at one interpolate of each pair of a real and a fake image, as in the

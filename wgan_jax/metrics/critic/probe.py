@@ -31,17 +31,13 @@ def optimality(
     The estimate is a distance only if the critic is near its optimum (Arjovsky et al. 2017, section 3): if a few updates change it
     much, n_critic is too small. A quarter of the images, at least one batch, is used to measure; the copy is trained on the others,
     so that it cannot gain by memorising the measured images. Without clipping and penalty, as in a GAN, the scale of the scores is
-    not bounded: compare the losses instead. For the arguments not listed, see steps.critic_step.
+    not bounded: compare the losses instead. For the arguments not listed, see estimates.estimates and steps.critic_step.
 
     Args:
-      state: both players.
-      train_images: uint8 [N, H, W, C], or in [-1, 1]; at least two batches.
-      key: PRNG key.
+      train_images: at least two batches.
       num_updates: updates of the copy.
       batch_size: images per update.
-      latent_dim: size of a latent vector.
       grad_accumulation: number of parts of a batch; the images that are measured go through the critic in such parts too.
-      deterministic: on a GPU, use only algorithms that repeat their bits.
 
     Returns:
       probe_before and probe_after, the estimates on the same images; probe_gain, their difference as a share of |probe_after|,
@@ -75,11 +71,7 @@ def num_measured(num_images: int, batch_size: int) -> int:
 
 
 def image_order(key: jax.Array, num_images: int, num_updates: int, batch_size: int) -> jax.Array:
-    """Indices of the images of each update, int32 [num_updates, batch_size]: no image is used twice before all were used.
-
-    Raises:
-      ValueError: there are fewer images than a batch.
-    """
+    """Indices of the images of each update, int32 [num_updates, batch_size]: no image is used twice before all were used."""
     if num_images < batch_size:
         raise ValueError(f'{num_images} images to train on are fewer than a batch of {batch_size}')
     keys = jax.random.split(key, math.ceil(num_updates * batch_size / num_images))
@@ -88,14 +80,9 @@ def image_order(key: jax.Array, num_images: int, num_updates: int, batch_size: i
 
 
 def train_critic(state: GANState, images: jax.Array, indices: jax.Array, key: jax.Array, **settings: Any) -> PlayerState:
-    """A copy of the critic after one steps.critic_step for each row of `indices`; the generator does not change.
+    """A copy of the critic after one steps.critic_step, with `settings`, for each row of indices [num_updates, B] of images.
 
-    Args:
-      state: both players. The critic's count of updates goes on, so each step draws new noise.
-      images: uint8 [N, H, W, C], or in [-1, 1].
-      indices: the images of each step, int32 [num_updates, B].
-      key: replaces the run's key.
-      **settings: keyword arguments of steps.critic_step.
+    The critic's count of updates goes on, so each step draws new noise; `key` replaces the run's key.
     """
     images = jnp.asarray(images)
 

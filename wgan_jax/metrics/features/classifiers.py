@@ -26,23 +26,15 @@ _BATCH = 500
 
 
 class Classifier(nn.Module):
-    """Stages of two 3x3 convolutions and a max-pool, then one hidden layer and one linear layer.
+    """Stages of two 3x3 convolutions and a max-pool, then one hidden layer and one linear layer."""
 
-    Attributes:
-      widths: filters of each stage, which halves the image (rounded down).
-      num_features: units of the hidden layer. Their values after the ReLU are the features.
-      num_classes: outputs of the linear layer.
-    """
-
-    widths: tuple[int, ...]
-    num_features: int
+    widths: tuple[int, ...]  # filters of each stage, which halves the image (rounded down)
+    num_features: int  # units of the hidden layer; their values after the ReLU are the features
     num_classes: int
 
     @nn.compact
-    def __call__(
-        self, images: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, jax.Array]:  # uint8 [B, H, W, C] -> [B, num_features], [B, num_classes]
-        """Returns features and logits."""
+    def __call__(self, images: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
+        """Uint8 [B, H, W, C] -> features [B, num_features], logits [B, num_classes]."""
         x = images.astype(jnp.float32) / 127.5 - 1.0
         for width in self.widths:
             for _ in range(2):
@@ -63,11 +55,7 @@ ARCHITECTURES = {  # name: (the network, the images it takes)
 
 
 def classifier(name: str, weights: Path | None = None) -> FeatureNetwork:
-    """Loads a classifier with its weights.
-
-    Args:
-      name: a name in ARCHITECTURES.
-      weights: a file that train_classifier wrote; None for the one in the package.
+    """Loads a classifier from a file that train_classifier wrote; None for the one in the package.
 
     Raises:
       UserError: the file cannot be read, or does not hold weights of this classifier.
@@ -94,14 +82,13 @@ def classifier(name: str, weights: Path | None = None) -> FeatureNetwork:
         with jax.default_matmul_precision('highest'):  # TensorFloat-32 and bfloat16 would make a score depend on the device
             return network.apply(variables, images)
 
-    height, width, channels = image_shape
     return FeatureNetwork(
         name=name,
         image_shape=image_shape,
         num_features=network.num_features,
-        num_classes=network.num_classes if name in SHA256 else None,  # an image has many attributes, and one class
+        num_classes=network.num_classes if name in SHA256 else None,  # an image has several attributes, but one class
         weights_sha256=digest,
-        preprocessing=f'images of {height}x{width}x{channels} as they are, 0 to 255 scaled to [-1, 1]',
+        preprocessing=f'images of {"x".join(map(str, image_shape))} as they are, 0 to 255 scaled to [-1, 1]',
         apply=lambda images: apply_in_batches(predict, images, _BATCH),
     )
 

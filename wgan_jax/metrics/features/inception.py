@@ -19,30 +19,20 @@ from wgan_jax.metrics.features import inception_weights
 from wgan_jax.metrics.features.network import FeatureNetwork, apply_in_batches
 
 SIDE = 299  # pixels of the images that the network takes
+_BATCH = 32
 # The default is TF32 on recent GPUs and bfloat16 on TPUs: the distance would depend on the machine in its third digit.
 _PRECISION = jax.lax.Precision.HIGHEST
 _average_pool = functools.partial(nn.avg_pool, window_shape=(3, 3), padding='SAME', count_include_pad=False)
 
 
-def inception(weights: Path, batch_size: int = 32) -> FeatureNetwork:
-    """Loads the network with its weights; it is compiled when it is first applied.
-
-    The features are '2048', the last average pool (`pool_3`). The logits have no bias, as in the Inception score of Salimans et
-    al., "Improved Techniques for Training GANs" (2016).
-
-    Args:
-      weights: the path that inception_weights.find returns.
-      batch_size: images per call of the network.
+def inception(weights: Path) -> FeatureNetwork:
+    """Loads the network from the file that inception_weights.find returns; it is compiled when it is first applied.
 
     Raises:
       UserError: the file is not the original; from `apply`, the images have neither 1 nor 3 channels.
     """
     variables = jax.device_put(inception_weights.convert(inception_weights.read(weights)))
-
-    @jax.jit
-    def run(variables: dict, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        taps = Inception().apply(variables, resize(images))
-        return taps['2048'], taps['logits_unbiased']
+    run = jax.jit(lambda variables, images: Inception().apply(variables, resize(images)))
 
     return FeatureNetwork(
         name='inception',
@@ -54,7 +44,7 @@ def inception(weights: Path, batch_size: int = 32) -> FeatureNetwork:
             'the whole uint8 image, grey repeated to three channels, resized to 299x299 bilinearly as in TensorFlow 1.x '
             '(corners not aligned, no half-pixel centres, no antialiasing), (x - 128) / 128.'
         ),
-        apply=lambda images: apply_in_batches(functools.partial(run, variables), images, batch_size),
+        apply=lambda images: apply_in_batches(functools.partial(run, variables), images, _BATCH),
     )
 
 
@@ -65,7 +55,7 @@ def resize(images: jax.Array) -> jax.Array:  # [B, H, W, 1 or 3] -> [B, 299, 299
     result lies at i * H / 299 of the image. There is no antialiasing: a large image is sampled, not averaged.
 
     Raises:
-      UserError: the images have neither 1 nor 3 channels.
+      UserError: there are neither 1 nor 3 channels.
     """
     channels = images.shape[3]
     if channels not in (1, 3):
@@ -91,50 +81,38 @@ def _bilinear(size: int) -> np.ndarray:  # [299, size]
 
 
 class Inception(nn.Module):
-    """Images [B, 299, 299, 3] in [-1, 1] -> outputs of the stages by torch-fidelity's names, [B, 64], ..., [B, 1008].
+    """Images [B, 299, 299, 3] in [-1, 1] -> features [B, 2048], the last average pool (`pool_3`), and logits [B, 1008].
 
-    '64', '192' and '768' are means over height and width after the first and second maximum pool and before the block Mixed_7a;
-    '2048' is the last average pool; 'logits' includes the bias and 'logits_unbiased' does not. Batch norm is part of the
-    convolutions: see inception_weights.convert.
+    The logits have no bias, as in the Inception score of Salimans et al., "Improved Techniques for Training GANs" (2016). The
+    convolutions include batch norm: see inception_weights.convert.
     """
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
-        taps = {}
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         x = _conv(x, 'Conv2d_1a_3x3', 32, 3, stride=2, padding='VALID')
         x = _conv(x, 'Conv2d_2a_3x3', 32, 3, padding='VALID')
         x = _conv(x, 'Conv2d_2b_3x3', 64, 3)
         x = nn.max_pool(x, (3, 3), (2, 2))  # [B, 73, 73, 64]
-        taps['64'] = x.mean(axis=(1, 2))
         x = _conv(x, 'Conv2d_3b_1x1', 80, 1)
         x = _conv(x, 'Conv2d_4a_3x3', 192, 3, padding='VALID')
         x = nn.max_pool(x, (3, 3), (2, 2))  # [B, 35, 35, 192]
-        taps['192'] = x.mean(axis=(1, 2))
-        x = _BlockA(32, name='Mixed_5b')(x)
-        x = _BlockA(64, name='Mixed_5c')(x)
-        x = _BlockA(64, name='Mixed_5d')(x)
+        for letter, pool_features in zip('bcd', (32, 64, 64), strict=True):
+            x = _BlockA(pool_features, name=f'Mixed_5{letter}')(x)
         x = _BlockB(name='Mixed_6a')(x)  # [B, 17, 17, 768]
-        x = _BlockC(128, name='Mixed_6b')(x)
-        x = _BlockC(160, name='Mixed_6c')(x)
-        x = _BlockC(160, name='Mixed_6d')(x)
-        x = _BlockC(192, name='Mixed_6e')(x)
-        taps['768'] = x.mean(axis=(1, 2))
+        for letter, width in zip('bcde', (128, 160, 160, 192), strict=True):
+            x = _BlockC(width, name=f'Mixed_6{letter}')(x)
         x = _BlockD(name='Mixed_7a')(x)  # [B, 8, 8, 1280]
         x = _BlockE(_average_pool, name='Mixed_7b')(x)
         x = _BlockE(functools.partial(nn.max_pool, window_shape=(3, 3), padding='SAME'), name='Mixed_7c')(x)  # [B, 8, 8, 2048]
-        taps['2048'] = x.mean(axis=(1, 2))
-        taps['logits_unbiased'] = nn.Dense(1008, use_bias=False, precision=_PRECISION, name='fc')(taps['2048'])
-        bias = self.param('fc_bias', nn.initializers.zeros, (1008,))
-        taps['logits'] = taps['logits_unbiased'] + bias[None]
-        return taps
+        features = x.mean(axis=(1, 2))
+        return features, nn.Dense(1008, use_bias=False, precision=_PRECISION, name='fc')(features)
 
 
 def _conv(
     x: jax.Array, name: str, features: int, height: int, width: int | None = None, *, stride: int = 1, padding: str = 'SAME'
 ) -> jax.Array:
     """A convolution, whose kernel and bias include batch norm, and ReLU; to be called in a compact module."""
-    kernel_size = (height, width or height)
-    return nn.relu(nn.Conv(features, kernel_size, stride, padding, precision=_PRECISION, name=name)(x))
+    return nn.relu(nn.Conv(features, (height, width or height), stride, padding, precision=_PRECISION, name=name)(x))
 
 
 class _BlockA(nn.Module):  # 35x35

@@ -94,18 +94,14 @@ def convert(arrays: dict[str, np.ndarray]) -> dict[str, dict]:
                 within = within.setdefault(block, {})
             within[last] = {'kernel': np.float32(kernel), 'bias': np.float32(shift - mean * scale)}
     params['fc'] = {'kernel': np.float32(take('fc.weight').T)}
-    params['fc_bias'] = np.float32(take('fc.bias'))
+    take('fc.bias')  # not used: see inception.Inception
     if left:
         raise ValueError(f'the weights have arrays of unknown layers: {", ".join(sorted(left)[:3])}')
     return {'params': params}
 
 
 def _original(path: Path) -> bytes:
-    """The bytes of the file.
-
-    Raises:
-      UserError: it cannot be read, or is not the original.
-    """
+    """The bytes of the file; a UserError if it cannot be read or is not the original."""
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size == _SIZE else b''
@@ -130,11 +126,7 @@ def _problem(path: Path) -> str | None:
 
 
 def _download(path: Path) -> None:
-    """Downloads the original to `path`, from the first of URLS that has it. A download that fails leaves nothing behind.
-
-    Raises:
-      UserError: no address has it, or it cannot be written.
-    """
+    """Downloads the original to `path`, from the first of URLS that has it. A download that fails leaves nothing behind."""
     reasons = []
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the compilation cache there must be private

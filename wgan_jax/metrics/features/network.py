@@ -16,7 +16,7 @@ class FeatureNetwork(NamedTuple):
     name: str  # as in the names of scores: 'inception', 'mnist_cnn'
     image_shape: tuple[int, int, int] | None  # of the images that it takes; None: any
     num_features: int
-    num_classes: int | None  # None: its logits are not those of classes
+    num_classes: int | None  # None: its outputs are not class logits
     weights_sha256: str
     preprocessing: str  # one sentence for the protocol of a score: crop, resizer, scaling
     # uint8 [N, H, W, C] -> features float32 [N, num_features], logits float32 [N, num_classes]
@@ -26,12 +26,7 @@ class FeatureNetwork(NamedTuple):
 def apply_in_batches(
     function: Callable[[np.ndarray], tuple[jax.Array, jax.Array]], images: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The features and logits that a compiled function gives for all images.
-
-    Args:
-      function: uint8 [batch_size, H, W, C] -> (features [batch_size, ...], logits [batch_size, ...]); each image by itself.
-      images: uint8 [N, H, W, C], may be memory-mapped.
-      batch_size: images per call.
+    """The features and logits that a compiled function of batches gives for all images, which may be memory-mapped.
 
     Raises:
       ValueError: the images are not uint8 [N, H, W, C] with N > 0.

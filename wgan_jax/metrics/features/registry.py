@@ -40,11 +40,7 @@ def name_for(wanted: str | None, data_set: str, image_shape: tuple[int, ...]) ->
 
 
 def load(name: str, weights: Path | None) -> FeatureNetwork:
-    """Loads a feature network with its weights.
-
-    Args:
-      name: a name in the registry.
-      weights: the file of weights; None for the file in the package or, for inception, in a cache or from the network.
+    """Loads a feature network from a file of weights; None for the file in the package or, for inception, inception_weights.find.
 
     Raises:
       UserError: the weights cannot be found or are not the right ones; the message says what to fetch.

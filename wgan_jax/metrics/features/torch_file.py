@@ -16,10 +16,7 @@ import ml_dtypes
 import numpy as np
 
 _MAGIC_NUMBER, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # at the start of the older format; torch/serialization.py
-_NUMPY = {
-    **{'Float': '<f4', 'Double': '<f8', 'Half': '<f2', 'BFloat16': ml_dtypes.bfloat16, 'Bool': '?'},
-    **{'Long': '<i8', 'Int': '<i4', 'Short': '<i2', 'Char': 'i1', 'Byte': 'u1'},
-}
+_NUMPY = {'Float': '<f4', 'Double': '<f8', 'Half': '<f2', 'BFloat16': ml_dtypes.bfloat16, 'Long': '<i8'}
 _TYPES = {f'torch {name}Storage': np.dtype(dtype) for name, dtype in _NUMPY.items()}
 _ORDERED_DICT = 'collections OrderedDict'
 _REBUILD_TENSOR, _REBUILD_PARAMETER = 'torch._utils _rebuild_tensor_v2', 'torch._utils _rebuild_parameter'
@@ -48,20 +45,15 @@ def read_state_dict(data: bytes) -> dict[str, np.ndarray]:
     """The arrays of a state dict by name, read-only views of `data` where possible.
 
     Args:
-      data: a file that torch.save wrote: a dict of tensors of float16, bfloat16, float32, float64, bool, uint8 or a signed integer
-        type. In a dict of such dicts, a name is 'model.layer.weight'.
+      data: a file that torch.save wrote: a dict of tensors of float16, bfloat16, float32, float64 or int64. In a dict of such
+        dicts, a name is 'model.layer.weight'.
 
     Raises:
       ValueError: the file has another format, is damaged, contains anything that a state dict does not need, or has a tensor that
         reaches beyond its storage.
     """
     tree, storages = _read_zip(data) if data.startswith(b'PK\x03\x04') else _read_legacy(data)
-    arrays: dict[str, np.ndarray] = {}
-    for name, tensor in _tensors(tree, (), set()):
-        if name in arrays:
-            raise ValueError(f'it has two tensors with the name {name}')
-        arrays[name] = _array(name, tensor, storages)
-    return arrays
+    return {name: _array(name, tensor, storages) for name, tensor in _tensors(tree, (), set())}
 
 
 def _tensors(tree: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
@@ -103,20 +95,16 @@ def _read_zip(data: bytes) -> tuple[Any, dict[str, bytes]]:
     """An archive without compression: TOP/data.pkl, and TOP/data/KEY for each storage."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [info for info in archive.infolist() if info.compress_type == zipfile.ZIP_STORED]
             if sum(info.file_size for info in archive.infolist()) > len(data):
                 raise ValueError('its members are larger than the file')
-            top = next((info.filename.removesuffix('data.pkl') for info in members if info.filename.endswith('/data.pkl')), '')
-            wanted = (f'{top}data', f'{top}byteorder')
-            kept = {info.filename.removeprefix(top): archive.read(info) for info in members if info.filename.startswith(wanted)}
-    except ValueError:
-        raise
+            members = {info.filename: archive.read(info) for info in archive.infolist() if info.compress_type == zipfile.ZIP_STORED}
     except Exception as error:  # zipfile raises many kinds
         raise ValueError(f'its archive is damaged ({error or type(error).__name__})') from error
-    if 'data.pkl' not in kept or kept.get('byteorder', b'little') != b'little':
+    top = next((name.removesuffix('data.pkl') for name in members if name.endswith('/data.pkl')), None)
+    if top is None or members.get(f'{top}byteorder', b'little') != b'little':
         raise ValueError('it has no data.pkl, or its numbers are not little-endian')
-    result = _unpickle(io.BytesIO(kept['data.pkl']))
-    return result, {name.removeprefix('data/'): content for name, content in kept.items() if name.startswith('data/')}
+    storages = {name.removeprefix(f'{top}data/'): content for name, content in members.items() if name.startswith(f'{top}data/')}
+    return _unpickle(io.BytesIO(members[f'{top}data.pkl'])), storages
 
 
 def _array(name: str, tensor: _Tensor, storages: dict[str, Any]) -> np.ndarray:
@@ -150,12 +138,11 @@ def _unpickle(file: io.BytesIO, used: dict[str, _Storage] | None = None) -> Any:
 
     def pop_to_mark() -> list[Any]:
         items = []
-        while stack and stack[-1] is not _MARK:
+        while not items or items[-1] is not _MARK:
+            if not stack:
+                raise ValueError('its pickle lacks a mark')
             items.append(stack.pop())
-        if not stack:
-            raise ValueError('its pickle lacks a mark')
-        stack.pop()
-        return items[::-1]
+        return items[-2::-1]
 
     for instruction, argument, _ in pickletools.genops(file):
         match instruction.name:
@@ -166,18 +153,16 @@ def _unpickle(file: io.BytesIO, used: dict[str, _Storage] | None = None) -> Any:
             case 'MARK':
                 stack.append(_MARK)
             case 'BINPUT' | 'LONG_BINPUT':
-                memo[argument] = pop()
-                stack.append(memo[argument])
+                stack.append(pop())
+                memo[argument] = stack[-1]
             case 'BINGET' | 'LONG_BINGET':
                 if argument not in memo:
                     raise ValueError('its pickle reads an entry of its memo that it has not written')
                 stack.append(memo[argument])
             case 'BININT' | 'BININT1' | 'BININT2' | 'LONG1' | 'BINUNICODE' | 'NONE':
                 stack.append(argument)
-            case 'NEWTRUE' | 'NEWFALSE':
-                stack.append(instruction.name == 'NEWTRUE')
-            case 'EMPTY_DICT' | 'EMPTY_LIST' | 'EMPTY_TUPLE':
-                stack.append({'EMPTY_DICT': dict, 'EMPTY_LIST': list, 'EMPTY_TUPLE': tuple}[instruction.name]())
+            case 'NEWTRUE' | 'NEWFALSE' | 'EMPTY_DICT' | 'EMPTY_LIST' | 'EMPTY_TUPLE' as name:
+                stack.append({'NEWTRUE': True, 'NEWFALSE': False, 'EMPTY_DICT': {}, 'EMPTY_LIST': [], 'EMPTY_TUPLE': ()}[name])
             case 'TUPLE':
                 stack.append(tuple(pop_to_mark()))
             case 'TUPLE1' | 'TUPLE2' | 'TUPLE3':

@@ -37,14 +37,10 @@ Labelled = tuple[np.ndarray, np.ndarray]  # uint8 [N, H, W, C], and int [N] or {
 
 
 def train(name: str, images: np.ndarray, labels: np.ndarray, epochs: int) -> dict[str, Any]:
-    """Trains with Adam, a cosine learning rate from 2e-3 to 0, and images that are shifted and disturbed at random.
-
-    Returns:
-      The network's variables.
-    """
+    """Trains with Adam, a cosine learning rate from 2e-3 to 0, and images that are shifted and disturbed at random."""
     network, _ = ARCHITECTURES[name]
-    steps = epochs * (len(images) // _BATCH)
-    optimizer = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
+    batches = len(images) // _BATCH
+    optimizer = optax.adam(optax.cosine_decay_schedule(2e-3, epochs * batches))
     variables = network.init(jax.random.key(0), images[:1])
     carry = variables['params'], variables['batch_stats'], optimizer.init(variables['params'])
 
@@ -75,33 +71,28 @@ def train(name: str, images: np.ndarray, labels: np.ndarray, epochs: int) -> dic
     for epoch in range(epochs):
         total = 0.0
         order = random.permutation(len(images))
-        for i in range(len(images) // _BATCH):
+        for i in range(batches):
             chosen = order[i * _BATCH : (i + 1) * _BATCH]
             offsets = random.integers(0, 2 * _SHIFT[name] + 1, (_BATCH, 2))
-            key = jax.random.key(epoch * (len(images) // _BATCH) + i)
+            key = jax.random.key(epoch * batches + i)
             carry, value = step(carry, images[chosen], labels[chosen], offsets, key)
             total += float(value)
-        print(f'Epoch {epoch + 1} of {epochs}: loss {total / (len(images) // _BATCH):.4f}', flush=True)
+        print(f'Epoch {epoch + 1} of {epochs}: loss {total / batches:.4f}', flush=True)
     return {'params': carry[0], 'batch_stats': carry[1]}
 
 
 def accuracy(name: str, variables: dict[str, Any], images: np.ndarray, labels: np.ndarray) -> float:
     """The share of labels that are predicted correctly."""
     predict = jax.jit(functools.partial(ARCHITECTURES[name][0].apply, variables))
-    right = 0
-    for start in range(0, len(images), 1000):
-        _, logits = predict(images[start : start + 1000])
-        given = labels[start : start + 1000]
-        right += int(np.sum(np.argmax(logits, axis=-1) == given if labels.ndim == 1 else (np.asarray(logits) > 0) == given))
-    return right / labels.size
+    logits = np.concatenate([np.asarray(predict(images[start : start + 1000])[1]) for start in range(0, len(images), 1000)])
+    return float(np.mean((np.argmax(logits, axis=-1) if labels.ndim == 1 else logits > 0) == labels))
 
 
 def _shifted(images: jax.Array, offsets: jax.Array, most: int) -> jax.Array:
     """Images moved by offset - most pixels; the border is repeated."""
     padded = jnp.pad(images, [(0, 0), (most, most), (most, most), (0, 0)], mode='edge')
-    return jax.vmap(lambda image, offset: jax.lax.dynamic_slice(image, (offset[0], offset[1], 0), images.shape[1:]))(
-        padded, offsets
-    )
+    move = lambda image, offset: jax.lax.dynamic_slice(image, (offset[0], offset[1], 0), images.shape[1:])  # noqa: E731
+    return jax.vmap(move)(padded, offsets)
 
 
 def _disturbed(images: jax.Array, key: jax.Array) -> jax.Array:
@@ -158,17 +149,15 @@ def _read_celeba(directory: Path) -> tuple[Labelled, Labelled]:
 
 def _read_attributes(directory: Path) -> dict[str, np.ndarray]:
     """{'000001': {0, 1} [40], ...}."""
-    for name in ('list_attr_celeba.txt', 'list_attr_celeba.zip'):
-        if (directory / name).exists():
-            break
+    text, archive = directory / 'list_attr_celeba.txt', directory / 'list_attr_celeba.zip'
+    if text.exists():
+        content = text.read_text()
+    elif archive.exists():
+        with zipfile.ZipFile(archive) as file:
+            content = file.read(text.name).decode()
     else:
-        raise UserError(f'{directory} has no list_attr_celeba.txt (or .zip): download it with the images.')
-    if name.endswith('.zip'):
-        with zipfile.ZipFile(directory / name) as archive:
-            text = archive.read('list_attr_celeba.txt').decode()
-    else:
-        text = (directory / name).read_text()
-    rows = [line.split() for line in text.splitlines()[2:]]
+        raise UserError(f'{directory} has no {text.name} (or .zip): download it with the images.')
+    rows = [line.split() for line in content.splitlines()[2:]]
     return {row[0].split('.')[0]: np.array(row[1:], int) > 0 for row in rows}
 
 
