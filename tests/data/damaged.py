@@ -28,7 +28,7 @@ def corpus() -> list[Case]:
 def _of_every_format() -> Content:
     for name in FORMATS:
         whole = encoded(noise(), name)
-        for percent in (1, 40, 95):
+        for percent in (1, 10, 40, 70, 95):
             yield f'{name}-cut-{percent}', whole[: len(whole) * percent // 100], BAD
         yield f'{name}-cut-one-byte', whole[:-1], ANY
         yield f'{name}-wrong-magic', b'\0\0\0\0' + whole[4:], BAD

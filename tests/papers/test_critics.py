@@ -17,7 +17,7 @@ GAME = {'loss': LOSSES['wasserstein'], 'gp_weight': 10.0, 'gp_one_sided': True}
 
 
 def critic():
-    return make_network('critic', SHAPE, 'mlp', num_features=16, num_layers=2)
+    return make_network('critic', SHAPE, 'mlp', num_features=16, num_layers=1)
 
 
 def two_points(key, distance=0.5):

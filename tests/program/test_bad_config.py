@@ -77,7 +77,7 @@ CONTRADICTIONS = [
 
 
 def _value(key):
-    """A value for a key: half of them have its type."""
+    """A key with a value; half of the values have the right type."""
     *section, name = key.split('.')
     default_type = functools.reduce(getitem, section, default.get_config()).get_type(name)
     fitting = {int: INTEGERS, float: FLOATS, bool: ('True', 'False'), str: NAMES}[default_type]
@@ -96,12 +96,12 @@ OVERRIDES = st.one_of(
 
 @pytest.fixture(autouse=True)
 def _four_gibibytes(monkeypatch):
-    """What fits must not depend on the machine."""
+    """The memory must not depend on the machine."""
     monkeypatch.setattr(parallel, 'known_bytes_per_device', lambda: 2**32)
 
 
 def parse(argv):
-    """The config that a command line gives, by the program's own parser."""
+    """The config of a command line, from the program's own parser."""
     values = train.absl_flags.FLAGS
     for name in [name for name in values if name.startswith('config.')]:
         delattr(values, name)
@@ -113,7 +113,7 @@ def parse(argv):
 
 
 def answer(name, *overrides):
-    """(the refusal, None) or (None, the config that is accepted): what train.py makes of a config with 'key=value's."""
+    """(the error, None) or (None, the config) that train.py gives for a config file and 'key=value' overrides."""
     argv = ['train.py', f'--config={ROOT}/configs/{name}.py', *(f'--config.{override}' for override in overrides)]
     try:
         config = parse(argv)
@@ -129,7 +129,7 @@ def answer(name, *overrides):
 
 
 def is_cheap(config):
-    """Whether a round compiles and runs in seconds; what is accepted and is not cheap is prepared and not trained."""
+    """Whether a round compiles and runs in seconds; other configs are not trained."""
     state = num_bytes(jax.eval_shape(prepare(config).create_state))
     layers = [player[key] or 0 for player in (config.generator, config.critic) for key in ('num_layers', 'num_extra_layers')]
     images = max(schedule_of(config).kinds(0, 1)) * config.batch_size
@@ -138,7 +138,7 @@ def is_cheap(config):
 
 
 def train_a_round(config, workdir):
-    """Trains one round on random images: nothing may be refused any more, but for numbers that a round makes infinite."""
+    """Trains one round on random images. Nothing may be refused now, except numbers that are infinite after the round."""
     config.num_steps = 1
     experiment = prepare(config)
     images = np.random.Generator(np.random.Philox(0)).integers(0, 256, (32, *experiment.data.source.image_shape), np.uint8)
@@ -153,7 +153,7 @@ def train_a_round(config, workdir):
 
 
 def try_all(name, count, rounds, tmp_path):
-    """Tries `count` lists of overrides, and trains the first `rounds` cheap ones: how many (refused, accepted, trained)."""
+    """Tries `count` lists of overrides and trains the first `rounds` cheap ones: the numbers (refused, accepted, trained)."""
     refused, accepted, trained = [], [], []
 
     @seed(zlib.crc32(name.encode()))
@@ -182,11 +182,11 @@ def try_all(name, count, rounds, tmp_path):
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_every_config_is_accepted_or_refused_in_one_sentence(name, tmp_path):
-    """Convolutions take long to compile: those are trained by the slow test below only."""
-    rounds = 1 if name.startswith('digits') else 0
-    refused, accepted, trained = try_all(name, 60, rounds, tmp_path)
-    assert refused + accepted == 60
-    assert refused > 30
+    """Only one is trained here, because compiling takes long."""
+    rounds = 1 if name == 'digits_wgan_gp' else 0
+    refused, accepted, trained = try_all(name, 40, rounds, tmp_path)
+    assert refused + accepted == 40
+    assert refused > 20
     assert trained == rounds
 
 

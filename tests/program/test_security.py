@@ -1,4 +1,4 @@
-"""Files of strangers are data: a pickle in the place of any of them is never loaded, and a run writes for its user alone."""
+"""Pickles in place of any input file are never loaded, and only the user can write to the files of a run."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Hostile:
 
 @pytest.fixture
 def marker(tmp_path):
-    """What a hostile pickle would create; it is shown to do so."""
+    """The file that a hostile pickle creates. Checks first that it would be created, and at the end that it was not."""
     path = tmp_path / 'marker'
     pickle.loads(pickle.dumps(Hostile(path)))
     path.unlink()
@@ -43,14 +43,14 @@ def marker(tmp_path):
     assert not path.exists()
 
 
-def test_a_pickle_in_the_place_of_a_prepared_array(marker, tmp_path, capsys):
+def test_a_pickle_in_place_of_a_prepared_array(marker, tmp_path, capsys):
     images = np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1)
     path = tmp_path / 'wgan_jax' / 'set.npy'
     path.parent.mkdir()
     hostile = np.array([Hostile(marker)], object)
     np.save(path, hostile, allow_pickle=True)
     np.load(path, allow_pickle=True)
-    marker.unlink()  # so it would have worked
+    marker.unlink()  # it works where pickles are allowed
     as_array = path.read_bytes()
     for content in (as_array, pickle.dumps(hostile), pickle.dumps(Hostile(marker), 0)):
         path.write_bytes(content)
@@ -74,7 +74,7 @@ def test_pickles_among_the_images(marker, tmp_path):
 
 
 @LATE_ANSWER
-def test_a_pickle_in_the_place_of_each_file_of_a_checkpoint(marker, tmp_path):
+def test_a_pickle_in_place_of_each_file_of_a_checkpoint(marker, tmp_path):
     saved(tmp_path / 'whole', steps=(1,))
     files = sorted(path.relative_to(tmp_path / 'whole') for path in (tmp_path / 'whole').rglob('*') if path.is_file())
     assert len(files) > 5
@@ -112,15 +112,17 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 import jax
 
-from tests.tiny_runs import tiny, train
+from tests.tiny_runs import tiny
 from wgan_jax.data import folder
 from wgan_jax.devices import compiling
+from wgan_jax.runs.experiment import prepare
+from wgan_jax.training import trainer
 
 place = pathlib.Path(sys.argv[1])
 compiling.use_compilation_cache()
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
-train(tiny(num_steps=4), str(place / 'run'))
-train(tiny(num_steps=8), str(place / 'run'))
+for steps in (4, 8):
+    trainer.train(prepare(tiny(num_steps=steps)), str(place / 'run'))
 for _ in range(2):
     folder.source(dir=str(place / 'sets'), folder=str(place / 'images'), image_size=16, split='all').load()
 before = list(loaded)
@@ -131,7 +133,7 @@ print(json.dumps({'loaded': before, 'written': sorted(written), 'moved': moved, 
 
 
 def test_a_whole_run_and_its_resume(tmp_path):
-    """What it unpickles, where it writes, and with which permissions."""
+    """It unpickles nothing, and writes only to its own directories, with safe permissions."""
     (tmp_path / 'images').mkdir()
     (tmp_path / 'temporary').mkdir()
     (tmp_path / 'images' / 'a.png').write_bytes(encoded(noise()))
@@ -147,7 +149,7 @@ def test_a_whole_run_and_its_resume(tmp_path):
         os.umask(before)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
-    assert seen['watching'], 'the hook saw no pickle, though there was one'
+    assert seen['watching'], 'the hook did not see the pickle that was loaded at the end'
     assert seen['loaded'] == []
     inside = [path for path in seen['written'] if not path.startswith('/dev/')]
     assert len(inside) > 5
@@ -166,7 +168,7 @@ def test_a_whole_run_and_its_resume(tmp_path):
 
 @pytest.fixture
 def no_compilation_cache(monkeypatch, tmp_path):
-    """As if none had been chosen; `tmp_path/caches` is the user's cache directory."""
+    """As if none had been set. The user's cache directory is `tmp_path/caches`."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'caches'))
     before = jax.config.jax_compilation_cache_dir
     jax.config.update('jax_compilation_cache_dir', None)
@@ -174,7 +176,7 @@ def no_compilation_cache(monkeypatch, tmp_path):
     jax.config.update('jax_compilation_cache_dir', before)
 
 
-def test_compiled_programs_are_kept_where_nobody_else_writes(no_compilation_cache, capsys):
+def test_the_directory_of_compiled_programs_is_private(no_compilation_cache, capsys):
     before = os.umask(0)
     try:
         use_compilation_cache()
@@ -196,7 +198,7 @@ def test_a_directory_of_compiled_programs_that_others_may_write_to_is_not_used(n
     assert Path(jax.config.jax_compilation_cache_dir).parent == no_compilation_cache
 
 
-def test_without_a_place_for_compiled_programs_a_run_goes_on(no_compilation_cache, capsys):
+def test_without_a_directory_for_compiled_programs_nothing_is_kept(no_compilation_cache, capsys):
     no_compilation_cache.parent.write_text('')
     use_compilation_cache()
     assert jax.config.jax_compilation_cache_dir is None

@@ -19,8 +19,9 @@ from pathlib import Path
 from tests.reference.mutations import MUTATIONS, PACKAGE, Mutation, mutated
 
 # The tests of the algorithm, the quickest first.
-TESTS = [f'tests/algorithm/test_{name}.py' for name in ('losses', 'optimizers', 'noise', 'steps', 'descent', 'properties')]
-TESTS += ['tests/data/test_plan.py', 'tests/reference/test_reference.py', 'tests/devices/test_parallel.py']
+TESTS = [f'tests/algorithm/test_{name}.py' for name in ('losses', 'optimizers', 'weight_clipping', 'noise', 'steps')]
+TESTS += ['tests/algorithm/test_descent.py', 'tests/algorithm/test_properties.py', 'tests/data/test_plan.py']
+TESTS += ['tests/reference/test_reference.py', 'tests/devices/test_parallel.py']
 TESTS += ['tests/models/test_models.py']
 
 
@@ -32,8 +33,9 @@ def first_failure(mutation: Mutation) -> str:
     """
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / 'copy'
-        ignored = shutil.ignore_patterns('.*', 'runs', '__pycache__')
-        shutil.copytree(PACKAGE.parent, copy, ignore=ignored)
+        for folder in ('configs', 'tests', 'wgan_jax'):
+            shutil.copytree(PACKAGE.parent / folder, copy / folder, ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copy(PACKAGE.parent / 'pyproject.toml', copy)
         (copy / 'wgan_jax' / f'{mutation.file}.py').write_text(mutated(mutation))
         command = [sys.executable, '-m', 'pytest', '-x', '-n', '0', '-p', 'no:cacheprovider', *TESTS]
         done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)

@@ -23,14 +23,7 @@ CRITIC = {
 
 
 def evaluation(step, value, **protocol):
-    protocol = {
-        'num_samples': 1000,
-        'num_real': 1500,
-        'num_held_out': 297,
-        'features': 'digits_cnn',
-        'device': 'TPU v9',
-        **protocol,
-    }
+    counts = {'num_samples': 1000, 'num_real': 1500, 'num_held_out': 297}
     return {
         'step': step,
         'scores': {'fd_digits_cnn_1k': value, 'copying_1k': 0.4321},
@@ -39,7 +32,7 @@ def evaluation(step, value, **protocol):
         'classes': [0.25, 0.75],
         'classes_of_real': [0.5, 0.5],
         'critic': CRITIC,
-        'protocol': protocol,
+        'protocol': {**counts, 'features': 'digits_cnn', 'device': 'TPU v9', **protocol},
     }
 
 

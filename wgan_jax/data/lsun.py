@@ -27,9 +27,7 @@ def source(
     Args:
       dir: directory of the data sets; None for TFDS's default. A data set `lsun/bedroom` that TFDS has prepared there is used.
       manual_dir: directory with the authors' bedroom_train_lmdb, unzipped, or with the images exported from it as files.
-      image_size: height and width.
-      split: 'train' or 'validation'.
-      strict: see celeba.source.
+      split: 'train' or 'validation'; the other arguments are those of celeba.source.
 
     Raises:
       UserError: an option has an invalid value; from `load`, the images cannot be found or read.

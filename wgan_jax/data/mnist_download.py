@@ -26,10 +26,8 @@ class MnistIdx(tfds.core.GeneratorBasedBuilder):
     @property
     def url_infos(self) -> dict[str, Any]:
         """The size and checksum that TFDS's download manager verifies for each file, downloaded or found."""
-        return {
-            URL + name: tfds.download.checksums.UrlInfo(size=size, checksum=checksum, filename=name)
-            for name, (size, checksum) in FILES.items()
-        }
+        info = tfds.download.checksums.UrlInfo
+        return {URL + name: info(size=size, checksum=sha256, filename=name) for name, (size, sha256) in FILES.items()}
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {'image': tfds.features.Image(shape=(28, 28, 1)), 'label': tfds.features.ClassLabel(num_classes=10)}

@@ -52,12 +52,7 @@ def colour(run: int) -> str:
 
 
 def svg(draw: Callable[[Axes], Any], label: str) -> Markup:
-    """Draws a panel as an <svg> element for a page with the style sheet of report.html.
-
-    Args:
-      draw: draws on the axes; its result is ignored.
-      label: a description for screen readers.
-    """
+    """Draws a panel as an <svg> element for a page with the style sheet of report.html; `label` is for screen readers."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(4.4, 2.8), layout='constrained')
         axes = figure.subplots()
@@ -99,24 +94,18 @@ def _thousands(value: float, position: int | None) -> str:
 
 def draw_curve(axes: Axes, curve: Curve, colour: str, *, faint: bool = False) -> None:
     """Draws a curve with at most MAX_POINTS points."""
-    thinned = thin(curve)
-    axes.plot(
-        thinned.steps,
-        thinned.values,
-        '.-' if len(thinned.steps) == 1 else '-',
-        color=colour,
-        alpha=0.35 if faint else 1.0,
-        linewidth=1.0 if faint else 1.6,
-    )
+    steps, values, _ = thin(curve)
+    alpha, width = (0.35, 1.0) if faint else (1.0, 1.6)
+    axes.plot(steps, values, '.-' if len(steps) == 1 else '-', color=colour, alpha=alpha, linewidth=width)
     axes.set_xlabel('step')
 
 
-def thin(curve: Curve, max_points: int = MAX_POINTS) -> Curve:
-    """Cuts a longer curve into max_points / 2 parts and keeps the minimum and the maximum of each, in their order."""
-    if len(curve.values) <= max_points:
+def thin(curve: Curve) -> Curve:
+    """Cuts a longer curve into MAX_POINTS / 2 parts and keeps the minimum and the maximum of each, in their order."""
+    if len(curve.values) <= MAX_POINTS:
         return curve
     kept = set()
-    for part in np.array_split(np.arange(len(curve.values)), max_points // 2):
+    for part in np.array_split(np.arange(len(curve.values)), MAX_POINTS // 2):
         kept |= {part[np.argmin(curve.values[part])], part[np.argmax(curve.values[part])]}
     indices = np.array(sorted(kept))
     return curve._replace(steps=curve.steps[indices], values=curve.values[indices])
@@ -130,11 +119,7 @@ def filter_window(curve: Curve) -> int:
 
 def median_filtered(curve: Curve, window: int) -> Curve:
     """Replaces each value by the median of the `window` values around it; the window is cut off at the ends."""
-    values, half = curve.values, window // 2
-    count = len(values)
-    filtered = np.empty_like(values)
-    if count >= window:
-        filtered[half : count - half] = np.median(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
-    for index in {*range(min(half, count)), *range(max(0, count - half), count)}:
-        filtered[index] = np.median(values[max(0, index - half) : index + half + 1])
-    return curve._replace(values=filtered)
+    if not len(curve.values):
+        return curve
+    padded = np.pad(curve.values, window // 2, constant_values=np.nan)
+    return curve._replace(values=np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1))

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from wgan_jax.data.toys import TOYS
 from wgan_jax.report import captions
@@ -49,13 +49,9 @@ def differing(records: Sequence[Record]) -> Keys:
 
 def keys(records: Sequence[Record]) -> Keys:
     """All keys of all runs."""
-    names = sorted(dict.fromkeys(name for record in records for name in record.config))
-    rows = [(name, [_shown(record.config, name) for record in records]) for name in names]
+    names = sorted({name for record in records for name in record.config})
+    rows = [(name, [str(record.config.get(name, '-')) for record in records]) for name in names]
     return Keys([record.name for record in records], rows)
-
-
-def _shown(config: dict[str, Any], name: str) -> str:
-    return str(config[name]) if name in config else '-'
 
 
 def _duration(seconds: float) -> str:

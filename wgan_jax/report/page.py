@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 import shlex
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -71,7 +72,7 @@ def render(records: Sequence[Record]) -> str:
         over_training=score_panels.over_training(records),
         critics=score_panels.critic_rows(records),
         classes=score_panels.class_rows(records),
-        nearest=[(run, uri) for run, record in enumerate(records) if (uri := _nearest(record.path, len(records)))],
+        nearest=[(run, uri) for run, record in enumerate(records) if (uri := _picture(record, 'evaluation/nearest.png', records))],
         walks=[(run, uri) for run, record in enumerate(records) if (uri := _walk(record.path, len(records)))],
         missing=_missing(records),
     )
@@ -87,7 +88,7 @@ def _template() -> Template:
 def _films(records: Sequence[Record]) -> tuple[list[Film], list[str]]:
     """The grids of samples that fit on the page, and notes about what was left out or compressed."""
     chosen = [pictures.steps_shown(list(record.pictures), len(records)) for record in records]
-    budget = pictures.budget(sum(map(len, chosen)))
+    budget = pictures.SAMPLES_BYTES // max(1, sum(map(len, chosen)))
     films, notes = [], []
     for run, (record, steps) in enumerate(zip(records, chosen, strict=True)):
         uris = {step: pictures.embedded(record.pictures[step], budget) for step in steps}
@@ -107,14 +108,13 @@ def _reals(records: Sequence[Record]) -> list[tuple[str, list[int]]]:
     """The distinct pictures of real images, each with the runs that have it."""
     owners: dict[str, list[int]] = {}
     for run, record in enumerate(records):
-        uri = pictures.embedded(record.path / 'samples' / 'real.png', pictures.OTHER_BYTES // len(records))
-        if uri is not None:
+        if (uri := _picture(record, 'samples/real.png', records)) is not None:
             owners.setdefault(uri, []).append(run)
     return list(owners.items())
 
 
-def _nearest(run_dir: Path, num_runs: int) -> str | None:
-    return pictures.embedded(run_dir / 'evaluation' / 'nearest.png', pictures.OTHER_BYTES // num_runs)
+def _picture(record: Record, file: str, records: Sequence[Record]) -> str | None:
+    return pictures.embedded(record.path / file, pictures.OTHER_BYTES // len(records))
 
 
 def _walk(run_dir: Path, num_runs: int) -> str | None:
@@ -123,9 +123,7 @@ def _walk(run_dir: Path, num_runs: int) -> str | None:
 
 def _missing(records: Sequence[Record]) -> dict[str, list[Missing]]:
     """For each section, what the runs lack there."""
-    missing: dict[str, list[Missing]] = {
-        section: [] for section in ('samples', 'training', 'scores', 'progress', 'nearest', 'walk')
-    }
+    missing = defaultdict[str, list[Missing]](list)
 
     def add(section: str, text: str, command: str = '') -> None:
         missing[section].append(Missing(text, command))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-_MAX_BYTES = 3_000_000  # of all grids of samples in a report; base64 adds a third
+SAMPLES_BYTES = 3_000_000  # of all grids of samples in a report; base64 adds a third
 _MAX_STEPS = 40  # per run
 _WEBP = ((1, 85), (1, 60), (1, 40), (2, 60))  # (reduction of each side, quality); the first that fits is used
 OTHER_BYTES = 300_000  # of all runs' pictures of one other kind
@@ -20,11 +20,6 @@ def steps_shown(steps: list[int], num_runs: int) -> list[int]:
     if len(steps) <= count:
         return steps
     return [steps[round(index * (len(steps) - 1) / (count - 1))] for index in range(count)]
-
-
-def budget(num_pictures: int) -> int:
-    """The number of bytes that each of `num_pictures` grids of samples may take."""
-    return _MAX_BYTES // max(1, num_pictures)
 
 
 def embedded(path: Path, max_bytes: int) -> str | None:

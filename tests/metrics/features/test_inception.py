@@ -116,6 +116,8 @@ def test_the_feature_network_applies_the_weights_to_resized_images(monkeypatch, 
     np.testing.assert_allclose(logits, 3 * features, rtol=1e-6)
     assert (network.name, network.image_shape, network.num_features, network.num_classes) == ('inception', None, 2048, 1008)
     assert network.weights_sha256 == inception_weights.SHA256
+    with pytest.raises(ValueError, match='must be uint8 images'):
+        network.apply(IMAGES[1][:0])
 
 
 KERNEL = np.arange(12, dtype=np.float32).reshape(2, 1, 2, 3)
