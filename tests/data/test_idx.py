@@ -40,6 +40,7 @@ def test_no_images_and_no_axes_are_read():
         (gzip.compress(FILE)[:-1], 'decompressed'),
         (gzip.compress(FILE)[:20] + bytes(20), 'decompressed'),
     ],
+    ids=range(8),  # the bytes of gzip hold the time, and all test processes must have the same names
 )
 def test_other_files_are_refused(data, message):
     with pytest.raises(ValueError, match=message):

@@ -27,7 +27,7 @@ LATENTS = np.random.default_rng(0).standard_normal((5, 3), np.float32)
 
 
 def leave_run(directory, steps, **changes):
-    """What a run leaves of its checkpoints, with other weights at each of the steps, and no training."""
+    """Writes the checkpoints of a run without training, with different weights at each step."""
     config = tiny(**changes)
     config.generator.norm = 'batch'
     experiment = build(config)
@@ -45,7 +45,7 @@ def run(tmp_path_factory):
     return leave_run(tmp_path_factory.mktemp('runs') / 'tiny', [5, 6])
 
 
-def test_another_process_makes_the_same_images_without_our_code(run, tmp_path, capsys):
+def test_another_process_generates_the_same_images_without_our_code(run, tmp_path, capsys):
     main_program.main([f'--workdir={run}', f'--out={tmp_path}', '--step=5'])
     facts = json.loads((tmp_path / 'generator.json').read_text())
     assert capsys.readouterr().out.splitlines()[-3:] == facts['load']
@@ -80,7 +80,7 @@ def state_of(generator, players):
 
 
 @pytest.mark.parametrize('network', sorted(NETWORKS))
-def test_every_network_of_the_house_exports(players, network):
+def test_every_network_can_be_exported(players, network):
     state = state_of(make_network('generator', (16, 16, 3), network, num_features=4), players)
     program = stablehlo.export_generator(state, 3)
     again = stablehlo.of_exported(jax_export.deserialize(program.serialize()))
@@ -91,8 +91,8 @@ def test_every_network_of_the_house_exports(players, network):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('network', sorted(NETWORKS))
-def test_every_network_exports_at_its_full_size(players, network):
-    """Where training on CPU takes convolutions by tiles, which round otherwise."""
+def test_every_network_can_be_exported_at_full_size(players, network):
+    """At this size, training on CPU uses convolutions by tiles, which round differently."""
     state = state_of(make_network('generator', (28, 28, 1) if 'cnn' in network else (64, 64, 3), network), players)
     again = stablehlo.of_exported(jax_export.deserialize(stablehlo.export_generator(state, 3).serialize()))
     latents = np.tile(LATENTS, (13, 1))
@@ -132,7 +132,7 @@ def test_a_damaged_export_is_refused(written, tmp_path):
         stablehlo.load(tmp_path)
 
 
-def test_what_is_no_generator_is_refused_though_its_sha256_is_right(written, tmp_path):
+def test_other_programs_are_refused_even_with_the_right_sha256(written, tmp_path):
     def load(content, **changes):
         return stablehlo.load(write(tmp_path, content, {**written[1], 'sha256': hashlib.sha256(content).hexdigest(), **changes}))
 

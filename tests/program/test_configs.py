@@ -48,7 +48,7 @@ def test_no_value_is_an_absolute_path(name):
 
 
 def test_every_key_is_read_somewhere():
-    """In code, not in messages: as config.KEY, or as an argument of the function that a section is handed to whole."""
+    """In code, as config.KEY or as an argument of the function that receives the whole section."""
     trees = [ast.parse(path.read_text()) for path in (ROOT / 'wgan_jax').rglob('*.py')]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     read = {ast.unparse(node).removeprefix('self._') for node in nodes if isinstance(node, ast.Attribute)}

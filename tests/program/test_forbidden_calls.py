@@ -1,4 +1,4 @@
-"""No code of ours can run what it reads: a walk over the syntax of every file, which is itself shown to find what it looks for."""
+"""None of our code can run its input: checked in the syntax tree of every file. The check itself is tested below."""
 
 import ast
 
@@ -22,9 +22,9 @@ PROCESSES = {'run', 'Popen', 'call', 'check_call', 'check_output'}
 
 
 def forbidden(source):
-    """Lines of `source` that may run what they read, with what is wrong there."""
+    """Lines of `source` that may run their input, with the reason."""
     tree = ast.parse(source)
-    names = {}  # what a name in the file stands for
+    names = {}  # the full names of imported names
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -43,7 +43,7 @@ def forbidden(source):
             return f'{dotted(node.value)}.{node.attr}'
         return names.get(node.id, node.id) if isinstance(node, ast.Name) else ''
 
-    harmless = set()  # functions that are called with the argument that makes them so
+    harmless = set()  # functions that are called with a safe argument
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = dotted(node.func)
@@ -66,7 +66,7 @@ def forbidden(source):
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_can_run_what_it_reads(path):
+def test_no_file_can_run_its_input(path):
     assert forbidden(path.read_text()) == []
 
 
@@ -113,7 +113,7 @@ def test_there_are_files_to_look_at():
         'from tempfile import mktemp as name',
     ],
 )
-def test_what_could_is_found(source):
+def test_forbidden_code_is_found(source):
     if 'as name' in source:
         source += '; name()'
     assert forbidden(source)
@@ -132,5 +132,5 @@ def test_what_could_is_found(source):
         'import tempfile; tempfile.mkdtemp()',
     ],
 )
-def test_what_could_not_is_let_through(source):
+def test_harmless_code_is_accepted(source):
     assert forbidden(source) == []

@@ -77,7 +77,7 @@ def test_a_run_from_the_command_line_is_quiet_without_a_terminal(tmp_path):
     result = run(CONFIG, f'--workdir={tmp_path}', *small)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ''
-    assert len(result.stdout.splitlines()) == 4  # compiled, done, how to go on, report
+    assert len(result.stdout.splitlines()) == 4  # compiled, done, how to continue, report
     assert 'Done at step 3.' in result.stdout
 
 

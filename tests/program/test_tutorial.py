@@ -19,12 +19,12 @@ DOCS = ROOT / 'docs'
 
 
 def test_the_notebook_is_the_page():
-    """If not: python docs/make_notebook.py."""
+    """If this fails, run docs/make_notebook.py."""
     assert nbformat.read(DOCS / 'tutorial.ipynb', as_version=4) == make_notebook.notebook()
 
 
 @pytest.mark.parametrize('page', sorted(DOCS.rglob('*.md')), ids=lambda path: path.name)
-def test_what_a_page_shows_and_leads_to_is_there(page):
+def test_the_images_and_links_of_a_page_exist(page):
     links = re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', page.read_text())
     missing = [link for link in links if not link.startswith('http') and not (page.parent / link).exists()]
     assert missing == []
@@ -33,7 +33,7 @@ def test_what_a_page_shows_and_leads_to_is_there(page):
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # of Jupyter
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
-    """Every cell, in a copy of the project, with a few rounds where there are thousands."""
+    """Every cell, in a copy of the project, with a few rounds instead of thousands."""
     for name in ('train.py', 'wgan_jax', 'configs', 'docs', 'papers'):
         (tmp_path / name).symlink_to(DOCS.parent / name)
     monkeypatch.setenv('PATH', f'{Path(sys.executable).parent}:{os.environ["PATH"]}')

@@ -1,4 +1,4 @@
-"""What a person reads who has typed a bad value, word for word, and whose config file is incomplete."""
+"""The messages for bad values and for incomplete config files, word for word."""
 
 import sys
 
@@ -85,7 +85,7 @@ HELD = 'is outside float32: use 0, or a size from 1.2e-38 to 3.4e+38.'
         ),
     ],
 )
-def test_what_is_said_of_a_bad_value(monkeypatch, name, override, message):
+def test_the_message_for_a_bad_value(monkeypatch, name, override, message):
     monkeypatch.setattr(parallel, 'known_bytes_per_device', lambda: 2**32)
     assert answer(name, override) == (f'Error: {message}', None)
 
@@ -98,7 +98,7 @@ def test_what_is_said_of_a_bad_value(monkeypatch, name, override, message):
         ("{**default, 'critic': None}", 'the config file does not set config.critic.bounded: start with config = '),
     ],
 )
-def test_a_config_file_that_lacks_a_key_is_told_so(tmp_path, body, message):
+def test_a_config_file_without_a_key_is_refused(tmp_path, body, message):
     lines = [
         'from configs.default import get_config as get_default',
         f'def get_config():\n    default = get_default()\n    return {body}',

@@ -15,7 +15,7 @@ from wgan_jax.runs.checkpoint import Checkpoints, Score
 
 # Random numbers do not compress, so that flipped bytes are values and not the codec's.
 VALUES = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
-# On a busy machine tensorstore may still answer for a damaged file after orbax has given up on it and closed its event loop.
+# On a busy machine, tensorstore may answer for a damaged file after orbax has closed its event loop.
 LATE_ANSWER = pytest.mark.filterwarnings('ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning')
 pytestmark = LATE_ANSWER
 
@@ -48,7 +48,7 @@ def assert_restored(restored, step):
     np.testing.assert_array_equal(restored.tree['weights'], VALUES * step)
 
 
-def test_the_newest_comes_back_bit_by_bit(tmp_path):
+def test_the_newest_is_restored_bit_by_bit(tmp_path):
     saved(tmp_path)
     records = []
     restored = restore(tmp_path, records.append)
@@ -67,7 +67,7 @@ def test_other_versions_draw_a_warning(tmp_path, monkeypatch, capsys):
     assert "this is {'jax': '0.0.1'}: the last bits may differ" in capsys.readouterr().out
 
 
-def test_nothing_saved_is_none(tmp_path):
+def test_restoring_without_checkpoints_gives_none(tmp_path):
     assert restore(tmp_path) is None
 
 
@@ -138,7 +138,7 @@ def test_another_format_is_refused(tmp_path, monkeypatch):
     assert (tmp_path / '1').is_dir()
 
 
-def test_a_checkpoint_from_before_there_were_formats_is_refused_and_not_called_damaged(tmp_path, monkeypatch):
+def test_a_checkpoint_without_a_format_is_refused_and_not_called_damaged(tmp_path, monkeypatch):
     monkeypatch.setattr(
         checkpoint_format, 'metadata_of', lambda arrays, more: {'step': 1, 'config': {}, 'crc32': {'weights': 1}, 'versions': {}}
     )
@@ -152,7 +152,7 @@ def steps_in(directory):
     return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit())
 
 
-def test_of_stops_only_one_that_is_the_newest_is_kept(tmp_path):
+def test_a_checkpoint_of_a_stop_is_kept_only_while_it_is_the_newest(tmp_path):
     kept = []
     for step in range(1, 8):
         with Checkpoints(tmp_path, 2) as checkpoints:  # opened anew each time, as by a run that is stopped each time
@@ -165,7 +165,7 @@ def test_of_stops_only_one_that_is_the_newest_is_kept(tmp_path):
     assert steps_in(tmp_path) == [4, 6]
 
 
-def test_the_first_of_two_failures_is_told(tmp_path, monkeypatch, capsys):
+def test_the_first_of_two_failures_is_raised(tmp_path, monkeypatch, capsys):
     def close(self):
         raise OSError(errno.ENOSPC, 'No space left on device', 'there')
 
@@ -177,8 +177,8 @@ def test_the_first_of_two_failures_is_told(tmp_path, monkeypatch, capsys):
         pass
 
 
-def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before_it(tmp_path):
-    """In a process of its own, whose files may not grow beyond 4 kB after the first checkpoint: as if the disk were full."""
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
+    """In another process, whose files are limited to 4 kB after the first checkpoint, as if the disk were full."""
     program = (
         'import sys; from pathlib import Path; from tests.runs import test_checkpoint as t; t.on_a_full_disk(Path(sys.argv[1]))'
     )
@@ -196,7 +196,7 @@ def on_a_full_disk(directory):
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     checkpoints.save(2, tree(2), {'seed': 2})
     deadline, caught = time.time() + 60, None
-    while caught is None and time.time() < deadline:  # it is told when it is asked for, and not only by the next one that is saved
+    while caught is None and time.time() < deadline:  # check() raises the error before the next checkpoint is saved
         time.sleep(0.01)
         try:
             checkpoints.check()
@@ -207,7 +207,7 @@ def on_a_full_disk(directory):
 
 
 def kept(directory, keep, scores, metric='fd'):
-    """Saves a step for each score (None: it has none), and says which are there in the end."""
+    """Saves a step for each score, or without a score for None, and returns the steps that are kept."""
     checkpoints = Checkpoints(directory, keep, metric)
     for step, value in enumerate(scores, start=1):
         score = None if value is None else Score(metric, value)
@@ -222,11 +222,11 @@ def test_the_best_is_kept_beside_the_newest(tmp_path):
     assert kept(tmp_path / 'c', 1, [None, None, None]) == [3]
 
 
-def test_for_every_step_to_go_on_from_the_best_until_there_is_kept(tmp_path):
+def test_the_best_checkpoint_before_each_kept_step_is_kept(tmp_path):
     assert kept(tmp_path, 2, [3.0, 5.0, 6.0, 1.0]) == [1, 3, 4]  # going back to 3, step 1 is the best again
 
 
-def test_scores_are_known_to_the_next_process_and_those_of_another_metric_do_not_count(tmp_path):
+def test_the_next_process_knows_the_scores_and_ignores_another_metric(tmp_path):
     for number, (metric, expected) in enumerate([('fd', [1, 4]), ('kd', [4])]):
         directory = tmp_path / str(number)
         kept(directory, 3, [1.0, 2.0, 3.0])

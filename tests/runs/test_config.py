@@ -102,7 +102,7 @@ def test_the_papers_wgan_draws_no_warning():
     assert check(changed(**changes, critic_optimizer__b1=0.9), num_devices=1) == []
 
 
-def test_a_resumed_run_may_change_what_it_writes_and_not_what_it_computes():
+def test_a_resumed_run_may_change_its_outputs_but_not_its_mathematics():
     saved = default.get_config().to_dict()
     check_resumable(
         saved,

@@ -1,4 +1,4 @@
-"""Each file of a checkpoint, damaged in each way that a disk or a person might."""
+"""Each file of a checkpoint, damaged in various ways."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ def make_directory(path):
 
 
 def change_a_digit(path):
-    """What is still JSON, and says something else."""
+    """The file is still JSON, with another value."""
     path.write_bytes(path.read_bytes().replace(b'"seed": 2', b'"seed": 7'))
 
 
@@ -56,7 +56,7 @@ def damaged_one_by_one(directory, damages):
 
 
 def assert_right_bits(directory, output):
-    """The newest, if it has not suffered, or the one before and a sentence; returns which."""
+    """Restores the newest step, or the one before it with a warning; returns which."""
     restored = restore(directory)
     assert_restored(restored, restored.step)
     if restored.step == 1:
@@ -67,7 +67,7 @@ def assert_right_bits(directory, output):
     return restored.step
 
 
-def test_whatever_happens_to_a_file_the_bits_are_right(tmp_path, capsys):
+def test_no_damage_to_a_file_changes_a_bit_of_the_result(tmp_path, capsys):
     """Each file of the newest checkpoint in turn, damaged in each way."""
     newest = {
         (name, damage): assert_right_bits(directory, lambda: capsys.readouterr().out)
@@ -76,12 +76,12 @@ def test_whatever_happens_to_a_file_the_bits_are_right(tmp_path, capsys):
     assert len(newest) > 40
     assert {damage for (_, damage), step in newest.items() if step == 1} == {damage.__name__ for damage in DAMAGES}
     assert newest['metadata', 'change_a_digit'] == 1
-    # orbax writes these, and does not read them.
+    # orbax writes this file and does not read it.
     assert {name for (name, _), step in newest.items() if step == 2} >= {'commit_success.txt'}
 
 
-def test_files_that_may_not_be_read_are_broken_too(tmp_path):
-    """In a process of its own: root reads everything, unless it has given up the privilege before it began the program."""
+def test_files_without_permission_count_as_damaged(tmp_path):
+    """In another process, because root can read everything unless it drops the privilege before the program starts."""
     # PR_CAPBSET_DROP of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
     give_up = 'import ctypes, os, sys; [ctypes.CDLL(None).prctl(24, n, 0, 0, 0) for n in (1, 2) if os.geteuid() == 0]; '
     begin = 'os.execv(sys.executable, [sys.executable, *sys.argv[1:]])'

@@ -13,7 +13,7 @@ from wgan_jax.errors import LocalError, UserError
 from wgan_jax.runs.directory import locked, written_in
 
 
-def test_the_one_who_comes_second_is_told_who_has_it(tmp_path):
+def test_a_second_process_is_refused_and_the_first_is_named(tmp_path):
     with locked(tmp_path / 'run'), pytest.raises(UserError) as caught, locked(tmp_path / 'run'):
         pass
     holder = json.loads((tmp_path / 'run' / '.lock').read_text())
@@ -22,11 +22,11 @@ def test_the_one_who_comes_second_is_told_who_has_it(tmp_path):
         f'Process {os.getpid()} on {holder["host"]}, started at {holder["since"]}, is training in {tmp_path}/run: wait for it, or '
         'give another --workdir.'
     )
-    with locked(tmp_path / 'run'):  # and once it is free, anyone may have it
+    with locked(tmp_path / 'run'):  # the lock is free again
         pass
 
 
-def test_what_a_dead_process_held_is_taken_over(tmp_path):
+def test_the_lock_of_a_dead_process_is_free(tmp_path):
     program = 'import os, sys; from pathlib import Path; from wgan_jax.runs.directory import locked\n'
     program += 'with locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)'
     process = subprocess.Popen([sys.executable, '-c', program, tmp_path], cwd=os.getcwd())
@@ -36,7 +36,7 @@ def test_what_a_dead_process_held_is_taken_over(tmp_path):
         assert json.loads((tmp_path / '.lock').read_text())['process'] == os.getpid()
 
 
-def test_a_holder_that_has_not_said_who_it_is(tmp_path):
+def test_a_lock_without_a_readable_holder(tmp_path):
     with (tmp_path / '.lock').open('w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for text in ('', '{"process": 1}', '[]', '{'):
@@ -45,7 +45,7 @@ def test_a_holder_that_has_not_said_who_it_is(tmp_path):
                 pass
 
 
-def test_where_there_are_no_locks_it_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
+def test_a_file_system_without_locks_draws_a_warning(tmp_path, monkeypatch, capsys):
     def flock(file, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -56,7 +56,7 @@ def test_where_there_are_no_locks_it_says_so_and_goes_on(tmp_path, monkeypatch, 
     assert capsys.readouterr().out == warning
 
 
-def test_on_a_full_disk_it_is_held_without_a_word(tmp_path):
+def test_a_directory_on_a_full_disk_can_be_locked(tmp_path):
     program = 'from pathlib import Path; from wgan_jax.runs.directory import locked; import sys\n'
     program += 'with locked(Path(sys.argv[1])): print(Path(sys.argv[1], ".lock").stat().st_size)'
     limited = ['bash', '-c', 'ulimit -f 0; exec "$@"', 'bash', sys.executable, '-c', program, tmp_path]
@@ -64,7 +64,7 @@ def test_on_a_full_disk_it_is_held_without_a_word(tmp_path):
     assert (result.stdout, result.stderr) == ('0\n', '')
 
 
-def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
     (tmp_path / 'precious').write_text('mine')
     (tmp_path / '.lock').symlink_to('precious')
     with pytest.raises(UserError, match=r'cannot be used \(Too many levels of symbolic links\)'), locked(tmp_path):
@@ -81,7 +81,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
         (errno.EMFILE, 'Too many open files', r'raise the limit of open files (ulimit -n)'),
     ],
 )
-def test_what_the_system_refuses_becomes_a_sentence(tmp_path, number, what, remedy):
+def test_errors_of_the_system_become_a_sentence(tmp_path, number, what, remedy):
     for name in (None, str(tmp_path / 'metrics.jsonl')):
         with pytest.raises(LocalError) as caught, written_in(tmp_path):
             raise OSError(number, os.strerror(number), name)
@@ -91,13 +91,13 @@ def test_what_the_system_refuses_becomes_a_sentence(tmp_path, number, what, reme
         )
 
 
-def test_other_errors_are_not_touched(tmp_path):
+def test_other_errors_are_not_changed(tmp_path):
     with pytest.raises(ZeroDivisionError), written_in(tmp_path):
         1 / 0  # noqa: B018
 
 
 @pytest.mark.slow
-def test_where_process_0_cannot_write_it_says_so_and_the_other_ends_too(tmp_path):
+def test_if_process_0_cannot_write_it_reports_it_and_the_other_ends_too(tmp_path):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run' / 'samples').write_text('in the way')
     with Processes.training(tmp_path / 'run', KEYS | {'num_steps': 6}) as started:

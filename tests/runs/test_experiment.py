@@ -36,7 +36,7 @@ def test_batch_norm_is_refused_where_it_changes_the_mathematics(changes, message
     assert str(caught.value).startswith(message)
 
 
-def test_what_is_refused_can_be_asked_for():
+def test_batch_norm_per_part_can_be_requested():
     settings = build(
         changed(generator_norm='batch', critic_norm='layer', grad_accumulation=2, batch_norm_per_part=True)
     ).round_settings
@@ -45,7 +45,7 @@ def test_what_is_refused_can_be_asked_for():
     assert not state.generator.batch_stats
 
 
-def test_a_generator_that_cannot_reach_its_points_is_warned_of(capsys):
+def test_a_generator_that_cannot_reach_its_points_draws_a_warning(capsys):
     config = toy_wgan_gp.get_config()
     prepare(config)
     assert capsys.readouterr().out == ''

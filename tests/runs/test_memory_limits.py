@@ -1,10 +1,10 @@
-"""What surely does not fit into memory is refused before it is made."""
+"""Configs that cannot fit into memory are refused before anything is allocated."""
 
 import jax
 import pytest
 
 from configs import digits_wgan_gp, folder_wgan_gp
-from tests.tiny_runs import images_of, tiny
+from tests.tiny_runs import compile_once, images_of, prepared, tiny
 from wgan_jax.devices import compiling, parallel
 from wgan_jax.errors import UserError
 from wgan_jax.runs import memory_limits
@@ -41,7 +41,7 @@ def test_a_config_that_cannot_fit_is_refused(changes, message):
     assert str(caught.value).endswith(message)
 
 
-def test_the_players_count_with_optimizers_and_average():
+def test_the_players_are_counted_with_optimizers_and_average():
     config = tiny(digits_wgan_gp)
     config.critic.num_features = 2**25
     with pytest.raises(UserError) as caught:
@@ -55,7 +55,7 @@ def test_the_players_count_with_optimizers_and_average():
     assert memory_limits.num_bytes(state) == memory_limits.num_bytes(without) + average
 
 
-def test_a_data_set_that_must_be_on_the_device_counts():
+def test_a_data_set_that_must_be_on_the_device_is_counted():
     config = folder_wgan_gp.get_config()
     config.data.update(name='celeba', holdout=None, image_size=128, placement='device')
     source = build(config).data.source
@@ -67,7 +67,7 @@ def test_a_data_set_that_must_be_on_the_device_counts():
     memory_limits.check(config, source)
 
 
-def test_what_compiles_and_does_not_fit_is_refused(monkeypatch):
+def test_a_program_that_does_not_fit_is_refused(monkeypatch):
     memory_limits.check_round(2**28, 2**28, 2**29)
     with pytest.raises(UserError) as caught:
         memory_limits.check_round(2**28, 2**28, 2**29 + 1)
@@ -82,7 +82,8 @@ def test_what_compiles_and_does_not_fit_is_refused(monkeypatch):
         memory_limits.check_round(0, 1, 2**30 + 1)
     config = tiny(digits_wgan_gp)
     config.data.placement = 'device'
-    experiment, images = prepare(config), images_of(config)
+    experiment, images = prepared(config), images_of(config)
+    monkeypatch.setattr(rounds, 'compile_rounds', compile_once)
     monkeypatch.setattr(parallel, 'known_bytes_per_device', lambda: images.nbytes)
     with pytest.raises(UserError, match='A round needs'):
         Rounds(experiment, images, 0)

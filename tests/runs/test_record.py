@@ -25,7 +25,7 @@ def lines(run_dir):
     return [json.loads(line) for line in (run_dir / 'metrics.jsonl').read_text().splitlines()]
 
 
-def test_a_resumed_record_has_no_gap_and_no_double_line(tmp_path):
+def test_a_resumed_record_has_no_gap_and_no_repeated_line(tmp_path):
     write(tmp_path, 0, [1, 2, 3, 4])
     with (tmp_path / 'metrics.jsonl').open('a') as file:
         file.write('{"step": 5, "critic_')  # killed while it wrote
@@ -49,7 +49,7 @@ def test_pictures_of_later_steps_are_dropped_on_resume(tmp_path):
     assert sorted(path.name for path in (tmp_path / 'samples').iterdir()) == ['real.png', 'step_000001.png', 'step_000002.png']
 
 
-def test_files_of_other_names_stay_and_numbers_are_no_words(tmp_path):
+def test_files_of_other_names_stay_and_steps_are_compared_as_numbers(tmp_path):
     write(tmp_path, 0, [999_000, 1_000_000])
     (tmp_path / 'samples' / 'step_best.png').write_text('mine')
     writer = RunWriter(tmp_path, {}, 1_000_000)
@@ -59,7 +59,7 @@ def test_files_of_other_names_stay_and_numbers_are_no_words(tmp_path):
     assert [path.name for path in (tmp_path / 'samples').iterdir()] == ['step_best.png']
 
 
-def test_a_link_in_the_place_of_an_unfinished_file_is_not_followed(tmp_path):
+def test_a_link_in_place_of_an_unfinished_file_is_not_followed(tmp_path):
     (tmp_path / 'precious').write_text('mine')
     (tmp_path / '.config.json.tmp').symlink_to('precious')
     RunWriter(tmp_path, {'seed': 1}, 0).close()
@@ -83,7 +83,7 @@ def events(path):
     return found
 
 
-def test_events_are_what_tensorboard_reads(tmp_path):
+def test_tensorboard_can_read_the_events(tmp_path):
     write(tmp_path, 0, [1, 2])
     (path,) = (tmp_path / 'tensorboard').iterdir()
     version, start, *others = events(path)
@@ -98,7 +98,7 @@ def test_events_are_what_tensorboard_reads(tmp_path):
     assert (pictures[2].height, pictures[2].width, pictures[2].colorspace) == (4, 4, 1)
 
 
-def test_a_resumed_run_has_tensorboard_drop_what_comes_again(tmp_path):
+def test_a_resumed_run_makes_tensorboard_drop_repeated_steps(tmp_path):
     write(tmp_path, 0, [1, 2, 3])
     before = set((tmp_path / 'tensorboard').iterdir())
     writer = RunWriter(tmp_path, {}, 2)
@@ -108,7 +108,7 @@ def test_a_resumed_run_has_tensorboard_drop_what_comes_again(tmp_path):
     writer.close()
 
 
-def test_lines_that_are_damaged_are_left_out_and_told(tmp_path, capsys):
+def test_damaged_lines_are_dropped_with_a_warning(tmp_path, capsys):
     write(tmp_path, 0, [1, 2, 3, 4])
     path = tmp_path / 'metrics.jsonl'
     lines_before = path.read_bytes().splitlines()

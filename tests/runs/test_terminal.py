@@ -24,5 +24,5 @@ def outlasts(tmp_path, shell):
 
 
 @pytest.mark.parametrize('shell', ['"$@" 2>&1 | true', '"$@" > /dev/full 2>&1', '"$@" >&- 2>&-'])
-def test_a_program_outlasts_those_who_read_it(tmp_path, shell):
+def test_a_program_runs_on_when_nothing_reads_its_output(tmp_path, shell):
     assert outlasts(tmp_path, shell)

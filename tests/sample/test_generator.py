@@ -9,7 +9,7 @@ from wgan_jax.sample import grid
 from wgan_jax.sample.generator import latents, to_uint8
 
 
-def test_pixels_survive_the_way_there_and_back():
+def test_pixels_survive_a_round_trip():
     pixels = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(to_uint8(np.asarray(steps.to_float(pixels))), pixels)
     np.testing.assert_array_equal(to_uint8(np.array([-3.0, 3.0])), [0, 255])
@@ -28,7 +28,7 @@ def test_grid_places_every_image(count, rows, columns, channels):
         np.testing.assert_array_equal(cell, np.full((48, 96, channels), i + 1))
 
 
-def test_other_channels_stand_side_by_side():
+def test_more_than_three_channels_are_drawn_side_by_side():
     images = np.broadcast_to(np.arange(4, dtype=np.uint8), (1, 48, 48, 4))
     picture = grid.grid(images)
     assert picture.shape == (48, 192, 1)
@@ -55,7 +55,7 @@ def test_an_image_depends_on_its_own_latents_alone(players):
     np.testing.assert_allclose(generate(state, latents)[:1], generate(state, latents[:1]), rtol=1e-5)
 
 
-def test_a_seed_is_a_latent_vector_that_no_other_changes():
+def test_the_latent_vector_of_a_seed_does_not_depend_on_other_seeds():
     seeds = np.array([5, 0, 2**32 - 1, 5], np.uint32)
     drawn = latents(seeds, 7)
     for seed, latent in zip(seeds, drawn, strict=True):
@@ -63,7 +63,7 @@ def test_a_seed_is_a_latent_vector_that_no_other_changes():
     np.testing.assert_array_equal(latents(seeds[1:2], 7), drawn[1:2])
 
 
-def test_truncated_latents_are_the_truncated_normal_and_the_same_pictures():
+def test_truncated_latents_follow_the_truncated_normal_and_resemble_the_others():
     seeds = np.arange(200, dtype=np.uint32)
     whole, truncated = (np.asarray(latents(seeds, 100, bound)) for bound in (None, 0.8))
     assert np.abs(truncated).max() <= 0.8

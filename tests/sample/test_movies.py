@@ -30,7 +30,7 @@ def gif_frames(path):
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-def test_both_films_show_the_frames_in_their_order(tmp_path, channels):
+def test_both_films_show_the_frames_in_order(tmp_path, channels):
     values = np.array([[40, 90, 200], [250, 10, 10], [10, 10, 120], [60, 60, 60]], np.uint8)[:, :channels]
     frames = [np.broadcast_to(value, (301, 257, channels)) for value in values]  # odd sides
     gif, mp4 = movies.save(frames, tmp_path / 'new' / 'film', 25)
@@ -61,7 +61,7 @@ def leave_pictures(directory, steps):
     files.save_png(np.full((64, 300, 1), 255, np.uint8), directory / 'samples' / 'real.png')
 
 
-def test_the_pictures_of_training_come_in_the_order_of_their_steps_and_the_last_stays(tmp_path):
+def test_the_pictures_of_training_are_in_the_order_of_their_steps_and_the_last_one_stays(tmp_path):
     leave_pictures(tmp_path, [1_000_010, 20, 100])
     frames = movies.training(tmp_path)
     assert [frame[0, 0, 0] for frame in frames[:3]] == [20, 100, 1_000_010 % 256]
@@ -72,13 +72,13 @@ def test_the_pictures_of_training_come_in_the_order_of_their_steps_and_the_last_
     assert len({caption.tobytes() for caption in captions}) == 3
 
 
-def test_of_many_pictures_of_training_some_are_taken_evenly(tmp_path, monkeypatch):
+def test_of_many_pictures_of_training_evenly_spaced_ones_are_used(tmp_path, monkeypatch):
     monkeypatch.setattr(movies, '_MAX_PICTURES', 4)
     leave_pictures(tmp_path, range(10))
     assert [frame[0, 0, 0] for frame in movies.training(tmp_path)[:4]] == [0, 3, 6, 9]
 
 
-def test_pictures_that_make_no_film_are_named(tmp_path):
+def test_missing_and_damaged_pictures_are_named(tmp_path):
     with pytest.raises(UserError, match=r'has no pictures samples/step_\*\.png'):
         movies.training(tmp_path)
     leave_pictures(tmp_path, [1, 2])

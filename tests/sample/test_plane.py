@@ -21,7 +21,7 @@ def lines_of(axes):
     return [(level, path.vertices) for level, path in levels if len(path.vertices)]
 
 
-def test_lines_lie_where_the_critic_has_their_value_and_x_is_the_first_channel():
+def test_the_critic_has_the_value_of_a_line_along_it_and_x_is_the_first_channel():
     axes = Figure().subplots()
     low, high = draw_surface(axes, lambda points: points[:, 0, 0, 0] + 3 * points[:, 0, 0, 1], REAL, FAKE, limit=2.0)
     np.testing.assert_allclose((low, high), (-8, 8), rtol=1e-6)
@@ -40,7 +40,7 @@ def test_the_critic_sees_points_as_images_of_one_pixel():
     np.testing.assert_array_equal([points.min(axis=0), points.max(axis=0)], [[[[-1, -1]]], [[[1, 1]]]])
 
 
-def test_points_of_either_kind_are_where_they_are():
+def test_real_and_generated_points_are_drawn_at_their_coordinates():
     axes = Figure().subplots()
     draw_surface(axes, lambda points: points[:, 0, 0, 1], REAL.reshape(-1, 1, 1, 2), FAKE, limit=2.0)
     drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
@@ -57,11 +57,11 @@ def test_a_constant_critic_has_no_lines():
 
 
 def test_a_run_on_points_shows_its_critic_and_is_the_same_from_host_memory(tmp_path):
-    """Points go to the networks as they are: a data set on the device and one in host memory give the same bits."""
-    config = tiny(toy_wgan_gp, checkpoint_every=12)
-    assert train(config, str(tmp_path / 'device')) is None
+    """A data set on the device and one in host memory give the same bits."""
+    config = tiny(toy_wgan_gp, checkpoint_every=12, sample_every=12)
+    assert train(config, tmp_path / 'device') is None
     config.data.placement = 'host'
-    assert train(config, str(tmp_path / 'host')) is None
+    assert train(config, tmp_path / 'host') is None
     assert_same_run(tmp_path / 'device', tmp_path / 'host', config)
     state = open_run(str(tmp_path / 'device')).state
     points = images_of(config)[:4]
@@ -73,6 +73,6 @@ def test_a_run_on_points_shows_its_critic_and_is_the_same_from_host_memory(tmp_p
     assert np.abs(state.generator.apply_fn(weights, np.full((1, 3), 1e4, np.float32), train=False)).max() > 1  # no tanh
 
 
-def test_points_are_not_scored_as_if_they_were_images(tmp_path):
+def test_scores_of_points_are_refused(tmp_path):
     with pytest.raises(UserError, match=r'^config.eval_every=5 asks for scores, which exist for images only: set it to None.$'):
-        train(tiny(toy_wgan_gp, eval_every=5), str(tmp_path))
+        train(tiny(toy_wgan_gp, eval_every=5), tmp_path)

@@ -1,4 +1,4 @@
-"""Pictures of a run, as a user asks for them."""
+"""The command that draws pictures of a run."""
 
 import json
 
@@ -41,7 +41,7 @@ def grid_of(paths):
     return grid(np.stack([pixels(path) for path in paths])[..., None])[..., 0]
 
 
-def test_images_are_those_of_the_generator_by_seed(run, hundred):
+def test_images_are_the_generators_by_seed(run, hundred):
     assert sorted(path.name for path in hundred.iterdir()) == [f'{seed:06d}.png' for seed in range(100)]
     state = open_run(str(run)).state
     images = generator.to_uint8(generate(state, generator.latents(np.arange(100, dtype=np.uint32), 3)))
@@ -51,7 +51,7 @@ def test_images_are_those_of_the_generator_by_seed(run, hundred):
     assert len(np.unique(written.reshape(100, -1), axis=0)) == 100
 
 
-def test_a_seed_is_the_same_picture_whatever_else_is_asked_for(run, hundred, tmp_path, capsys):
+def test_a_seed_gives_the_same_picture_with_all_other_options(run, hundred, tmp_path, capsys):
     command.main([f'--workdir={run}', f'--out={tmp_path}'])
     assert capsys.readouterr().out == f'Written: {tmp_path / "grid.png"}\n'
     grid = tmp_path / 'grid.png'
@@ -123,7 +123,7 @@ class PointGenerator(nn.Module):
         return self.param('scale', nn.initializers.constant(3.0), ()) * latents[:, None, None, :2]
 
 
-def test_points_in_the_plane_are_scattered_and_nothing_else(players, tmp_path, monkeypatch):
+def test_points_in_the_plane_are_only_scattered(players, tmp_path, monkeypatch):
     program = stablehlo.export_generator(state_of(PointGenerator(), players), 3)
     content = bytes(program.serialize())
     facts = stablehlo.describe(program, content, 'points.stablehlo', {})
@@ -154,7 +154,7 @@ def test_points_in_the_plane_are_scattered_and_nothing_else(players, tmp_path, m
         (['--walk', '--seeds=0-99999'], r'Error: 2500000 images make a picture of'),
     ],
 )
-def test_the_command_says_what_is_wrong(run, tmp_path, monkeypatch, arguments, message):
+def test_mistakes_are_reported_in_one_sentence(run, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'FULL').mkdir()
     (tmp_path / 'FULL' / 'photo.png').write_bytes(b'')
@@ -181,7 +181,7 @@ def test_the_command_says_what_is_wrong(run, tmp_path, monkeypatch, arguments, m
         (['--generator=FILE'], 'not allowed with argument'),
     ],
 )
-def test_options_that_make_no_sense_are_refused_before_anything_is_read(capsys, arguments, message):
+def test_nonsensical_options_are_refused_before_anything_is_read(capsys, arguments, message):
     with pytest.raises(SystemExit, match='2'):
         command.main(['--workdir=nowhere', *arguments])
     assert message in capsys.readouterr().err

@@ -25,6 +25,6 @@ def test_numbers_and_ranges_in_their_order():
         ('0-4294967295', '4294967296 seeds are too many: at most 1000000'),
     ],
 )
-def test_what_is_no_seed_is_named(text, message):
+def test_invalid_seeds_are_named(text, message):
     with pytest.raises(argparse.ArgumentTypeError, match=message):
         parse(text)

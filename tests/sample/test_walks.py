@@ -29,12 +29,12 @@ def test_the_norm_stays():
         ([1.0, 2.0], [-1.0, -2.0], [0.0, 0.0]),
     ],
 )
-def test_where_there_is_no_arc_the_way_is_straight(one, other, middle):
+def test_parallel_or_zero_vectors_are_joined_by_a_straight_line(one, other, middle):
     np.testing.assert_allclose(slerp(one, other, 0.5), middle)
     np.testing.assert_allclose(slerp(one, other, 1.0), other)
 
 
-def test_a_loop_passes_each_stop_once_and_comes_back():
+def test_a_loop_passes_each_stop_once_and_returns():
     stops = np.random.default_rng(1).standard_normal((3, 5)).astype(np.float32)
     way = loop(stops, 4)
     assert way.dtype == np.float32

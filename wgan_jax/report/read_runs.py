@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -151,8 +150,5 @@ def _names(paths: Sequence[Path]) -> list[str]:
         while length < len(own) and any(other != own and other[-length:] == own[-length:] for other in parts):
             length += 1
         names.append('/'.join(own[-length:]))
-    seen: Counter[str] = Counter()
-    for place, name in enumerate(names):
-        seen[name] += 1
-        names[place] = name if seen[name] == 1 else f'{name} ({seen[name]})'
-    return names
+    earlier = [names[:place].count(name) for place, name in enumerate(names)]
+    return [f'{name} ({count + 1})' if count else name for name, count in zip(names, earlier, strict=True)]
