@@ -153,7 +153,8 @@ def test_gradient_of_the_penalty_is_the_difference_quotient(double_precision, on
     assert all(np.abs(leaf).min() > 1e-6 for leaf in jax.tree.leaves(unravel(gradient)[0]))  # no weight is left out
 
 
-@pytest.mark.parametrize('one_sided', [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow  # training needs only the first derivatives
+@pytest.mark.parametrize('one_sided', [False, True])
 def test_penalty_can_be_differentiated_twice_in_both_modes(double_precision, one_sided):
     score, weights, images = smooth_critic()
 

@@ -80,7 +80,7 @@ def test_every_critic_weight_is_inside_the_box_after_every_step(players):
             assert np.abs(leaf).max() <= np.float32(0.01)
 
 
-@pytest.mark.parametrize('n_critic', [1, 2, 3])
+@pytest.mark.parametrize('n_critic', [1, 2])
 def test_updates_are_counted(players, n_critic):
     state = make_state(players)
     for i in range(2):
@@ -99,6 +99,7 @@ def test_a_round_is_critic_steps_on_their_own_images_then_a_generator_step(playe
     for x, y in zip(leaves(by_hand.replace(step=together.step)), leaves(together), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
     expected = {**critic_metrics, **generator_metrics}
+    assert (int(together.step), int(together.critic.step), int(together.generator.step)) == (1, 3, 1)
     assert metrics.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-4)

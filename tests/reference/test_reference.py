@@ -65,6 +65,11 @@ def gradients_of(player):
     return player.opt_state[0]
 
 
+def norm_of(tree):
+    """In numpy, because jax would compile it for each shape."""
+    return np.linalg.norm(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]).astype(np.float64))
+
+
 def make_state(inputs, networks, objective, dtype):
     """The players of a case with its initial weights."""
     shape, *sections = networks
@@ -110,7 +115,7 @@ class Case:
         self.penalty = {'gp_weight': game.gp_weight, 'gp_one_sided': game.gp_one_sided}
 
     def numbers(self, state, metrics):
-        norms = {f'{name}_norm': optax.tree.norm(gradients_of(getattr(state, name))) for name in cases.PLAYERS}
+        norms = {f'{name}_norm': norm_of(gradients_of(getattr(state, name))) for name in cases.PLAYERS}
         return [float({'gradient_penalty': 0.0, **metrics, **norms}[name]) for name in cases.NUMBERS]
 
 

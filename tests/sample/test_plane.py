@@ -56,18 +56,31 @@ def test_a_constant_critic_has_no_lines():
     assert not axes.collections
 
 
-def test_a_run_on_points_shows_its_critic_and_is_the_same_from_host_memory(tmp_path):
-    """A data set on the device and one in host memory give the same bits."""
-    config = tiny(toy_wgan_gp, checkpoint_every=12, sample_every=12)
-    assert train(config, tmp_path / 'device') is None
+def points_config():
+    return tiny(toy_wgan_gp, checkpoint_every=12, sample_every=12)
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp('points')
+    assert train(points_config(), directory) is None
+    return directory
+
+
+@pytest.mark.slow
+def test_a_run_on_points_is_the_same_from_host_memory(run, tmp_path):
+    config = points_config()
     config.data.placement = 'host'
-    assert train(config, tmp_path / 'host') is None
-    assert_same_run(tmp_path / 'device', tmp_path / 'host', config)
-    state = open_run(str(tmp_path / 'device')).state
-    points = images_of(config)[:4]
+    assert train(config, tmp_path) is None
+    assert_same_run(run, tmp_path, config)
+
+
+def test_a_run_on_points_shows_its_critic(run):
+    state = open_run(str(run)).state
+    points = images_of(points_config())[:4]
     weights = {'params': state.ema['params'], 'batch_stats': {}}
-    np.testing.assert_array_equal(picture(points), np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'real.png')))
-    drawn = np.asarray(Image.open(tmp_path / 'device' / 'samples' / 'step_000012.png'))
+    np.testing.assert_array_equal(picture(points), np.asarray(Image.open(run / 'samples' / 'real.png')))
+    drawn = np.asarray(Image.open(run / 'samples' / 'step_000012.png'))
     assert drawn.shape == (480, 480, 3)
     assert (drawn != picture(points)).any()
     assert np.abs(state.generator.apply_fn(weights, np.full((1, 3), 1e4, np.float32), train=False)).max() > 1  # no tanh
