@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import machine
+from wgan_jax.disk import replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.metrics import frechet
 from wgan_jax.metrics.scores import Scorer, without_count
-from wgan_jax.runs.files import expand, replace_file, save_png
+from wgan_jax.runs.files import expand, save_png
 from wgan_jax.runs.saved_run import open_run
 
 ROOT = Path(__file__).parent.parent

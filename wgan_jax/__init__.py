@@ -4,6 +4,7 @@ Start with `algorithm/`: losses, optimizers with weight clipping, and the steps 
 of the package. The rest, from the bottom up; a wing imports from those above it in this list only:
 
     errors         the exception whose message is for the user
+    disk           files: read if regular and of bounded size, written whole, by one process at a time
     algorithm      losses, optimizers, noise, schedule, state, steps
     convolutions   the convolutions of all networks, faster than XLA's own on CPU
     models         the networks, by name

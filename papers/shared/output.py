@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wgan_jax.runs.files import replace_file
+from wgan_jax.disk import replace_file
 
 
 class Options(NamedTuple):

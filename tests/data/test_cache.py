@@ -8,6 +8,7 @@ import pytest
 
 from wgan_jax.data import cache
 from wgan_jax.data.cache import cached, identity
+from wgan_jax.disk import only_one
 from wgan_jax.errors import UserError
 
 IMAGES = np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1)
@@ -127,7 +128,7 @@ def test_the_identity_changes_with_any_pixel(tmp_path):
 
 
 def _hold(path, release):
-    with cache.only_one(path):
+    with only_one(path, 'is testing'):
         release.wait(60)
 
 
@@ -139,7 +140,7 @@ def test_those_who_wait_take_turns(tmp_path):
     inside, together = [], []
 
     def wait():
-        with cache.only_one(path):
+        with only_one(path, 'is testing'):
             inside.append(1)
             together.append(len(inside))
             time.sleep(0.1)

@@ -15,9 +15,9 @@ from papers.shared.runs import History, Size, experiment_of, score_name
 from tests.papers.rows import rows_of
 from wgan_jax.algorithm.state import generate
 from wgan_jax.data import digits
+from wgan_jax.disk import replace_file
 from wgan_jax.metrics import scores
 from wgan_jax.metrics.features import registry
-from wgan_jax.runs import files
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.sample.generator import to_uint8
 
@@ -68,7 +68,7 @@ def test_the_files_have_the_numbers_of_the_run(tmp_path, monkeypatch, capsys):
         measured, _ = scorer.score(to_uint8(generate(open_run(str(run_dir), row['step']).state, latents)))
         np.testing.assert_allclose(float(row['fd_digits_cnn']), measured['fd_digits_cnn_250'], rtol=1e-4)
     assert f'correlation {float(rows[0]["spearman"]):.2f}.' in capsys.readouterr().out
-    files.replace_file(tmp_path / 'estimate_and_quality.csv', b'')
+    replace_file(tmp_path / 'estimate_and_quality.csv', b'')
     estimate_and_quality.draw(Options(tmp_path, quick=True))  # the run is complete
     assert 'is at step 30 already' in capsys.readouterr().out
     assert rows_of(tmp_path / 'estimate_and_quality.csv') == rows

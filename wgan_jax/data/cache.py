@@ -1,18 +1,14 @@
 """The uint8 cache: a data set is prepared once, and from then on memory-mapped."""
 
-import errno
-import fcntl
-import io
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from wgan_jax.data.array_file import DamagedFile, open_array, read_checksum, write_array
+from wgan_jax.disk import only_one
 from wgan_jax.errors import UserError
 
 IN_MEMORY_BYTES = 2**30  # the largest data set that is kept in memory if no cache can be written
@@ -64,7 +60,7 @@ def cached(
     if damage:
         print(f'Warning: {path} {damage}; preparing it again.', flush=True)
     try:
-        with only_one(directory / f'unfinished_{key}') as file:
+        with only_one(directory / f'unfinished_{key}', f'is preparing data in {directory}') as file:
             images, damage = _open(path, image_shape, counts)  # another process may have prepared it
             if images is None:
                 write_array(file, image_shape, num_images, blocks)
@@ -108,67 +104,3 @@ def _open(path: Path, image_shape: tuple[int, ...], counts: range) -> tuple[np.n
     except DamagedFile as error:
         return None, str(error)
     return (images if images is not None and len(images) in counts else None), ''
-
-
-@contextmanager
-def only_one(path: Path) -> Iterator[BinaryIO]:
-    """Opens an empty file at `path` for this process alone; other processes wait.
-
-    A file that a killed process has left is overwritten. Afterwards the file, unless it was moved, and the empty directories that
-    were created for it are removed.
-
-    Raises:
-      OSError: the file cannot be created, or is a link, which somebody else may have put there to overwrite a file of the user's.
-    """
-    waited = False
-    created = [directory for directory in path.parents if not directory.exists()]
-    try:
-        while True:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = io.FileIO(path, 'r+', opener=_create)
-            except (FileNotFoundError, FileExistsError):  # another process has just removed the directory
-                if path.parent.exists() and not path.parent.is_dir():
-                    raise
-                continue
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not waited:
-                    print(f'Waiting for another process that is preparing data in {path.parent}.', flush=True)
-                waited = True
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_at(file, path):
-                break
-            file.close()  # the other process has moved or removed it
-        try:
-            file.truncate(0)
-            yield file
-        finally:
-            if _is_at(file, path):
-                path.unlink()
-            file.close()
-    finally:
-        for directory in created:
-            with suppress(OSError):  # another process has written into it or removed it
-                directory.rmdir()
-
-
-def _create(path: str, flags: int) -> int:
-    try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # minus the umask
-    except OSError as error:
-        if error.errno == errno.ELOOP and os.path.islink(path):
-            raise OSError(errno.ELOOP, f'{path} is a symbolic link: remove it') from error
-        raise
-    if os.fstat(descriptor).st_nlink > 1:
-        os.close(descriptor)
-        raise OSError(errno.EMLINK, f'{path} is a hard link to another file: remove it')
-    return descriptor
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wgan_jax.data.cache import only_one
 from wgan_jax.data.files import MAX_BYTES
 from wgan_jax.data.images import Item, printable
+from wgan_jax.disk import only_one
 from wgan_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def prepare(
             shutil.rmtree(left, ignore_errors=True)
 
     try:
-        with only_one(root / 'wgan_jax' / f'unfinished_{name}'):
+        with only_one(root / 'wgan_jax' / f'unfinished_{name}', f'is preparing {name} in {root}'):
             if builder := find(root, name):  # another process has prepared it
                 return builder
             print(f'Preparing {title} in {root} (done once).', flush=True)

@@ -11,11 +11,12 @@ import numpy as np
 from wgan_jax.data import identity
 from wgan_jax.data.source import is_plane
 from wgan_jax.devices.compiling import use_compilation_cache
+from wgan_jax.disk import replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate import plots
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.metrics.scores import without_count
-from wgan_jax.runs.files import expand, make_directories, replace_file, save_images, save_png
+from wgan_jax.runs.files import expand, make_directories, save_images, save_png
 from wgan_jax.runs.record import read_evaluations
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.sample.grid import grid

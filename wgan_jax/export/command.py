@@ -4,8 +4,9 @@ import argparse
 import json
 from typing import Any
 
+from wgan_jax.disk import replace_file
 from wgan_jax.export import stablehlo
-from wgan_jax.runs.files import expand, make_directories, replace_file
+from wgan_jax.runs.files import expand, make_directories
 from wgan_jax.runs.saved_run import open_run
 
 NAME = 'generator.stablehlo'

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from wgan_jax.data.toys import TOYS
+from wgan_jax.disk import replace_file
 from wgan_jax.report import overview, pictures, score_panels, training_panels
 from wgan_jax.report.read_runs import Record, read_runs
-from wgan_jax.runs import files
 from wgan_jax.sample.colours import LIGHT_AND_DARK, RUNS
 
 _WALKS = ('walk.mp4', 'walk.gif')  # the first that fits on the page: an MP4 has a tenth of the bytes of a GIF
@@ -43,7 +43,7 @@ def write(paths: Sequence[Path], out: Path) -> int:
     """
     content = render(read_runs(paths)).encode('utf-8', 'replace')
     out.parent.mkdir(parents=True, exist_ok=True)
-    files.replace_file(out, content)
+    replace_file(out, content)
     return len(content)
 
 

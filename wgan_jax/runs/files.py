@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from wgan_jax.disk import replace_file
 from wgan_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,21 +55,6 @@ def make_directories(out: Path, *folders: Path) -> None:
             raise UserError(f'{directory} cannot be created ({error.strerror}): give another {option}.') from error
         if full:
             raise UserError(f'{directory} is not empty, and other tools read every file in it: give another --images.')
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: under a temporary name first, then renamed."""
-    unfinished = path.with_name(f'.{path.name}.tmp')
-    try:
-        unfinished.unlink(missing_ok=True)  # left by a killed process, or a link to a file elsewhere
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def save_png(picture: np.ndarray, path: Path) -> bytes:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from wgan_jax.disk import replace_file
 from wgan_jax.errors import UserError
-from wgan_jax.runs.files import replace_file
 from wgan_jax.runs.record import sample_pictures
 
 WALK_RATE = 25  # frames per second; must divide 100, since a GIF counts hundredths of a second

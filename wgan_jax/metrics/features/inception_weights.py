@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.data.cache import only_one
+from wgan_jax.disk import only_one
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.features.torch_file import read_state_dict
 
@@ -130,7 +130,7 @@ def _download(path: Path) -> None:
     reasons = []
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the compilation cache there must be private
-        with only_one(path.parent / 'unfinished_inception') as file:
+        with only_one(path.parent / 'unfinished_inception', f'is downloading {path}') as file:
             if _problem(path) is None:  # another process has just downloaded it
                 return
             for url in URLS:

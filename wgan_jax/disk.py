@@ -1,0 +1,135 @@
+"""Files on disk: read only if they are regular and not too large, written whole, and by one process at a time."""
+
+import errno
+import fcntl
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_BYTES = 2**31  # of a file that is read at once
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # of some network file systems
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+      OSError: it cannot be read, has more than `max_bytes`, or is a pipe or a device, which might never end.
+    """
+    with open(path, 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:  # or a pipe would wait
+        status = os.fstat(file.fileno())
+        _check_regular(status, path)
+        if status.st_size > max_bytes:
+            raise OSError(errno.EFBIG, f'it has {status.st_size:,} bytes, more than {max_bytes:,}', str(path))
+        return file.read()
+
+
+def check_tree(directory: Path) -> None:
+    """Raises OSError if anything in a directory, at any depth, is neither a regular file nor a directory."""
+    for path in directory.rglob('*'):
+        if not path.is_dir():
+            _check_regular(path.stat(), path)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all: under another name first, then renamed. Processes that write the same file take turns.
+
+    Raises:
+      OSError: it cannot be written; what was there before is unchanged.
+    """
+    unfinished = path.with_name(f'.{path.name}.tmp')
+    if unfinished.is_symlink():  # put there by somebody else, perhaps to have another file overwritten
+        unfinished.unlink()
+    with only_one(unfinished, f'is writing {path}') as file:
+        with open(file.fileno(), 'r+b', closefd=False) as writer:
+            writer.write(content)
+            writer.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+
+
+@contextmanager
+def only_one(path: Path, doing: str) -> Iterator[BinaryIO]:
+    """Opens an empty file at `path` for this process alone; other processes wait.
+
+    A file that a killed process has left is overwritten. Afterwards the file, unless it was moved, and the empty directories that
+    were created for it are removed.
+
+    Args:
+      path: of a file that only this function opens.
+      doing: what the process that has the file does, for the message of those that wait: 'is ...'.
+
+    Raises:
+      OSError: the file cannot be created, or is a link, which somebody else may have put there to overwrite a file of the user's.
+    """
+    waited = False
+    created = [directory for directory in path.parents if not directory.exists()]
+    try:
+        while True:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = io.FileIO(path, 'r+', opener=_create)
+            except (FileNotFoundError, FileExistsError):  # another process has just removed the directory
+                if path.parent.exists() and not path.parent.is_dir():
+                    raise
+                continue
+            waited = _lock(file, '' if waited else f'Waiting for another process that {doing}.') or waited
+            if _is_at(file, path):
+                break
+            file.close()  # the other process has moved or removed it
+        try:
+            file.truncate(0)
+            yield file
+        finally:
+            if _is_at(file, path):
+                path.unlink()
+            file.close()
+    finally:
+        for directory in created:
+            with suppress(OSError):  # another process has written into it or removed it
+                directory.rmdir()
+
+
+def _lock(file: BinaryIO, message: str) -> bool:
+    """Locks a file; returns whether it had to wait. Where the file system has no locks, processes do not wait for each other."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if message:
+            print(message, flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return False
+
+
+def _create(path: str, flags: int) -> int:
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # minus the umask
+    except OSError as error:
+        if error.errno == errno.ELOOP and os.path.islink(path):
+            raise OSError(errno.ELOOP, f'{path} is a symbolic link: remove it') from error
+        raise
+    status = os.fstat(descriptor)
+    if status.st_nlink > 1 or not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EMLINK, f'{path} is a hard link to another file, or no regular file: remove it')
+    return descriptor
+
+
+def _check_regular(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, 'it is not a regular file', str(path))
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
