@@ -1,6 +1,7 @@
 """Scores of a run during and after training, and the output of the command."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from wgan_jax.runs.saved_run import open_run
 
 def scored(**changes):
     """tiny() with scores after 6 and 12 rounds."""
-    changes = {'eval_every': 6, 'eval_num_samples': 60, 'best_metric': 'fd_digits_cnn', **changes}
-    return tiny(checkpoints_to_keep=1, **changes)
+    changes = {'eval_every': 6, 'eval_num_samples': 60, 'best_metric': 'fd_digits_cnn', 'checkpoints_to_keep': 1, **changes}
+    return tiny(**changes)
 
 
 @pytest.fixture(scope='module')
@@ -57,15 +58,20 @@ def test_a_run_that_was_stopped_has_the_scores_of_one_that_was_not(run, tmp_path
     assert_same_run(tmp_path, run, scored())
 
 
-@pytest.mark.slow
-def test_a_run_that_was_killed_between_saving_and_scoring_is_scored_when_it_continues(run, tmp_path):
-    config = scored(best_metric=None, checkpoint_every=6)
+def test_a_run_that_was_killed_between_saving_and_scoring_is_scored_by_the_same_command(run, tmp_path, capsys):
+    """After the last checkpoint, and after one before it."""
+    config = scored(best_metric=None, checkpoint_every=6, checkpoints_to_keep=2)
     train(config, tmp_path)
-    path = tmp_path / 'evaluations.jsonl'
-    path.write_text(''.join(path.read_text().splitlines(keepends=True)[:1]))
-    config.num_steps = 13
-    train(config, tmp_path)
-    assert read_evaluations(tmp_path) == read_evaluations(run)
+    for lost_lines, directories in ((1, ()), (2, ('12',))):
+        path = tmp_path / 'evaluations.jsonl'
+        path.write_text(''.join(path.read_text().splitlines(keepends=True)[:-lost_lines]))
+        for directory in directories:
+            shutil.rmtree(tmp_path / 'checkpoints' / directory)
+        train(config, tmp_path)
+        assert read_evaluations(tmp_path) == read_evaluations(run)
+        train(config, tmp_path)  # scores nothing twice
+        assert read_evaluations(tmp_path) == read_evaluations(run)
+    assert 'Warning' not in capsys.readouterr().out
 
 
 def test_the_probe_trains_and_measures_on_different_images():

@@ -118,5 +118,15 @@ def test_a_resumed_run_may_change_its_outputs_but_not_its_mathematics():
         check_resumable(saved, changed(grad_accumulation=2, batch_norm_per_part=True).to_dict(), 'runs/x')
 
 
+def test_other_flags_draw_a_warning(capsys):
+    config = default.get_config().to_dict()
+    before, now = ({**config, 'rounding': {'XLA_FLAGS': flags, 'num_devices': 2}} for flags in (None, '--xla_cpu_enable_fast_math'))
+    check_resumable(before, now, 'runs/x')
+    expected = 'other devices or with other flags (XLA_FLAGS: None -> --xla_cpu_enable_fast_math): the last bits may differ.\n'
+    assert capsys.readouterr().out.endswith(expected)
+    check_resumable(config, now, 'runs/x')  # a run of before these were recorded
+    assert capsys.readouterr().out == ''
+
+
 def test_flatten_joins_names():
     assert flatten({'a': 1, 'b': {'c': 2, 'd': {'e': None}}}) == {'a': 1, 'b.c': 2, 'b.d.e': None}

@@ -95,9 +95,9 @@ def test_a_boosted_run_follows_its_schedule_and_resumes(tmp_path, monkeypatch):
     """Stopped at step 3, among the first boosted rounds. Images per second count every critic update."""
     config, counts, write = boosted(num_steps=14), [], record.RunWriter.metrics
 
-    def metrics(self, step, means, images_seen):
+    def metrics(self, step, means, images_seen, **options):
         counts.append((step, images_seen))
-        write(self, step, means, images_seen)
+        write(self, step, means, images_seen, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(record.RunWriter, 'metrics', metrics)

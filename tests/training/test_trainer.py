@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -96,6 +97,62 @@ def test_a_complete_run_continues_with_more_steps(tmp_path, straight, capsys):
     train(tiny(num_steps=12), tmp_path)
     assert 'Continuing' in capsys.readouterr().out
     assert lines(tmp_path) == lines(straight)  # without a line for step 6, which is not a log point
+
+
+def test_an_extended_run_has_no_picture_of_its_earlier_end(tmp_path, straight):
+    for num_steps in (7, 12):
+        train(tiny(num_steps=num_steps), tmp_path)
+        assert (tmp_path / 'samples' / 'step_000007.png').exists() == (num_steps == 7)
+    assert_same_run(tmp_path, straight, tiny())
+
+
+def test_no_round_counts_twice_when_the_log_interval_changes(tmp_path):
+    """Whatever the interval, each line is the mean over the rounds since the line before it."""
+    train(tiny(log_every=1), tmp_path / 'every')
+    losses = [line['critic_loss'] for line in lines(tmp_path / 'every')]
+    train(tiny(log_every=4, num_steps=6), tmp_path / 'run')
+    train(tiny(log_every=3, num_steps=11), tmp_path / 'run')  # 6 is a log point now; it was not when 5 and 6 were summed
+    train(tiny(log_every=2), tmp_path / 'run')
+    logged = lines(tmp_path / 'run')
+    assert [line['step'] for line in logged] == [4, 9, 12]
+    for first, line in zip((0, 4, 9), logged, strict=True):
+        np.testing.assert_allclose(line['critic_loss'], np.mean(losses[first : line['step']]), rtol=1e-5)
+
+
+def test_a_run_resumed_with_other_settings_of_jax_is_refused(tmp_path):
+    train(tiny(num_steps=1), tmp_path)
+    jax.config.update('jax_default_matmul_precision', 'highest')
+    try:
+        with pytest.raises(
+            UserError, match=r'other settings of JAX \(jax_default_matmul_precision: None -> highest\): set them as'
+        ):
+            train(tiny(), tmp_path)
+    finally:
+        jax.config.update('jax_default_matmul_precision', None)
+
+
+@pytest.mark.parametrize('damage', ['cut', 'emptied', 'dangling link'])
+def test_lines_that_a_resumed_run_has_lost_are_named_and_the_others_stay(tmp_path, damage, capsys):
+    config, path = tiny(log_every=1, num_steps=5), tmp_path / 'metrics.jsonl'
+    train(config, tmp_path)
+    before = lines(tmp_path)
+    content = path.read_text().splitlines(keepends=True)
+    path.unlink()
+    if damage == 'dangling link':
+        path.symlink_to(tmp_path / 'nowhere')
+    else:
+        path.write_text(''.join(content[:3]) if damage == 'cut' else '')
+    config.num_steps = 7
+    train(config, tmp_path)
+    kept = 3 if damage == 'cut' else 0
+    assert [line['step'] for line in lines(tmp_path)] == [*range(1, kept + 1), 6, 7]
+    assert lines(tmp_path)[:kept] == before[:kept]
+    assert not path.is_symlink()
+    lost = f'{path} has lost {5 - kept} of 5 lines, those of the steps {kept + 1} to 5: they cannot be written again'
+    assert lost in capsys.readouterr().out
+    config.num_steps = 8
+    train(config, tmp_path)
+    assert 'has lost' not in capsys.readouterr().out
 
 
 def test_another_config_is_refused_and_no_file_changes(tmp_path, straight):

@@ -1,5 +1,6 @@
 """Under which config a run may be resumed."""
 
+from collections.abc import Collection
 from typing import Any
 
 from wgan_jax.errors import UserError
@@ -21,7 +22,6 @@ MAY_CHANGE = (
     'deterministic',
     'on_nan',
     'max_rewinds',
-    'rewinds',  # not a key: how often the run has gone back so far
     'data.dir',
     'data.folder',
     'data.manual_dir',
@@ -30,36 +30,57 @@ MAY_CHANGE = (
 )
 # Each process of a run may have its own values for these.
 LOCAL = ('data.dir', 'data.folder', 'data.manual_dir', 'eval_weights')
+# What the record of a checkpoint holds besides the config: the identity of the images; settings of JAX, and what else decides the
+# last bits; how often the run has gone back; what its logs hold.
+_NO_KEYS = ('data_set', 'settings', 'rounding', 'rewinds', 'held')
+
+
+def config_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The config in the record of a checkpoint."""
+    return {name: value for name, value in record.items() if name not in _NO_KEYS}
 
 
 def check_resumable(saved: dict[str, Any], now: dict[str, Any], workdir: str) -> None:
-    """Refuses to continue a run with other mathematics.
+    """Refuses to continue a run with other mathematics; warns if only the last bits may differ.
 
     Args:
-      saved: the record of the run, nested: its config, and `data_set`, the identity of its images.
+      saved: the record of the run, nested: its config, `data_set` (data.identity), and `settings` and `rounding`
+        (devices.numerics), which old runs do not have.
       now: the record of the run that is asked for.
       workdir: the run's directory, for the message.
 
     Raises:
-      UserError: a key that may not change differs, or the images do; the message lists each difference with both values.
+      UserError: a key or a setting that may not change differs, or the images do; the message lists each difference with both
+        values.
     """
-    before, now = flatten(saved), flatten(now)
+    config = config_of(now)
+
+    def both(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        return (saved[name], now[name]) if name in saved and name in now else ({}, {})
+
     # Parts of a batch change only rounding and dropout masks, as devices do, unless batch norm takes its statistics from each.
-    may_change = MAY_CHANGE if now['batch_norm_per_part'] else (*MAY_CHANGE, 'grad_accumulation')
-    differences = [
-        f'{name}: {before.get(name)} -> {now.get(name)}'
-        for name in sorted(before.keys() | now.keys())
-        if name not in may_change and not name.startswith('data_set.') and before.get(name) != now.get(name)
-    ]
-    if differences:
+    may_change = MAY_CHANGE if config['batch_norm_per_part'] else (*MAY_CHANGE, 'grad_accumulation')
+    if differences := _differences(config_of(saved), config, may_change):
         raise UserError(
-            f'{workdir} holds a run with another config ({"; ".join(differences)}): give the old values to continue it, '
-            'or another --workdir to start a new one.'
+            f'{workdir} holds a run with another config ({differences}): give the old values to continue it, or another --workdir '
+            'to start a new one.'
         )
-    images = [(name, before[name], now[name]) for name in now if name.startswith('data_set.') and name in before]
-    if any(old != new for _, old, new in images):
-        changes = '; '.join(f'{name}: {old} -> {new}' for name, old, new in images)
+    if differences := _differences(*both('data_set')):
         raise UserError(
-            f'{workdir} holds a run on other images ({changes}): restore them to continue it, or give another --workdir to start '
-            'a new one.'
+            f'{workdir} holds a run on other images ({differences}): restore them to continue it, or give another --workdir to '
+            'start a new one.'
         )
+    if differences := _differences(*both('settings')):
+        raise UserError(
+            f'{workdir} holds a run with other settings of JAX ({differences}): set them as they were, with environment variables '
+            'of the same names in capitals, to continue it, or give another --workdir to start a new one.'
+        )
+    if differences := _differences(*both('rounding')):
+        print(f'Warning: {workdir} was trained on other devices or with other flags ({differences}): the last bits may differ.')
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], ignored: Collection[str] = ()) -> str:
+    """The values that differ, with their names, as text; '' if none does."""
+    before, now = flatten(before), flatten(now)
+    names = [name for name in sorted(before.keys() | now.keys()) if name not in ignored and before.get(name) != now.get(name)]
+    return '; '.join(f'{name}: {before.get(name)} -> {now.get(name)}' for name in names)

@@ -15,6 +15,7 @@ from wgan_jax.runs.checkpoint import newest_readable
 from wgan_jax.runs.config import check_scores
 from wgan_jax.runs.experiment import Experiment, build
 from wgan_jax.runs.files import expand, reason
+from wgan_jax.runs.resume import config_of
 
 
 class SavedRun(NamedTuple):
@@ -60,7 +61,7 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
 
 
 def _experiment(record: dict[str, Any], changes: dict[str, Any]) -> Experiment:
-    config = ConfigDict({name: value for name, value in record.items() if name not in ('data_set', 'rewinds')})
+    config = ConfigDict(config_of(record))
     for name, value in changes.items():
         if value is not None:
             section, _, key = name.rpartition('.')

@@ -31,7 +31,7 @@ class Writers(NamedTuple):
     record: RunWriter
     checkpoints: Checkpoints
     scoring: Scoring | None
-    saved_with: dict[str, Any]  # the record that goes into each checkpoint
+    saved_with: dict[str, Any]  # the record that goes into each checkpoint, with what the logs hold
 
 
 class Run:
@@ -115,16 +115,17 @@ class Run:
         return rounds
 
     def _log(self, bar: tqdm) -> None:
-        """Writes the means over the rounds since the last log point."""
+        """Writes the means over the rounds since the last log point; the last step need not be one, and then the sums go on."""
+        is_due = self._is_due(self._experiment.outputs.log_every)
         sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
         count = sums.pop('rounds')
         means = {name: value / count for name, value in sums.items()}
         if self._writers is not None:
             images_seen = self._rounds.images_before(self.step) - self._rounds.images_before(self._logged_step)
-            self._writers.record.metrics(self.step, means, images_seen)
+            self._writers.record.metrics(self.step, means, images_seen, provisional=not is_due)
             self._writers.checkpoints.check()
         self._logged_step = self.step
-        if self._is_due(self._experiment.outputs.log_every):  # the line of the last step does not reset the sums of an interval
+        if is_due:
             self._sums = parallel.replicate(steps.zero_sums(self._experiment.round_settings['gp_weight']))
         bar.set_postfix_str(f'estimate {means["wasserstein_estimate"]:.4g}')
         if warning := self._watch.warning(self.step, means['wasserstein_estimate']):
@@ -153,14 +154,20 @@ class Run:
         """Writes the scores of the state; returns the score that its checkpoint is kept for."""
         if self._writers is None or self._writers.scoring is None:
             return None
-        start = time.perf_counter()
-        report = self._writers.scoring(jax.device_get(self._state))
-        self._writers.record.evaluation(self.step, report, time.perf_counter() - start)
-        return self._writers.scoring.best_score(report['scores'])
+        return score(self._writers.record, self._writers.scoring, self.step, self._state)
 
     def _save(self, *, stop: bool = False, score: Score | None = None) -> None:
         if self._writers is not None:
             self._writers.record.sync()
             carry = (self._state, self._sums)
-            self._writers.checkpoints.save(self.step, carry, self._writers.saved_with, stop=stop, score=score)
+            record = {**self._writers.saved_with, 'held': self._writers.record.held()}
+            self._writers.checkpoints.save(self.step, carry, record, stop=stop, score=score)
         self._saved_step = self.step
+
+
+def score(record: RunWriter, scoring: Scoring, step: int, state: GANState) -> Score | None:
+    """Writes the scores of a state; returns the score that its checkpoint is kept for."""
+    start = time.perf_counter()
+    report = scoring(jax.device_get(state))
+    record.evaluation(step, report, time.perf_counter() - start)
+    return scoring.best_score(report['scores'])

@@ -6,13 +6,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from wgan_jax.algorithm import noise, steps
 from wgan_jax.algorithm.state import GANState
 from wgan_jax.data import identity
-from wgan_jax.devices import processes
+from wgan_jax.devices import numerics, processes
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs.checkpoint import Checkpoints
@@ -20,10 +19,10 @@ from wgan_jax.runs.config import flatten
 from wgan_jax.runs.directory import locked, written_in
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.files import expand, reason, versions
-from wgan_jax.runs.record import RunWriter
+from wgan_jax.runs.record import RunWriter, read_evaluations
 from wgan_jax.runs.resume import LOCAL, check_resumable
 from wgan_jax.sample.grid import check_size
-from wgan_jax.training.loop import Run, Writers
+from wgan_jax.training.loop import Run, Writers, score
 from wgan_jax.training.not_finite import Diverged
 from wgan_jax.training.rounds import Rounds
 from wgan_jax.training.stopping import stop_request
@@ -57,14 +56,14 @@ def train(experiment: Experiment, workdir: str) -> signal.Signals | None:
                 f'--workdir={workdir} lies in config.data.folder={folder}, and the pictures of the run would become training '
                 'images: choose another directory.'
             )
-    local = {'device': jax.local_devices()[0].device_kind, 'jax_enable_x64': jax.config.jax_enable_x64}
-    processes.check_same('other versions or devices', versions() | local)
+    numbers = {'settings': numerics.settings(), 'rounding': numerics.rounding()}
+    processes.check_same('other versions, devices or settings', versions() | flatten(numbers))
     processes.check_same('another config', {name: value for name, value in flatten(experiment.config).items() if name not in LOCAL})
     images = processes.first_before_others(data.source.load)
     data_set = identity(images)
     processes.check_same('other images', data_set)
     with processes.all_or_none():  # the last checkpoint may take longer than processes wait for each other when they end
-        return _train(experiment, run_dir, images, {**experiment.config, 'data_set': data_set})
+        return _train(experiment, run_dir, images, {**experiment.config, 'data_set': data_set, **numbers})
 
 
 def check_grid(experiment: Experiment) -> None:
@@ -109,11 +108,11 @@ def _train_once(
     rewinds: int,
 ) -> signal.Signals | None:
     """Restores, trains, and prints how it ended; only process 0 has checkpoints."""
-    step, rewinds, carry = _restore(experiment, run_dir, record, checkpoints, rewinds)
+    step, rewinds, carry, saved = _restore(experiment, run_dir, record, checkpoints, rewinds)
     if step >= experiment.num_steps:
         print(f'{run_dir} is at step {step} already; to train on, give a --config.num_steps larger than that.')
         if checkpoints is not None:
-            _report(run_dir)  # an earlier process may have been killed before it wrote the report
+            _complete(experiment, run_dir, images, step, carry, saved)
         return None
     if step:
         print(f'Continuing {run_dir} at step {step}.')
@@ -122,8 +121,15 @@ def _train_once(
         scoring = _scoring(experiment, images, step)
         writers = None
         if checkpoints is not None:
-            keep_last = step % experiment.outputs.log_every == 0
-            writer = stack.enter_context(closing(RunWriter(run_dir, experiment.config, step, keep_last=keep_last)))
+            writer = RunWriter(
+                run_dir,
+                experiment.config,
+                step,
+                held=saved.get('held'),
+                keep_line=int(carry[1]['rounds']) == 0,
+                keep_picture=step % saved.get('sample_every', 1) == 0,
+            )
+            stack.enter_context(closing(writer))
             writers = Writers(writer, checkpoints, scoring, {**record, 'rewinds': rewinds})
         rounds = stack.enter_context(closing(Rounds(experiment, images, step)))
         run = Run(experiment, rounds, images, carry, writers, rewinds)
@@ -142,22 +148,23 @@ def _train_once(
 
 def _restore(
     experiment: Experiment, run_dir: Path, record: dict[str, Any], checkpoints: Checkpoints | None, rewinds: int
-) -> tuple[int, int, Carry]:
-    """(step, rewinds, state and sums) of the last checkpoint, or of a new run, in all processes.
+) -> tuple[int, int, Carry, dict[str, Any]]:
+    """(step, rewinds, state and sums) of the last checkpoint, or of a new run, in all processes; and its record, in process 0.
 
     Checkpoints record the rewinds. A process that is killed between going back and saving diverges again, and goes back again.
     """
     step, carry = 0, (experiment.create_state(), steps.zero_sums(experiment.round_settings['gp_weight']))
+    saved: dict[str, Any] = {}
     with processes.all_or_none():
         if checkpoints is not None:
             checkpoints.wait()
             check = functools.partial(check_resumable, now=record, workdir=str(run_dir))
             restored = checkpoints.restore(carry, check, before_stops=rewinds > 0)
             if restored is not None:
-                step, carry = restored.step, restored.tree
-                rewinds = max(rewinds, restored.record['rewinds'])
+                step, carry, saved = restored.step, restored.tree, restored.record
+                rewinds = max(rewinds, saved['rewinds'])
     step, rewinds, carry = processes.from_first((np.int32(step), np.int32(rewinds), carry))
-    return int(step), int(rewinds), carry
+    return int(step), int(rewinds), carry, saved
 
 
 def _scoring(experiment: Experiment, images: np.ndarray, step: int) -> Scoring | None:
@@ -169,6 +176,16 @@ def _scoring(experiment: Experiment, images: np.ndarray, step: int) -> Scoring |
         if processes.is_first():
             return Scoring(experiment, images, best_metric=experiment.outputs.best_metric)
     return None
+
+
+def _complete(experiment: Experiment, run_dir: Path, images: np.ndarray, step: int, carry: Carry, saved: dict[str, Any]) -> None:
+    """Writes what a process did not write that was killed after the checkpoint of the last step: its scores and the report."""
+    every, scored = experiment.outputs.eval_every, read_evaluations(run_dir)
+    is_due = every is not None and step == experiment.num_steps and step % every == 0
+    if is_due and (not scored or scored[-1]['step'] < step):
+        with closing(RunWriter(run_dir, experiment.config, step, held=saved.get('held'))) as writer:
+            score(writer, Scoring(experiment, images), step, carry[0])
+    _report(run_dir)
 
 
 def _report(run_dir: Path) -> None:
