@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from wgan_jax.data.array_file import DamagedFile, open_array, read_checksum, write_array
+from wgan_jax.data.array_file import DamagedFile, open_array, stored_checksum, write_array
 from wgan_jax.errors import UserError
 
 IN_MEMORY_BYTES = 2**30  # the largest data set that is kept in memory if no cache can be written
@@ -93,10 +93,8 @@ def cached(
 
 def identity(images: np.ndarray) -> dict[str, int]:
     """Identifies a data set by the number of images and the crc32 of the whole set, even if `images` is a part of it."""
-    if isinstance(images, np.memmap):
-        with open(images.filename, 'rb') as file:
-            checksum = read_checksum(file)
-    else:
+    checksum = stored_checksum(images)
+    if checksum is None:
         checksum = zlib.crc32(images if images.base is None else images.base)
     return {'num_images': len(images), 'crc32': checksum}
 
