@@ -10,7 +10,9 @@ import pytest
 
 from tests.conftest import ROOT
 from wgan_jax.data import feed
+from wgan_jax.data.cache import cached
 from wgan_jax.data.plan import index_plan
+from wgan_jax.errors import LocalError
 
 
 def test_auto_gives_the_images_half_of_a_device():
@@ -58,6 +60,31 @@ def test_a_gathered_chunk_is_never_written_again():
     first, second = gatherer.gather(parts, 2), gatherer.gather(parts + 8, 2)
     assert not np.shares_memory(first, second)
     np.testing.assert_array_equal(first.reshape(-1), np.arange(8))
+
+
+@pytest.mark.parametrize('change', [lambda path: os.truncate(path, 200), lambda path: path.write_bytes(bytes(128 + 4096 * 40 + 4))])
+def test_a_file_that_changes_is_not_gathered(tmp_path, change):
+    """One that is cut would end the process; one that is rewritten would give other images."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 1)).astype(np.uint8)
+    rows = cached(tmp_path, 'set', (64, 64, 1), 40, lambda: [images]).reshape(40, -1)
+    gatherer, parts = feed.Gatherer(rows), np.arange(4, dtype=np.int32).reshape(1, 1, 1, 4)
+    np.testing.assert_array_equal(gatherer.gather(parts, 1)[0], images[:4].reshape(4, -1))
+    change(tmp_path / 'wgan_jax' / 'set.npy')
+    with pytest.raises(LocalError, match=r'set\.npy was changed while this run was using it'):
+        gatherer.gather(parts, 1)
+
+
+def test_a_file_that_changes_while_it_is_gathered(tmp_path, monkeypatch):
+    rows = cached(tmp_path, 'set', (64, 64, 1), 40, lambda: [np.ones((40, 64, 64, 1), np.uint8)]).reshape(40, -1)
+    gatherer, take = feed.Gatherer(rows), np.take
+
+    def take_late(*arguments, **options):
+        (tmp_path / 'wgan_jax' / 'set.npy').write_bytes(bytes(128 + 4096 * 40 + 4))
+        return take(*arguments, **options)
+
+    monkeypatch.setattr(np, 'take', take_late)
+    with pytest.raises(LocalError, match=r'its pixels do not match their checksum'):
+        gatherer.gather(np.arange(4, dtype=np.int32).reshape(1, 1, 1, 4), 1)
 
 
 def test_it_works_ahead_of_its_use_and_ends():

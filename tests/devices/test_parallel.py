@@ -148,6 +148,19 @@ def test_images_from_the_host_give_the_same_bits_and_are_not_moved(players):
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+def test_a_copy_of_a_mapped_file_does_not_change_with_the_file(tmp_path, dtype):
+    """jax.device_put uses memory that is aligned, as a mapped file is, without a copy, even with may_alias=False."""
+    written = np.lib.format.open_memmap(tmp_path / 'a.npy', 'w+', dtype, (300, 64))
+    written[:] = 1
+    placed = parallel.replicate_copy(np.load(tmp_path / 'a.npy', mmap_mode='r')[1:])
+    written[:] = 2
+    assert placed.sharding.is_fully_replicated
+    assert len(placed.addressable_shards) == 8
+    for shard in placed.addressable_shards:
+        np.testing.assert_array_equal(np.asarray(shard.data), np.ones((299, 64), dtype))
+
+
 def test_a_cpu_device_has_its_share_of_the_memory(monkeypatch):
     assert parallel.bytes_per_device() == os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 8
 

@@ -3,6 +3,7 @@
 import math
 import signal
 import threading
+from contextlib import closing
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from tests.tiny_runs import assert_same_run, compile_once, final_state, lines, s
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.data import feed
+from wgan_jax.data.cache import cached
 from wgan_jax.devices import parallel
 from wgan_jax.errors import LocalError
 from wgan_jax.runs import record
@@ -71,6 +73,31 @@ def on_host(monkeypatch, **changes):
     config = tiny(**changes)
     config.data.placement = 'host'
     return config
+
+
+def test_on_the_device_a_changed_file_matters_only_when_it_is_read_again(tmp_path, monkeypatch):
+    """A run that goes back after divergence reads it again."""
+    monkeypatch.setattr(rounds, 'compile_rounds', compile_once)
+    monkeypatch.setattr(rounds, 'rounds_per_call', lambda seconds: 4)
+    images = np.random.default_rng(0).integers(0, 256, (29, 8, 8, 1)).astype(np.uint8)
+    mapped = cached(tmp_path, 'set', (8, 8, 1), 29, lambda: [images])
+    experiment = build(tiny(num_steps=8))
+
+    def trained(run):
+        carry = parallel.replicate((experiment.create_state(), steps.zero_sums(10.0)))
+        while run.step < 8:
+            _, *carry = run.advance(*carry)
+        return jax.tree.leaves(carry)
+
+    with closing(Rounds(experiment, images, 0)) as run:
+        expected = trained(run)
+    with closing(Rounds(experiment, mapped, 0)) as run:
+        (tmp_path / 'wgan_jax' / 'set.npy').write_bytes(bytes(128 + 29 * 64 + 4))
+        changed = trained(run)
+    for x, y in zip(expected, changed, strict=True):
+        np.testing.assert_array_equal(x, y)
+    with pytest.raises(LocalError, match=r'set\.npy was changed while this run was using it'):
+        Rounds(experiment, mapped, 4)
 
 
 def test_the_placement_of_images_changes_no_bit(tmp_path, straight, monkeypatch):

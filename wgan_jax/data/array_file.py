@@ -6,12 +6,15 @@ import os
 import shutil
 import stat
 import struct
+import weakref
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
+
+from wgan_jax.errors import LocalError
 
 CHECKED_BYTES = 2**32  # the largest file whose pixels are checked: reading a larger one would delay every start too much
 _BUFFER_BYTES = 2**20
@@ -20,6 +23,15 @@ _CHECKSUM = struct.Struct('<I')
 
 class DamagedFile(Exception):
     """The message says, after the name of a file, why it is not a data set."""
+
+
+class _Opened(NamedTuple):
+    """The file of a memory map when it was opened."""
+
+    descriptor: int
+    num_bytes: int
+    mtime_ns: int
+    checksum: int  # of all pixels, as it is written at the end of the file
 
 
 def open_array(path: Path, image_shape: tuple[int, ...], *, check: bool = True) -> np.memmap | None:
@@ -46,19 +58,51 @@ def open_array(path: Path, image_shape: tuple[int, ...], *, check: bool = True) 
             shape = (count, *image_shape)
             if count == 0 or status.st_size != offset + count * pixels + _CHECKSUM.size or file.read(offset) != _header(shape):
                 raise DamagedFile(f'is not a complete array of images of {"x".join(map(str, image_shape))}')
-            if check and status.st_size <= CHECKED_BYTES and _checksum(file, count * pixels) != read_checksum(file):
+            (checksum,) = _CHECKSUM.unpack(_read(file.fileno(), offset + count * pixels, _CHECKSUM.size))
+            if check and status.st_size <= CHECKED_BYTES and _checksum(file.fileno(), offset, count * pixels) != checksum:
                 raise DamagedFile('has pixels that do not match their checksum')
-            return np.memmap(file, np.uint8, 'r', offset, shape)
+            images = np.memmap(file, np.uint8, 'r', offset, shape)
+            images.opened = _Opened(os.dup(file.fileno()), status.st_size, status.st_mtime_ns, checksum)
+            weakref.finalize(images, os.close, images.opened.descriptor)
+            return images
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise DamagedFile(f'cannot be read ({error.strerror or error})') from error
 
 
-def read_checksum(file: BinaryIO) -> int:
-    """Reads the crc32 of all pixels from the end of a file."""
-    file.seek(-_CHECKSUM.size, os.SEEK_END)
-    return _CHECKSUM.unpack(file.read(_CHECKSUM.size))[0]
+def stored_checksum(images: np.ndarray) -> int | None:
+    """The crc32 of all pixels of the file of an array, or of a part of it; None for other arrays."""
+    mapped = _mapped(images)
+    return None if mapped is None else mapped.opened.checksum
+
+
+def check_unchanged(images: np.ndarray) -> None:
+    """Checks that nobody has cut or written to the file of an array, or of a part of it, since it was opened.
+
+    Reading beyond the end of a file that was cut would end the process. A file whose time has changed is compared with its
+    checksum, once, whatever its size. One that was removed, or replaced by another, is still there for this process.
+
+    Raises:
+      LocalError: the file has another size or other pixels.
+    """
+    mapped = _mapped(images)
+    if mapped is None:
+        return
+    opened, status = mapped.opened, os.fstat(mapped.opened.descriptor)
+    try:
+        # Not the time of its status (ctime), which also changes when the file is removed or gets another name.
+        if status.st_size != opened.num_bytes:
+            raise DamagedFile(f'it has {status.st_size:,} bytes instead of {opened.num_bytes:,}')
+        if status.st_mtime_ns != opened.mtime_ns:
+            if _checksum(opened.descriptor, mapped.offset, mapped.nbytes) != opened.checksum:
+                raise DamagedFile('its pixels do not match their checksum')
+            mapped.opened = opened._replace(mtime_ns=status.st_mtime_ns)
+    except DamagedFile as error:
+        raise LocalError(
+            f'{mapped.filename} was changed while this run was using it ({error}): remove it, and give the same command again, '
+            'which prepares it again.'
+        ) from error
 
 
 def write_array(file: BinaryIO, image_shape: tuple[int, ...], num_images: int, blocks: Callable[[], Iterable[np.ndarray]]) -> None:
@@ -100,13 +144,23 @@ def _header(shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def _checksum(file: BinaryIO, size: int) -> int:
-    """The crc32 of the next `size` bytes, which are read, because mapped pages count as memory of this process."""
-    buffer, checksum = memoryview(bytearray(_BUFFER_BYTES)), 0
-    while size > 0:
-        read = file.readinto(buffer[: min(size, _BUFFER_BYTES)])
-        if not read:
-            raise DamagedFile('became shorter while it was read')
-        checksum = zlib.crc32(buffer[:read], checksum)
-        size -= read
+def _mapped(images: np.ndarray) -> np.memmap | None:
+    """The result of open_array that an array is a part of."""
+    while isinstance(images, np.ndarray) and not hasattr(images, 'opened'):
+        images = images.base
+    return images if isinstance(images, np.memmap) else None
+
+
+def _checksum(descriptor: int, offset: int, size: int) -> int:
+    """The crc32 of `size` bytes, which are read, because mapped pages count as memory of this process."""
+    checksum = 0
+    for start in range(0, size, _BUFFER_BYTES):
+        checksum = zlib.crc32(_read(descriptor, offset + start, min(_BUFFER_BYTES, size - start)), checksum)
     return checksum
+
+
+def _read(descriptor: int, offset: int, size: int) -> bytes:
+    content = os.pread(descriptor, size, offset)
+    if len(content) < size:
+        raise DamagedFile('became shorter while it was read')
+    return content

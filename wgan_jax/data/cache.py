@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.data.array_file import DamagedFile, open_array, read_checksum, write_array
+from wgan_jax.data.array_file import DamagedFile, open_array, stored_checksum, write_array
 from wgan_jax.disk import only_one
 from wgan_jax.errors import UserError
 
@@ -89,10 +89,8 @@ def cached(
 
 def identity(images: np.ndarray) -> dict[str, int]:
     """Identifies a data set by the number of images and the crc32 of the whole set, even if `images` is a part of it."""
-    if isinstance(images, np.memmap):
-        with open(images.filename, 'rb') as file:
-            checksum = read_checksum(file)
-    else:
+    checksum = stored_checksum(images)
+    if checksum is None:
         checksum = zlib.crc32(images if images.base is None else images.base)
     return {'num_images': len(images), 'crc32': checksum}
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from wgan_jax.data.array_file import check_unchanged
+
 PLACEMENTS = ('auto', 'device', 'host')
 CHUNK_BYTES = 16 * 2**20  # target size of gathered images, which are transferred whole even if a call uses only some rounds
 
@@ -44,7 +46,11 @@ class Gatherer:
 
         Returns:
           [devices, capacity * n_critic * B / devices, ...], for the indices that renumbered() returns.
+
+        Raises:
+          LocalError: the file of the images has changed.
         """
+        check_unchanged(self._images)  # before, because reading a file that was cut ends the process
         per_round = parts[0, 0].size
         # A new array each time: jax may use this memory without a copy and still read it while the next chunk is filled.
         chunk = np.empty((len(parts), capacity * per_round, *self._images.shape[1:]), self._images.dtype)
@@ -53,6 +59,7 @@ class Gatherer:
         for rows, part in zip(chunk, parts, strict=True):
             # No index is out of bounds, and the default mode 'raise' would copy through a buffer.
             np.take(self._images, part.reshape(-1), axis=0, out=rows[: part.size], mode='clip')
+        check_unchanged(self._images)  # after, because what was copied may be new
         return chunk
 
     def _fetch(self, parts: np.ndarray) -> None:

@@ -4,6 +4,7 @@ The state has no device axis: it is replicated, and the mapped program takes and
 checkpoint is the same on one device and on a pod. Only the batch is split.
 """
 
+import mmap
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +39,17 @@ def replicate(tree: Any) -> Any:
         return jax.make_array_from_process_local_data(sharding, np.asarray(leaf), leaf.shape)
 
     return jax.tree.map(place, tree)
+
+
+def replicate_copy(array: np.ndarray) -> jax.Array:
+    """Like `replicate`, for an array whose memory may change afterwards, such as a mapped file."""
+    if jax.default_backend() == 'cpu':
+        # jax takes aligned memory as it is, even with may_alias=False: so all devices share this copy, which begins a page.
+        memory = mmap.mmap(-1, array.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        copy = np.frombuffer(memory, array.dtype).reshape(array.shape)
+        np.copyto(copy, array)
+        array = copy
+    return jax.block_until_ready(replicate(array))
 
 
 def scatter(parts: Any) -> Any:  # [devices of this process, ...]

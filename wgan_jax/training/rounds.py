@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState
 from wgan_jax.data import feed
+from wgan_jax.data.array_file import check_unchanged
 from wgan_jax.data.plan import index_plan
 from wgan_jax.devices import compiling, parallel, processes
 from wgan_jax.runs import memory_limits
@@ -45,6 +46,7 @@ class Rounds:
 
         Raises:
           UserError: a device has too little memory.
+          LocalError: the file of the images has changed since it was opened.
         """
         self.step = step
         self._experiment, self._num_images = experiment, len(images)
@@ -63,7 +65,9 @@ class Rounds:
         self._seconds = dict.fromkeys(self._programs, math.inf)  # per round, of each program
         self._key = parallel.replicate(experiment.train_key)
         rows = images.reshape(len(images), -1)  # [N, H * W * C]
-        self._images = feed.Gatherer(rows) if self._on_host else parallel.replicate(rows)
+        check_unchanged(rows)  # before, because reading a file that was cut ends the process
+        self._images = feed.Gatherer(rows) if self._on_host else parallel.replicate_copy(rows)
+        check_unchanged(rows)
         self._ahead = feed.Ahead(self._prepare)
         self._rounds = self._ask(step)
 
