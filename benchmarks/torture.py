@@ -5,23 +5,25 @@
 Each run is started, killed with SIGKILL, and started again until it completes. A process is killed in one of three ways:
 
 - just before an operation on a file (it is created, opened for writing, renamed or removed) of the prepared data set, the compiled
-  programs, checkpoints, pictures, logs or config; or after half a line of metrics
+  programs, checkpoints, pictures, logs, scores, report or config; or after half a line of metrics or scores
 - at a random moment
 - a random time after it starts to write a checkpoint, which threads do that no hook sees
 
-Then each array of the last checkpoint, each line of metrics.jsonl except its timing, and each picture is compared bit by bit, and
-nothing half-written may remain.
+Each start may place the images elsewhere, on the device or on the host. Meanwhile a thread reads the run as the commands do: its
+logs, and its newest checkpoint. Then each array of the last checkpoint, each line of metrics.jsonl except its timing, the scores
+and each picture are compared bit by bit, and nothing half-written may remain.
 """
 
 import argparse
 import json
 import os
 import random
-import runpy
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -31,15 +33,18 @@ import numpy as np
 from measuring import ROOT
 from PIL import Image
 
+from wgan_jax.errors import UserError
+from wgan_jax.report.read_runs import read_runs
 from wgan_jax.runs.checkpoint import Checkpoints
-from wgan_jax.runs.record import RunWriter
+from wgan_jax.runs.record import read_evaluations
+from wgan_jax.runs.saved_run import open_run
 
+PLACEMENTS = ('auto', 'device', 'host')  # a key that may change when a run is resumed
 TIMING = ('seconds', 'images_per_second')
-_EVENTS = ('open', 'os.rename', 'os.remove', 'os.mkdir', 'os.rmdir', 'os.truncate')
 _COMMON = 'num_steps=60 batch_size=8 n_critic=2 latent_dim=3 num_samples=4 log_every=4 sample_every=6 checkpoint_every=5 '
 _MLP = ' '.join(f'{player}.network=mlp {player}.num_features=4 {player}.num_layers=1 ' for player in ('generator', 'critic'))
 SCENARIOS = {
-    'digits': ('digits_wgan_gp', _COMMON + _MLP + 'ema_decay=0.9'),
+    'digits': ('digits_wgan_gp', _COMMON + _MLP + 'ema_decay=0.9 eval_every=15 eval_num_samples=60'),
     'own_images': ('folder_wgan_gp', _COMMON + _MLP + 'critic.norm=none data.image_size=16 data.folder={images}'),
     'mnist': ('mnist_gan', _COMMON + 'num_steps=30 generator.num_features=2 critic.num_features=2 data.manual_dir={mnist}'),
 }
@@ -56,13 +61,14 @@ class Run:
         self._command.append(f'--config.data.dir={directory / "data"}')
         directory.mkdir()
 
-    def start(self, kind: str = '', number: int = 0, limit: int | None = None) -> subprocess.Popen:
+    def start(self, kind: str = '', number: int = 0, limit: int | None = None, more: str = '') -> subprocess.Popen:
         """Starts a process.
 
         Args:
           kind: kind of operation before which it kills itself; '' for none.
           number: number of that operation among those of its kind, from 1.
           limit: largest size of a file in kB; None for no limit.
+          more: another flag.
         """
         environment = {
             **os.environ,
@@ -72,7 +78,8 @@ class Run:
             'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
         }
         limited = ['bash', '-c', f'ulimit -f {limit}; exec "$@"', 'bash'] if limit else []
-        command = [*limited, sys.executable, __file__, '--child', kind, str(number), str(self.directory), *self._command]
+        command = [*limited, sys.executable, str(ROOT / 'benchmarks' / 'killed.py'), kind, str(number), str(self.directory)]
+        command += [*self._command, *more.split()]
         # Output goes to files: a full pipe would stop the process.
         with (self.directory / 'output').open('ab') as output, (self.directory / 'errors').open('wb') as errors:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=errors)
@@ -96,52 +103,37 @@ class Run:
             'metrics.jsonl': [{name: value for name, value in line.items() if name not in TIMING} for line in lines],
             'checkpoints': steps,
             'arrays': {name: array.tobytes() for name, array in arrays.items()},
+            'scores': [{**record, 'protocol': None} for record in read_evaluations(self.workdir)],  # it names the place of the data
             'pictures': {path.name: path.read_bytes() for path in (self.workdir / 'samples').iterdir()},
             'half-written files': [str(path) for path in paths if 'tmp' in path.name or 'unfinished' in path.name],
         }
 
 
-def child(kind: str, number: int, directory: str, command: list[str]) -> None:
-    """Runs train.py and counts its operations on files in `directory`; kills itself before one of them."""
-    counts: Counter = Counter()
+class Reader:
+    """A thread that reads a run again and again while it trains."""
 
-    def is_due(operation: str) -> bool:
-        counts[operation] += 1
-        return operation == kind and counts[operation] == number
+    def __init__(self, workdir: Path) -> None:
+        self._workdir, self._stop, self._error = workdir, threading.Event(), None
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
-    def die() -> None:
-        os.write(2, f'before {kind}'.encode())
-        os.kill(os.getpid(), signal.SIGKILL)
+    def close(self) -> None:
+        """Ends the thread; raises what a reading has raised, unless there was nothing to read yet."""
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
 
-    def hook(event: str, arguments: tuple) -> None:
-        if event not in _EVENTS or not str(arguments[0]).startswith(directory):
-            return
-        if event == 'open' and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            return
-        if is_due(kind_of(str(arguments[0]).removeprefix(directory))):
-            die()
-
-    def metrics(self: RunWriter, step: int, *arguments: Any) -> None:
-        if is_due('half a line of metrics'):
-            self._metrics_file.write(f'{{"step": {step}, "critic_l')
-            self._metrics_file.flush()
-            die()
-        write_metrics(self, step, *arguments)
-
-    write_metrics, RunWriter.metrics = RunWriter.metrics, metrics
-    sys.addaudithook(hook)
-    sys.argv = command
-    try:
-        runpy.run_path(command[0], run_name='__main__')
-    finally:
-        os.write(2, f'did {json.dumps(counts)}'.encode())
-
-
-def kind_of(path: str) -> str:
-    """The kind of a file that a run writes."""
-    parts = path.strip('/').split('/')
-    kinds = {'data': 'data set', 'cache': 'compiled programs', 'checkpoints': 'checkpoint', 'samples': 'picture'}
-    return kinds.get(parts[0]) or kinds.get(parts[1] if len(parts) > 1 else '', 'log and config')
+    def _read(self) -> None:
+        while not self._stop.wait(1.0):
+            for read in (lambda: read_runs([self._workdir]), lambda: open_run(str(self._workdir))):
+                try:
+                    read()
+                except UserError as error:
+                    if not re.search('holds no run|has no checkpoints yet', str(error)):
+                        self._error = error
+                except Exception as error:
+                    self._error = error
 
 
 def moment(errors: str, run: Run) -> str:
@@ -171,10 +163,12 @@ def torture(scenario: str, kills: int, directory: Path, places: dict[str, Path],
     runs = 0
     while moments.total() < kills:
         run, runs = Run(scenario, directory / f'run_{runs}', places), runs + 1
-        code = -signal.SIGKILL
+        code, reader = -signal.SIGKILL, Reader(run.workdir)
         while code == -signal.SIGKILL:
             way = generator.choice([*operations, 'any moment', 'saving']) if moments.total() < kills else ''
-            process = run.start(way, generator.randint(1, operations[way])) if way in operations else run.start()
+            placement = f'--config.data.placement={generator.choice(PLACEMENTS)}'
+            number = generator.randint(1, operations.get(way, 1))
+            process = run.start(way if way in operations else '', number, more=placement)
             if way == 'any moment':
                 kill_after(process, generator.uniform(0, duration))
             elif way == 'saving':
@@ -182,6 +176,7 @@ def torture(scenario: str, kills: int, directory: Path, places: dict[str, Path],
             code = process.wait()
             if code == -signal.SIGKILL:
                 moments[moment(run.last_errors(), run)] += 1
+        reader.close()
         assert code == 0, f'{scenario}, run {runs}: {run.last_errors()}'
         outcome = run.outcome()
         for what, value in expected.items():
@@ -217,9 +212,6 @@ def write_images(directory: Path) -> Path:
 
 def main() -> None:
     """Prints the table."""
-    if sys.argv[1:2] == ['--child']:
-        child(sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5:])
-        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--kills', type=int, default=100, help='in all scenarios together')
     parser.add_argument('--scenarios', default='digits,own_images,mnist')

@@ -30,9 +30,10 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 def check_tree(directory: Path) -> None:
     """Raises OSError if anything in a directory, at any depth, is neither a regular file nor a directory."""
-    for path in directory.rglob('*'):
-        if not path.is_dir():
-            _check_regular(path.stat(), path)
+    for place, _, names in os.walk(directory):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):  # a broken link, or another process has just removed it
+                _check_regular(path.stat(), path)
 
 
 def replace_file(path: Path, content: bytes) -> None:

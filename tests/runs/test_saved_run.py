@@ -1,5 +1,6 @@
 """Reading a run, which may be training at the same time."""
 
+import os
 import shutil
 
 import jax
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from tests.runs.test_checkpoint import contents
+from tests.tiny_runs import tiny, train
 from wgan_jax.errors import UserError
+from wgan_jax.runs import checkpoint_format
 from wgan_jax.runs.directory import locked
 from wgan_jax.runs.saved_run import open_run
 
@@ -48,6 +51,32 @@ def test_missing_runs_and_steps_are_reported(straight, tmp_path):
     (tmp_path / 'empty' / 'checkpoints').mkdir(parents=True)
     with pytest.raises(UserError, match=r'has no checkpoints yet'):
         open_run(str(tmp_path / 'empty'))
+
+
+def test_a_checkpoint_that_a_training_run_replaces_meanwhile_is_not_damaged(straight, tmp_path, monkeypatch, capsys):
+    run, read = shutil.copytree(straight, tmp_path / 'run'), checkpoint_format.read
+    checkpoints = run / 'checkpoints'
+
+    def replaced(manager, step):
+        if step == 12:
+            (checkpoints / '12').rename(checkpoints / '13')
+        return read(manager, step)
+
+    monkeypatch.setattr(checkpoint_format, 'read', replaced)
+    assert open_run(str(run)).step == 13
+    assert capsys.readouterr().out == ''
+
+
+def test_a_pipe_in_a_checkpoint_is_refused(straight, tmp_path):
+    """By the commands and by training: opening it would never end."""
+    run = shutil.copytree(straight, tmp_path / 'run')
+    path = run / 'checkpoints' / '10' / 'meta' / 'metadata'
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r'10/meta/metadata cannot be read \(it is not a regular file\): remove it'):
+        open_run(str(run))
+    with pytest.raises(UserError, match=r'metadata cannot be written \(it is not a regular file\)\..*: remove it, and give'):
+        train(tiny(num_steps=14), run)
 
 
 def test_a_damaged_checkpoint_is_named_and_an_older_one_used(straight, tmp_path, capsys):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from wgan_jax.data.files import shuffled
+from wgan_jax.disk import read_bytes
 from wgan_jax.errors import UserError
 
 WIDTH, HEIGHT = 178, 218
@@ -48,7 +49,7 @@ def read_partition(manual_dir: Path) -> dict[int, str] | None:
     parts = list(SPLITS)
     partition = {}
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = read_bytes(path).decode('utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'{path} cannot be read ({error}): fetch it again, or remove it to use the official split.') from error
     for line_number, line in enumerate(lines, start=1):

@@ -20,6 +20,7 @@ from jax import export
 from wgan_jax import convolutions
 from wgan_jax.algorithm.state import GANState, generate
 from wgan_jax.data.source import is_plane
+from wgan_jax.disk import read_bytes
 from wgan_jax.errors import UserError
 from wgan_jax.runs.files import versions
 
@@ -91,8 +92,8 @@ def load(path: Path) -> Generator:
         raise UserError(f'{path} is a directory: give --generator a file that python -m wgan_jax.export wrote.')
     described = path.with_suffix('.json')
     try:
-        content = path.read_bytes()
-        facts = json.loads(described.read_bytes())
+        content = read_bytes(path)
+        facts = json.loads(read_bytes(described))
         known, sha256, shapes = facts['format'], facts['sha256'], [facts['input']['shape'], facts['output']['shape']]
         jax_then = facts['versions']['jax']
     except OSError as error:

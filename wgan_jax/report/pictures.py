@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from wgan_jax.disk import read_bytes
+
 SAMPLES_BYTES = 3_000_000  # of all grids of samples in a report; base64 adds a third
 _MAX_STEPS = 40  # per run
 _WEBP = ((1, 85), (1, 60), (1, 40), (2, 60))  # (reduction of each side, quality); the first that fits is used
@@ -25,7 +27,7 @@ def steps_shown(steps: list[int], num_runs: int) -> list[int]:
 def embedded(path: Path, max_bytes: int) -> str | None:
     """A PNG as a data URI, unchanged or as a WebP of about `max_bytes`; None if the file is missing or damaged."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         with Image.open(io.BytesIO(content), formats=['PNG']) as opened:
             opened.load()
             if len(content) <= max_bytes:
@@ -44,7 +46,7 @@ def moving(path: Path, num_runs: int) -> str | None:
     """A GIF or MP4 as a data URI; None if the file is missing, or too large for a page of `num_runs` runs."""
     if not path.is_file() or path.stat().st_size > _FILM_BYTES // num_runs:
         return None
-    return _uri(path.read_bytes(), _KINDS[path.suffix])
+    return _uri(read_bytes(path), _KINDS[path.suffix])
 
 
 def _uri(content: bytes, kind: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wgan_jax.disk import read_bytes
 from wgan_jax.errors import UserError
 from wgan_jax.runs import checkpoint_format, record
 from wgan_jax.runs.config import flatten
@@ -125,7 +126,7 @@ def _meta(checkpoints: Path) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; {} if it cannot be read."""
     try:
-        return _dict(json.loads(path.read_text(encoding='utf-8', errors='replace')))
+        return _dict(json.loads(read_bytes(path).decode('utf-8', 'replace')))
     except (OSError, ValueError, RecursionError):
         return {}
 

@@ -17,6 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from wgan_jax.algorithm.state import named_leaves
+from wgan_jax.disk import check_tree
 from wgan_jax.errors import UserError
 from wgan_jax.runs import checkpoint_format
 from wgan_jax.runs.files import reason, system_error, versions
@@ -59,6 +60,7 @@ class Checkpoints:
         """
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
+        check_tree(self._directory)  # orbax would wait for a pipe
         self._keep = keep
         me = jax.process_index()
         options = ocp.CheckpointManagerOptions(
@@ -177,7 +179,6 @@ class Checkpoints:
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         """Which of its checkpoints orbax keeps; called by orbax."""
-        del context
         steps = sorted(checkpoint.step for checkpoint in checkpoints)
         newest = [step for step in steps if step not in self._stops][-self._keep :]
         scored = [step for step in steps if step in self._scores]

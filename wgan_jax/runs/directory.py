@@ -13,6 +13,7 @@ from pathlib import Path
 from wgan_jax.errors import LocalError, UserError
 
 _REMEDIES = {
+    errno.EINVAL: 'remove it',  # not a regular file
     errno.ENOSPC: 'make room on that disk',
     errno.EDQUOT: 'make room in your quota',
     errno.EFBIG: 'raise the limit of the size of a file (ulimit -f)',

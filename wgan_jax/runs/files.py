@@ -97,6 +97,8 @@ def system_error(error: Exception) -> int | None:
 
 def reason(error: Exception) -> str:
     """The cause of an exception in a few words, for a message."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     if number := system_error(error):
         return os.strerror(number)
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

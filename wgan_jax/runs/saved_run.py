@@ -1,5 +1,7 @@
 """Opens a run to look at it: nothing in its directory changes, and it may be training at the same time."""
 
+import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +10,7 @@ from ml_collections import ConfigDict
 
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState
+from wgan_jax.disk import check_tree
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.scores import full_name
 from wgan_jax.runs import checkpoint_format
@@ -16,6 +19,10 @@ from wgan_jax.runs.config import check_scores
 from wgan_jax.runs.experiment import Experiment, build
 from wgan_jax.runs.files import expand, reason
 from wgan_jax.runs.resume import config_of
+
+# A run that trains meanwhile replaces old checkpoints by new ones.
+_ATTEMPTS = 20
+_DELETION_SECONDS = 0.3  # until the files of a checkpoint that is being removed are gone
 
 
 class SavedRun(NamedTuple):
@@ -48,11 +55,24 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
         gp_weight = experiment.round_settings['gp_weight']
         return jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(gp_weight)))
 
+    try:
+        check_tree(directory)  # orbax would wait for a pipe
+    except OSError as error:
+        raise UserError(f'{error.filename} cannot be read ({error.strerror}): remove it.') from error
     options = ocp.CheckpointManagerOptions(create=False)  # read-only until something is saved
     with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
-        restored, failures = newest_readable(manager, _steps(manager, step), template_of)
-    unreadable = [f'Checkpoint {number} in {directory} cannot be read ({reason(error)}).' for number, error in failures.items()]
+        for _ in range(_ATTEMPTS):
+            restored, failures = newest_readable(manager, _steps(manager, step), template_of)
+            if failures:
+                time.sleep(_DELETION_SECONDS)
+            if all(_is_there(manager, number) for number in failures):
+                break
+            manager.reload()  # a training run has replaced what was listed
+    there = {number: error for number, error in failures.items() if (directory / str(number)).exists()}
+    unreadable = [f'Checkpoint {number} in {directory} cannot be read ({reason(error)}).' for number, error in there.items()]
     if restored is None:
+        if not unreadable:
+            raise UserError(f'The checkpoints in {directory} are replaced faster than they can be read: try again later.')
         raise UserError(unreadable[0])
     for message in unreadable:
         print(f'Warning: {message}')
@@ -86,6 +106,10 @@ def _steps(manager: ocp.CheckpointManager, step: str | None) -> list[int]:
     return steps
 
 
+def _is_there(manager: ocp.CheckpointManager, step: int) -> bool:
+    return (Path(manager.directory) / str(step)).exists()
+
+
 def _best(manager: ocp.CheckpointManager, steps: list[int]) -> int:
     """The step with the lowest score, of the metric that the newest checkpoint has in its config."""
     metas = {}
@@ -93,6 +117,8 @@ def _best(manager: ocp.CheckpointManager, steps: list[int]) -> int:
         try:
             metas[step] = checkpoint_format.read(manager, step)
         except Exception as error:  # orbax raises plain Exception, and many others, for a damaged file
+            if not _is_there(manager, step):
+                continue  # a training run has just removed it
             print(f'Warning: Checkpoint {step} in {manager.directory} cannot be read ({reason(error)}).')
     record = next((meta['record'] for meta in metas.values() if 'record' in meta), {})
     metric = full_name(record.get('best_metric'), record.get('eval_num_samples', 0))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wgan_jax.disk import replace_file
+from wgan_jax.disk import read_bytes, replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.runs.record import sample_pictures
 
@@ -59,7 +59,7 @@ def training(workdir: Path) -> list[np.ndarray]:
     frames = []
     for step, path in paths:
         try:
-            with Image.open(path, formats=['PNG']) as image:
+            with Image.open(io.BytesIO(read_bytes(path)), formats=['PNG']) as image:
                 picture = image.convert('L' if image.mode == 'L' else 'RGB')
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises for a damaged file
             reason = getattr(error, 'strerror', None) or 'it is damaged'

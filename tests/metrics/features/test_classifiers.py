@@ -1,6 +1,8 @@
 """The classifiers that come with the package, and which one fits which images."""
 
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import jax
@@ -50,7 +52,8 @@ def test_files_of_weights_are_checked(tmp_path):
     for path, message in (
         (tmp_path / 'gone.npz', r'gone\.npz cannot be read \(No such file or directory\)'),
         (tmp_path / 'text.npz', r'text\.npz is not a file of weights'),
-        (tmp_path / 'objects.npz', r'objects\.npz is not a file of weights'),
+        (tmp_path / 'objects.npz', r'objects\.npz does not hold weights of this version'),
+        (Path('/dev/zero'), r'/dev/zero cannot be read \(it is not a regular file\)'),
         (mnist, r'mnist_cnn\.npz does not hold weights of this version of digits_cnn'),
     ):
         with pytest.raises(UserError, match=message):
@@ -61,6 +64,23 @@ def test_files_of_weights_are_checked(tmp_path):
 
 def zeros(name):
     return jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), classifiers.template(name))
+
+
+def test_weights_that_claim_terabytes_or_are_not_finite_are_refused(tmp_path):
+    arrays = named_leaves(zeros('digits_cnn'))
+    name = next(iter(arrays))
+    with zipfile.ZipFile(tmp_path / 'huge.npz', 'w') as archive:
+        for key, array in arrays.items():
+            buffer = io.BytesIO()
+            shape = (2**20, 2**20) if key == name else array.shape
+            np.lib.format.write_array_header_1_0(buffer, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
+            archive.writestr(f'{key}.npy', buffer.getvalue() + array.tobytes())
+    with pytest.raises(UserError, match=r'huge\.npz does not hold weights of this version of digits_cnn'):
+        classifier('digits_cnn', tmp_path / 'huge.npz')
+    arrays[name].flat[1] = np.nan
+    np.savez(tmp_path / 'nan.npz', **arrays)
+    with pytest.raises(UserError, match=rf'nan\.npz has values that are not finite, in {name}: give another file'):
+        classifier('digits_cnn', tmp_path / 'nan.npz')
 
 
 def test_attributes_are_not_classes(tmp_path):

@@ -5,7 +5,9 @@
 
 import hashlib
 import io
+import math
 import zipfile
+import zlib
 from pathlib import Path
 
 import flax.linen as nn
@@ -14,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.algorithm.state import named_leaves
+from wgan_jax.disk import read_bytes
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.features.network import FeatureNetwork, apply_in_batches
 from wgan_jax.models.layers import Conv
@@ -23,6 +26,8 @@ SHA256 = {  # of the files in weights/: other weights would give other scores un
     'digits_cnn': '3a3e2a7992bf86af4c1d942e74fceb5a68311870cb17f21e9e8b27b9c9f04862',
 }
 _BATCH = 500
+_HEADER_BYTES = 2**16  # of a .npy file, at most
+_MAX_BYTES = 2**26  # of a file of weights: thirty times the largest
 
 
 class Classifier(nn.Module):
@@ -69,7 +74,7 @@ def classifier(name: str, weights: Path | None = None) -> FeatureNetwork:
         )
     path = weights or Path(__file__).parent / 'weights' / f'{name}.npz'
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, _MAX_BYTES)
     except OSError as error:
         raise UserError(f'The weights {path} cannot be read ({error.strerror}): check the path.') from error
     digest = hashlib.sha256(content).hexdigest()
@@ -94,16 +99,41 @@ def classifier(name: str, weights: Path | None = None) -> FeatureNetwork:
 
 
 def _variables(content: bytes, name: str, path: Path) -> dict:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = dict(file)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f'{path} is not a file of weights (an .npz file of plain arrays), or is damaged: give another.') from error
     shapes = template(name)
     named = named_leaves(shapes)
-    if {key: array.shape for key, array in arrays.items()} != {key: shape.shape for key, shape in named.items()}:
-        raise UserError(f'{path} does not hold weights of this version of {name}: give a file that train_classifier wrote.')
+    wrong = f'{path} does not hold weights of this version of {name}: give a file that train_classifier wrote.'
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            if not _are_possible(sizes, named):
+                raise UserError(wrong)
+            arrays = {key: _array(archive.read(f'{key}.npy'), shape) for key, shape in named.items()}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise UserError(f'{path} is not a file of weights (an .npz file of plain arrays), or is damaged: give another.') from error
+    if any(array is None for array in arrays.values()):
+        raise UserError(wrong)
+    infinite = [key for key, array in arrays.items() if not np.isfinite(array).all()]
+    if infinite:
+        raise UserError(f'{path} has values that are not finite, in {infinite[0]}: give another file.')
     return jax.tree.unflatten(jax.tree.structure(shapes), [arrays[key] for key in named])
+
+
+def _are_possible(sizes: dict[str, int], shapes: dict[str, jax.ShapeDtypeStruct]) -> bool:
+    """Whether the files of an archive can be these arrays; checked before anything is unpacked."""
+    if sizes.keys() != {f'{key}.npy' for key in shapes}:
+        return False
+    return all(sizes[f'{key}.npy'] <= _HEADER_BYTES + 8 * math.prod(shape.shape) for key, shape in shapes.items())
+
+
+def _array(content: bytes, shape: jax.ShapeDtypeStruct) -> np.ndarray | None:
+    """The array in a .npy file; None if it has another shape than the one wanted, whatever it claims to hold."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    found = read_header(file) if read_header else (None, False, np.dtype(object))
+    if found[0] != shape.shape or found[2].kind != 'f':
+        return None
+    return np.load(io.BytesIO(content), allow_pickle=False)
 
 
 def template(name: str) -> dict:
