@@ -161,7 +161,7 @@ def test_a_link_planted_under_the_temporary_name_is_not_followed(tmp_path, plant
     np.testing.assert_array_equal(cached(tmp_path / 'sets', 'set', SHAPE, 3, blocks), IMAGES)
     assert victim.exists() == (plant != 'link to nowhere')
     assert not victim.exists() or victim.read_text() == 'precious'
-    what = 'a hard link to another file' if plant == 'second name' else 'a symbolic link'
+    what = 'a hard link to another file, or no regular file' if plant == 'second name' else 'a symbolic link'
     assert f'cannot be written ({temporary} is {what}: remove it); the data set stays in memory' in capsys.readouterr().out
 
 

@@ -1,5 +1,6 @@
 import os
 import shutil
+import time
 import zipfile
 
 import numpy as np
@@ -59,6 +60,22 @@ def test_a_changed_folder_is_noticed_and_the_old_array_goes(load, tmp_path):
     assert levels(load()) == [*range(20), 200]
     kept = sorted(path.name.split('-')[3] for path in (tmp_path / 'sets' / 'wgan_jax').glob('*.npy'))
     assert kept == ['16x16x1', '16x16x3']
+
+
+def test_an_image_replaced_by_one_of_the_same_size_and_time_is_noticed(tmp_path):
+    def load():
+        return folder.source(dir=str(tmp_path / 'sets'), folder=str(tmp_path / 'images'), image_size=16, holdout=0.0).load()
+
+    fill(tmp_path / 'images')
+    picture = tmp_path / 'images' / '7.png'
+    load()
+    before = picture.stat()
+    time.sleep(0.05)  # file systems keep times of the kernel's clock, which has ticks of up to 10 ms
+    Image.new('RGB', (16, 16), (8, 8, 8)).save(picture)
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = picture.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert levels(load()) == [*range(7), 8, 8, *range(9, 20)]
 
 
 def test_a_zip_archive_gives_the_same_images(load, tmp_path):

@@ -52,10 +52,10 @@ def test_a_run_continues_only_with_the_images_that_it_started_with(tmp_path, pho
     pixels = Image.open(tmp_path / 'moved' / '1.png').convert('L')
     pixels.putpixel((15, 10), 255 - pixels.getpixel((15, 10)))
     pixels.save(tmp_path / 'moved' / '1.png')
-    with pytest.raises(UserError, match=r'holds a run on other images \(data_set\.num_images: 20 -> 20; data_set\.crc32: '):
+    with pytest.raises(UserError, match=r'holds a run on other images \(crc32: '):
         train(config, tmp_path / 'run')
     Image.new('RGB', (20, 20)).save(tmp_path / 'moved' / 'new.png')
-    with pytest.raises(UserError, match=r'holds a run on other images \(data_set\.num_images: 20 -> 21; data_set\.crc32: '):
+    with pytest.raises(UserError, match=r'holds a run on other images \(crc32: .*; num_images: 20 -> 21\): '):
         train(config, tmp_path / 'run')
 
 

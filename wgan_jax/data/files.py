@@ -112,7 +112,7 @@ def _directory(top: Path) -> Files:
             elif not os.access(top / name, os.R_OK):
                 unreadable[name] = 'cannot be read (Permission denied)'
             else:
-                marks[name] = f'{status.st_size} {status.st_mtime_ns}'
+                marks[name] = _mark(status)
 
     def read(name: str) -> bytes:
         if name in unreadable:
@@ -170,7 +170,7 @@ def _lmdb(path: Path) -> Files:
             names = [key.decode('ascii', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]
     except lmdb.Error as error:
         raise UserError(f'{path} cannot be read as an LMDB ({error}).') from error
-    status = (path / 'data.mdb').stat()
+    mark = _mark((path / 'data.mdb').stat())
 
     def read(name: str) -> bytes:
         try:
@@ -179,7 +179,12 @@ def _lmdb(path: Path) -> Files:
         except lmdb.Error as error:
             raise OSError(None, str(error)) from error
 
-    return Files(path, dict.fromkeys(names, f'{status.st_size} {status.st_mtime_ns}'), read)
+    return Files(path, dict.fromkeys(names, mark), read)
+
+
+def _mark(status: os.stat_result) -> str:
+    # The time of the status changes with every change of the content, and unlike the time of the content nobody can set it.
+    return f'{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}'
 
 
 def _check_size(size: int) -> None:
