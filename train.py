@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
         terminal.keep_orbax_quiet()
     import jax  # slow to import, like the following: a mistyped flag is answered before
 
-    from wgan_jax.devices import cluster, compiling, processes
+    from wgan_jax.devices import cluster, compiling, parallel, processes
     from wgan_jax.errors import LocalError, UserError
     from wgan_jax.runs.experiment import prepare
     from wgan_jax.training import dry_run, trainer
@@ -44,7 +44,8 @@ def main(argv: list[str]) -> None:
     try:
         if not _DRY_RUN.value:
             cluster.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-            several = jax.process_count() > 1
+        parallel.check_devices()
+        several = jax.process_count() > 1
         if not several:  # JAX would have several processes share one cache, on a disk that all of them see
             compiling.use_compilation_cache()
         if not processes.is_first():

@@ -46,6 +46,26 @@ def test_a_mistake_is_answered_in_one_sentence(arguments, message):
     assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ('variable', 'value', 'message'),
+    [
+        ('JAX_PLATFORMS', 'nonsense', 'Error: JAX cannot use the devices of JAX_PLATFORMS=nonsense ('),
+        pytest.param('JAX_DISABLE_JIT', '1', 'Error: JAX_DISABLE_JIT is set, and this program compiles', marks=pytest.mark.slow),
+    ],
+)
+def test_an_environment_without_devices_is_answered_in_one_sentence(variable, value, message):
+    result = run(WGAN, '--dry_run', **{variable: value})
+    assert result.returncode == 1
+    assert result.stderr.startswith(message)
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_workdir_that_is_not_utf8_is_refused(tmp_path):
+    result = run(WGAN, b'--workdir=' + os.fsencode(tmp_path) + b'/\xff')
+    assert result.returncode == 1
+    assert result.stderr == f'Error: --workdir={tmp_path}/\\udcff is not UTF-8, which checkpoints need: give another name.\n'
+
+
 def test_the_advice_of_the_messages_can_be_typed():
     """None unsets a key, so any config can become another game or another network by flags."""
     flags = ['--config.gp_weight=10', '--config.clip_value=None', '--config.critic.norm=layer', '--config.critic.num_features=4']

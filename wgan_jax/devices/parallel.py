@@ -14,7 +14,27 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from wgan_jax.errors import UserError
+
 AXIS_NAME = 'devices'
+
+
+def check_devices() -> None:
+    """Refuses to start without the devices that the environment asks for; to be called before anything uses a device.
+
+    Raises:
+      UserError: JAX finds no such device, or may not compile.
+    """
+    if jax.config.jax_disable_jit:
+        raise UserError('JAX_DISABLE_JIT is set, and this program compiles what it runs: unset it.')
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        wanted = jax.config.jax_platforms
+        raise UserError(
+            f'JAX cannot use the devices of JAX_PLATFORMS={wanted} ({str(error).splitlines()[0]}): unset it, set it to cpu, or '
+            'install what JAX needs for them.'
+        ) from error
 
 
 def all_devices() -> list[jax.Device]:

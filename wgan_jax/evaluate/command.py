@@ -11,6 +11,7 @@ import numpy as np
 from wgan_jax.data import identity
 from wgan_jax.data.source import is_plane
 from wgan_jax.devices.compiling import use_compilation_cache
+from wgan_jax.devices.parallel import check_devices
 from wgan_jax.disk import replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate import plots
@@ -26,6 +27,7 @@ _SHOWN = 64  # samples in the picture; half of them with their nearest training 
 
 def run(arguments: argparse.Namespace) -> None:
     """Scores, and prints the table and what was written."""
+    check_devices()
     use_compilation_cache()
     print(table(evaluate(arguments)))
     out = arguments.out or Path(arguments.workdir)

@@ -4,6 +4,7 @@ import argparse
 import json
 from typing import Any
 
+from wgan_jax.devices.parallel import check_devices
 from wgan_jax.disk import replace_file
 from wgan_jax.export import stablehlo
 from wgan_jax.runs.files import expand, make_directories
@@ -27,6 +28,7 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
       UserError: there is no such run or checkpoint.
       OSError: a file cannot be written.
     """
+    check_devices()
     saved = open_run(arguments.workdir, arguments.step)
     state = saved.state.replace(ema=None) if arguments.raw else saved.state
     out = arguments.out or expand(arguments.workdir) / 'exported'

@@ -22,8 +22,6 @@ from wgan_jax.errors import UserError
 from wgan_jax.runs import checkpoint_format
 from wgan_jax.runs.files import reason, system_error, versions
 
-_UNFINISHED = '*.orbax-checkpoint-tmp'
-
 
 class Score(NamedTuple):
     """The score of a checkpoint."""
@@ -65,7 +63,8 @@ class Checkpoints:
         me = jax.process_index()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=self,
-            enable_async_checkpointing=True,
+            # Otherwise, if a directory cannot be created, orbax's threads wait for it forever, and the process does not end.
+            async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
             create=False,  # orbax does not create a directory for some of the processes
             multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}),
         )
@@ -193,7 +192,7 @@ class Checkpoints:
             yield
         except Exception as error:  # tensorstore raises ValueError, with the errno in the text
             for _ in range(10):  # when one thread of tensorstore has failed, others go on, and create the directory again
-                for unfinished in self._directory.glob(_UNFINISHED):
+                for unfinished in self._directory.glob('*.orbax-checkpoint-tmp'):
                     shutil.rmtree(unfinished, ignore_errors=True)
                 time.sleep(0.05)
             if number := system_error(error):

@@ -28,12 +28,16 @@ def expand(text: str, name: str = '') -> Path:
       name: the flag or key that holds it, for the message.
 
     Raises:
-      UserError: ~ is followed by the name of an unknown user.
+      UserError: ~ is followed by the name of an unknown user, or the path is not UTF-8.
     """
+    given = f'{name}={text}' if name else text
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f'{given} is not UTF-8, which checkpoints need: give another name.') from error
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        given = f'{name}={text}' if name else text
         raise UserError(f'{given} starts with the home directory of an unknown user: check the path.') from error
 
 

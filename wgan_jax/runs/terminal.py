@@ -63,6 +63,8 @@ class _Outlasting:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')  # a name that the terminal cannot show must not end a run
 
     def write(self, text: str) -> int:
         self._attempt(lambda: self._stream.write(text))

@@ -8,6 +8,7 @@ import numpy as np
 
 from wgan_jax.data.source import is_plane
 from wgan_jax.devices.compiling import in_batches, use_compilation_cache
+from wgan_jax.devices.parallel import check_devices
 from wgan_jax.errors import UserError
 from wgan_jax.export.stablehlo import Generator
 from wgan_jax.runs.files import expand, make_directories, save_figure, save_images, save_png
@@ -26,6 +27,7 @@ def sample(arguments: argparse.Namespace) -> list[Path]:
       UserError: there is no such run, checkpoint or exported generator, or it cannot do what is asked.
       OSError: a file cannot be written.
     """
+    check_devices()
     use_compilation_cache()
     out = arguments.out or (arguments.generator.parent if arguments.generator else expand(arguments.workdir)) / 'generated'
     if arguments.training:
