@@ -10,8 +10,8 @@ Each run is started, killed with SIGKILL, and started again until it completes. 
 - a random time after it starts to write a checkpoint, which threads do that no hook sees
 
 Each start may place the images elsewhere, on the device or on the host. Meanwhile a thread reads the run as the commands do: its
-logs, and its newest checkpoint. Then each array of the last checkpoint, each line of metrics.jsonl except its timing, the scores
-and each picture are compared bit by bit, and nothing half-written may remain.
+logs, and its newest checkpoint, which it exports. Then each array of the last checkpoint, each line of metrics.jsonl except its
+timing, the scores and each picture are compared bit by bit, and nothing half-written may remain.
 """
 
 import argparse
@@ -34,10 +34,10 @@ from measuring import ROOT
 from PIL import Image
 
 from wgan_jax.errors import UserError
+from wgan_jax.export.command import export
 from wgan_jax.report.read_runs import read_runs
 from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.record import read_evaluations
-from wgan_jax.runs.saved_run import open_run
 
 PLACEMENTS = ('auto', 'device', 'host')  # a key that may change when a run is resumed
 TIMING = ('seconds', 'images_per_second')
@@ -112,8 +112,9 @@ class Run:
 class Reader:
     """A thread that reads a run again and again while it trains."""
 
-    def __init__(self, workdir: Path) -> None:
-        self._workdir, self._stop, self._error = workdir, threading.Event(), None
+    def __init__(self, directory: Path) -> None:
+        self._workdir, self._stop, self._error = directory / 'run', threading.Event(), None
+        self._export = argparse.Namespace(workdir=str(self._workdir), step=None, raw=False, out=directory / 'exported')
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -126,7 +127,7 @@ class Reader:
 
     def _read(self) -> None:
         while not self._stop.wait(1.0):
-            for read in (lambda: read_runs([self._workdir]), lambda: open_run(str(self._workdir))):
+            for read in (lambda: read_runs([self._workdir]), lambda: export(self._export)):
                 try:
                     read()
                 except UserError as error:
@@ -163,7 +164,7 @@ def torture(scenario: str, kills: int, directory: Path, places: dict[str, Path],
     runs = 0
     while moments.total() < kills:
         run, runs = Run(scenario, directory / f'run_{runs}', places), runs + 1
-        code, reader = -signal.SIGKILL, Reader(run.workdir)
+        code, reader = -signal.SIGKILL, Reader(run.directory)
         while code == -signal.SIGKILL:
             way = generator.choice([*operations, 'any moment', 'saving']) if moments.total() < kills else ''
             placement = f'--config.data.placement={generator.choice(PLACEMENTS)}'
