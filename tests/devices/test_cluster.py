@@ -43,6 +43,17 @@ def test_a_port_that_is_taken_is_refused():
             cluster.join(f'localhost:{port}', 2, 0)
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='sockets without a file exist on Linux only')
+def test_a_second_process_with_the_number_of_another_is_refused(monkeypatch):
+    """It would end the run of the other."""
+    monkeypatch.setattr(jax.distributed, 'initialize', lambda *arguments, **options: None)
+    address = free_address()
+    for process_id in (0, 1):
+        cluster.join(address, 2, process_id)
+    with pytest.raises(UserError, match=rf'--process_id=1 of --coordinator={address} runs on this machine already'):
+        cluster.join(address, 2, 1)
+
+
 def test_an_error_of_jax_is_passed_on(monkeypatch):
     def initialize(*arguments, **options):
         raise RuntimeError('no permission to query the cluster')

@@ -50,11 +50,12 @@ def test_a_mistake_is_answered_in_one_sentence(arguments, message):
     ('variable', 'value', 'message'),
     [
         ('JAX_PLATFORMS', 'nonsense', 'Error: JAX cannot use the devices of JAX_PLATFORMS=nonsense ('),
+        ('JAX_PLATFORMS', 'cuda', 'Error: JAX cannot use the devices of JAX_PLATFORMS=cuda ('),
         pytest.param('JAX_DISABLE_JIT', '1', 'Error: JAX_DISABLE_JIT is set, and this program compiles', marks=pytest.mark.slow),
     ],
 )
 def test_an_environment_without_devices_is_answered_in_one_sentence(variable, value, message):
-    result = run(WGAN, '--dry_run', **{variable: value})
+    result = run(WGAN, '--dry_run', CUDA_VISIBLE_DEVICES='', **{variable: value})
     assert result.returncode == 1
     assert result.stderr.startswith(message)
     assert len(result.stderr.splitlines()) == 1

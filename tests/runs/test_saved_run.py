@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from unittest.mock import Mock
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from tests.runs.test_checkpoint import contents
@@ -65,6 +67,12 @@ def test_a_checkpoint_that_a_training_run_replaces_meanwhile_is_not_damaged(stra
     monkeypatch.setattr(checkpoint_format, 'read', replaced)
     assert open_run(str(run)).step == 13
     assert capsys.readouterr().out == ''
+
+
+def test_a_checkpoint_that_is_replaced_while_orbax_lists_it(straight, monkeypatch):
+    managers = [ocp.CheckpointManager, Mock(side_effect=FileNotFoundError('checkpoints/12'))]
+    monkeypatch.setattr(ocp, 'CheckpointManager', lambda *arguments, **options: managers.pop()(*arguments, **options))
+    assert open_run(str(straight)).step == 12
 
 
 def test_a_pipe_in_a_checkpoint_is_refused(straight, tmp_path):

@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import threading
+import zlib
 from typing import NoReturn
 
 import jax
@@ -23,6 +24,7 @@ _LEAVE_SECONDS = 30  # between the first process that ends normally and the last
 TRY_AGAIN = 75  # exit status of a process that has lost another one: EX_TEMPFAIL of sysexits.h
 # Parts of the messages that gloo and the coordinator give when another process is lost.
 _LOST = re.compile(r'UNAVAILABLE|Gloo|by peer|[Hh]eartbeat|[Cc]oordination')
+_names: list[socket.socket] = []  # sockets that say which processes run on this machine
 _NUM_PROCESSES = {'Slurm': 'SLURM_NTASKS', 'Open MPI': 'OMPI_COMM_WORLD_SIZE'}  # variables that launchers set
 
 
@@ -114,6 +116,18 @@ def _check(coordinator: str, num_processes: int, process_id: int) -> None:
         raise UserError(f'--coordinator={coordinator} is not HOST:PORT, such as 10.0.0.1:12345.')
     if not 0 <= process_id < num_processes:
         raise UserError(f'--process_id={process_id} must be at least 0 and less than --num_processes={num_processes}.')
+    if sys.platform == 'linux':  # JAX would take it for a restart of that process, and end the whole run
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            # In Linux's abstract namespace: there is no file, and it is free again however this process ends.
+            name.bind(f'\0wgan_jax {zlib.crc32(coordinator.encode())} {process_id}')
+        except OSError as error:
+            name.close()
+            raise UserError(
+                f'--process_id={process_id} of --coordinator={coordinator} runs on this machine already: give another one, or '
+                'another coordinator for another run.'
+            ) from error
+        _names.append(name)
     if process_id == 0:  # jaxlib can crash if the port is taken
         families = {'family': socket.AF_INET6, 'dualstack_ipv6': True} if socket.has_dualstack_ipv6() else {}
         try:

@@ -29,11 +29,11 @@ def check_devices() -> None:
         raise UserError('JAX_DISABLE_JIT is set, and this program compiles what it runs: unset it.')
     try:
         jax.devices()
-    except RuntimeError as error:
-        wanted = jax.config.jax_platforms
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a kind of device that JAX skips, such as cuda without a GPU
+        why = str(error).splitlines()[0] if str(error) else 'it finds none'
         raise UserError(
-            f'JAX cannot use the devices of JAX_PLATFORMS={wanted} ({str(error).splitlines()[0]}): unset it, set it to cpu, or '
-            'install what JAX needs for them.'
+            f'JAX cannot use the devices of JAX_PLATFORMS={jax.config.jax_platforms} ({why}): unset it, set it to cpu, or install '
+            'what JAX needs for them.'
         ) from error
 
 

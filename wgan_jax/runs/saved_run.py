@@ -1,7 +1,7 @@
 """Opens a run to look at it: nothing in its directory changes, and it may be training at the same time."""
 
 import time
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import jax
@@ -60,14 +60,17 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
     except OSError as error:
         raise UserError(f'{error.filename} cannot be read ({error.strerror}): remove it.') from error
     options = ocp.CheckpointManagerOptions(create=False)  # read-only until something is saved
-    with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
-        for _ in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
+        restored, failures = None, {}
+        with (
+            suppress(FileNotFoundError),  # while orbax lists, a training run replaces a checkpoint
+            ocp.CheckpointManager(directory.absolute(), options=options) as manager,
+        ):
             restored, failures = newest_readable(manager, _steps(manager, step), template_of)
-            if failures:
-                time.sleep(_DELETION_SECONDS)
-            if all(_is_there(manager, number) for number in failures):
-                break
-            manager.reload()  # a training run has replaced what was listed
+        if failures:
+            time.sleep(_DELETION_SECONDS)
+        if (restored or failures) and all((directory / str(number)).exists() for number in failures):
+            break
     there = {number: error for number, error in failures.items() if (directory / str(number)).exists()}
     unreadable = [f'Checkpoint {number} in {directory} cannot be read ({reason(error)}).' for number, error in there.items()]
     if restored is None:
@@ -106,10 +109,6 @@ def _steps(manager: ocp.CheckpointManager, step: str | None) -> list[int]:
     return steps
 
 
-def _is_there(manager: ocp.CheckpointManager, step: int) -> bool:
-    return (Path(manager.directory) / str(step)).exists()
-
-
 def _best(manager: ocp.CheckpointManager, steps: list[int]) -> int:
     """The step with the lowest score, of the metric that the newest checkpoint has in its config."""
     metas = {}
@@ -117,7 +116,7 @@ def _best(manager: ocp.CheckpointManager, steps: list[int]) -> int:
         try:
             metas[step] = checkpoint_format.read(manager, step)
         except Exception as error:  # orbax raises plain Exception, and many others, for a damaged file
-            if not _is_there(manager, step):
+            if not (manager.directory / str(step)).exists():
                 continue  # a training run has just removed it
             print(f'Warning: Checkpoint {step} in {manager.directory} cannot be read ({reason(error)}).')
     record = next((meta['record'] for meta in metas.values() if 'record' in meta), {})
