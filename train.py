@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     from wgan_jax.devices import cluster, compiling, parallel, processes
     from wgan_jax.errors import LocalError, UserError
     from wgan_jax.runs.experiment import prepare
-    from wgan_jax.training import dry_run, trainer
+    from wgan_jax.training import dry_run, stopping, trainer
 
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(absl_flags.FLAGS['config'])).stem))
     several = False
@@ -57,6 +57,7 @@ def main(argv: list[str]) -> None:
             return
         stopped_by = trainer.train(experiment, workdir)
         if stopped_by is not None:
+            stopping.ignore()
             sys.exit(128 + stopped_by)  # the shell's convention for a signal: 130 after Ctrl-C, 143 after SIGTERM
     except UserError as error:
         if several and isinstance(error, LocalError):

@@ -155,6 +155,20 @@ def test_a_signal_to_one_process_stops_all_and_one_process_continues_the_run(tmp
     assert f'at step {stopped}.' in run(tmp_path / 'run', keys, number=1, environment=ONE)[0]
 
 
+@pytest.mark.slow
+def test_after_a_storm_of_signals_both_end_with_the_same_status(tmp_path):
+    keys = KEYS | {'num_steps': 40_000, 'checkpoint_every': 50_000}
+    with Processes.training(tmp_path / 'run', keys) as started:
+        wait_for(lambda: (tmp_path / 'run' / 'metrics.jsonl').is_file() and (tmp_path / 'run' / 'metrics.jsonl').stat().st_size)
+        for index in range(60):  # longer than one second, after which a process ends at once
+            for process in started.processes:
+                process.send_signal((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[index % 3])
+            time.sleep(0.03)
+        codes, _, errors = started.wait()
+    assert codes[0] == codes[1], errors
+    assert codes[0] in (129, 130, 143)
+
+
 @pytest.mark.parametrize(
     ('other', 'message'),
     [

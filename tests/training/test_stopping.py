@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from wgan_jax.training.stopping import stop_request
+from wgan_jax.training.stopping import StopRequest
 
 HANDLERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -26,7 +26,8 @@ def hangup():
 @pytest.mark.parametrize('number', HANDLERS)
 def test_the_first_signal_is_recorded_and_nothing_ends(number):
     before = [signal.getsignal(one) for one in HANDLERS]
-    with stop_request() as stop:
+    with StopRequest() as stop:
+        stop.listen()
         assert stop.signal == 0
         os.kill(os.getpid(), number)
         assert stop.signal == number
@@ -40,7 +41,8 @@ def test_the_first_signal_is_recorded_and_nothing_ends(number):
 def test_a_signal_that_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
-        with stop_request() as stop:
+        with StopRequest() as stop:
+            stop.listen()
             os.kill(os.getpid(), signal.SIGHUP)
             assert stop.signal == 0
     finally:
@@ -51,7 +53,8 @@ def test_nothing_is_recorded_in_another_thread():
     recorded = []
 
     def request():
-        with stop_request() as stop:
+        with StopRequest() as stop:
+            stop.listen()
             recorded.append(stop.signal)
 
     thread = threading.Thread(target=request)
@@ -64,8 +67,9 @@ def test_a_second_signal_ends_a_process_at_once_even_while_python_does_nothing()
     """As in a call of a compiled program: the main thread waits in C code that no signal interrupts."""
     program = """
 import ctypes, signal, threading
-from wgan_jax.training.stopping import stop_request
-with stop_request():
+from wgan_jax.training.stopping import StopRequest
+with StopRequest() as stop:
+    stop.listen()
     print('listening', flush=True)
     lock = ctypes.CDLL(None).sem_init
     semaphore = ctypes.create_string_buffer(64)
@@ -80,5 +84,5 @@ with stop_request():
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert errors == '\nEnded at once; the last checkpoint is whole.\n'

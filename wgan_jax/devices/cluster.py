@@ -24,6 +24,7 @@ _LEAVE_SECONDS = 30  # between the first process that ends normally and the last
 TRY_AGAIN = 75  # exit status of a process that has lost another one: EX_TEMPFAIL of sysexits.h
 # Parts of the messages that gloo and the coordinator give when another process is lost.
 _LOST = re.compile(r'UNAVAILABLE|Gloo|by peer|[Hh]eartbeat|[Cc]oordination')
+_status_if_lost = TRY_AGAIN
 _names: list[socket.socket] = []  # sockets that say which processes run on this machine
 _NUM_PROCESSES = {'Slurm': 'SLURM_NTASKS', 'Open MPI': 'OMPI_COMM_WORLD_SIZE'}  # variables that launchers set
 
@@ -91,8 +92,14 @@ def end(error: BaseException) -> NoReturn:
     """Ends this process at once after an error, so that the other processes notice and end too instead of waiting for it."""
     sys.excepthook(type(error), error, error.__traceback__)
     if _LOST.search(str(error)):
-        exit_at_once(_lost(str(error)), TRY_AGAIN)
+        exit_at_once(_lost(str(error)), _status_if_lost)
     exit_at_once(f'Process {jax.process_index()} of {jax.process_count()} ends here, and the run with it.', 1)
+
+
+def stops_with(status: int) -> None:
+    """The exit status of a run that stops, also if another process is lost from now on."""
+    global _status_if_lost
+    _status_if_lost = status
 
 
 def exit_at_once(message: str, status: int) -> NoReturn:
@@ -151,7 +158,7 @@ def _watch() -> None:
         except Exception as error:  # the runtime does not document the type
             # A barrier can wait 25 days at most; after that, losing a process ends this one with the runtime's own message.
             if not leaving.is_set() and 'DEADLINE_EXCEEDED' not in str(error):
-                exit_at_once(_lost(str(error)), TRY_AGAIN)
+                exit_at_once(_lost(str(error)), _status_if_lost)
 
     thread = threading.Thread(target=wait, daemon=True, name='watch')
     thread.start()

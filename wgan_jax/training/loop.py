@@ -22,7 +22,7 @@ from wgan_jax.sample.generator import to_uint8
 from wgan_jax.sample.grid import grid
 from wgan_jax.training import not_finite
 from wgan_jax.training.rounds import Rounds
-from wgan_jax.training.stopping import stop_request
+from wgan_jax.training.stopping import StopRequest
 
 
 class Writers(NamedTuple):
@@ -65,11 +65,12 @@ class Run:
         """Rounds done."""
         return self._rounds.step
 
-    def train(self) -> signal.Signals | None:
+    def train(self, stop: StopRequest) -> signal.Signals | None:
         """Trains to the last step, or until a signal; saves, and returns the signal."""
         every, num_steps = self._experiment.outputs, self._experiment.num_steps
         self._score_after_resume()
-        with stop_request() as stop, progress_bar(self.step, num_steps, hidden=self._writers is None) as bar:
+        stop.listen()
+        with progress_bar(self.step, num_steps, hidden=self._writers is None) as bar:
             if self._writers is not None:
                 self._writers.record.start_clock()
             # A signal to one process stops all of them, after the same call.
@@ -87,6 +88,8 @@ class Run:
                         self._save()  # before scoring, which may take minutes
                     if self._is_due(every.eval_every):
                         self._score()
+            if self.step < num_steps:
+                stop.record(stopped_by)
             if self._saved_step != self.step:
                 self._save(stop=True)
             if self._writers is not None:

@@ -5,30 +5,61 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Self
+
+from wgan_jax.devices import cluster
 
 _SAME_STOP_SECONDS = 1.0  # signals within it are one request: mpirun may repeat a Ctrl-C that the terminal has sent
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
-    """The first signal that asked to stop."""
+    """The first signal that asked to stop, or the one that all processes of the run have agreed on; a context manager.
 
-    signal = 0  # its number; 0 if there was none
+    Attributes:
+      signal: its number; 0 if there was none.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._listening: AbstractContextManager | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._listening is not None:
+            self._listening.__exit__(None, None, None)
+
+    def listen(self) -> None:
+        """From now on, and until the end of the `with` statement, the first signal is recorded and a second one ends the process.
+
+        Outside the main thread of the process, nothing is recorded.
+        """
+        if self._listening is None and threading.current_thread() is threading.main_thread():
+            self._listening = _recorded_in(self)
+            self._listening.__enter__()
+
+    def record(self, number: int) -> None:
+        """The process will end with the status of this signal, also if other signals come or other processes are lost."""
+        self.signal = number
+        cluster.stops_with(128 + number)
+
+
+def ignore() -> None:
+    """Ignores the signals that stop a run, while this process ends."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Records the first signal that asks to stop; a second one ends the process at once.
+def _recorded_in(stop: StopRequest) -> Iterator[None]:
+    """Records the first signal, and ends the process at another.
 
     A thread reads the signals, because Python handles none in the main thread during a call of a compiled program, which can take
-    minutes. Outside the main thread of the process, nothing is recorded.
+    minutes.
     """
-    stop = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)  # as signal.set_wakeup_fd requires
 
@@ -39,11 +70,12 @@ def stop_request() -> Iterator[StopRequest]:
             first = first or (time.monotonic() if numbers else None)
             if numbers and time.monotonic() - first > _SAME_STOP_SECONDS:
                 os.write(2, b'\nEnded at once; the last checkpoint is whole.\n')
-                os._exit(128 + numbers[-1])
+                os._exit(128 + (stop.signal or numbers[-1]))
 
     def record(number: int, frame: Any) -> None:
         del frame
-        stop.signal = stop.signal or number
+        if not stop.signal:
+            stop.record(number)
 
     thread = threading.Thread(target=listen, daemon=True, name='signals')
     thread.start()
@@ -53,7 +85,7 @@ def stop_request() -> Iterator[StopRequest]:
         if handler != signal.SIG_IGN or number == signal.SIGINT:  # under nohup, SIGHUP stays ignored
             signal.signal(number, record)
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

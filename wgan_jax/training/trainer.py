@@ -25,7 +25,7 @@ from wgan_jax.sample.grid import check_size
 from wgan_jax.training.loop import Run, Writers, score
 from wgan_jax.training.not_finite import Diverged
 from wgan_jax.training.rounds import Rounds
-from wgan_jax.training.stopping import stop_request
+from wgan_jax.training.stopping import StopRequest
 
 Carry = tuple[GANState, steps.Metrics]
 
@@ -62,8 +62,9 @@ def train(experiment: Experiment, workdir: str) -> signal.Signals | None:
     images = processes.first_before_others(data.source.load)
     data_set = identity(images)
     processes.check_same('other images', data_set)
-    with processes.all_or_none():  # the last checkpoint may take longer than processes wait for each other when they end
-        return _train(experiment, run_dir, images, {**experiment.config, 'data_set': data_set, **numbers})
+    # The last checkpoint may take longer than processes wait for each other when they end.
+    with StopRequest() as stop, processes.all_or_none():
+        return _train(experiment, run_dir, images, {**experiment.config, 'data_set': data_set, **numbers}, stop)
 
 
 def check_grid(experiment: Experiment) -> None:
@@ -76,7 +77,9 @@ def check_grid(experiment: Experiment) -> None:
     check_size(f'config.num_samples={count}', count, experiment.data.source.image_shape, 'use fewer')
 
 
-def _train(experiment: Experiment, run_dir: Path, images: np.ndarray, record: dict[str, Any]) -> signal.Signals | None:
+def _train(
+    experiment: Experiment, run_dir: Path, images: np.ndarray, record: dict[str, Any], stop: StopRequest
+) -> signal.Signals | None:
     """Trains; if training diverges, goes back and trains again with other noise, as often as the config allows."""
     with ExitStack() as stack:
         checkpoints = None
@@ -91,7 +94,7 @@ def _train(experiment: Experiment, run_dir: Path, images: np.ndarray, record: di
         rewinds = 0
         while True:
             try:
-                return _train_once(experiment, run_dir, images, record, checkpoints, rewinds)
+                return _train_once(experiment, run_dir, images, record, checkpoints, rewinds, stop)
             except Diverged as error:
                 if error.rewinds >= experiment.max_rewinds:
                     raise UserError(f'{error} {error.advice(experiment.max_rewinds)}') from error
@@ -106,6 +109,7 @@ def _train_once(
     record: dict[str, Any],
     checkpoints: Checkpoints | None,
     rewinds: int,
+    stop: StopRequest,
 ) -> signal.Signals | None:
     """Restores, trains, and prints how it ended; only process 0 has checkpoints."""
     step, rewinds, carry, saved = _restore(experiment, run_dir, record, checkpoints, rewinds)
@@ -134,15 +138,14 @@ def _train_once(
         rounds = stack.enter_context(closing(Rounds(experiment, images, step)))
         run = Run(experiment, rounds, images, carry, writers, rewinds)
         del carry  # a second copy of the state, when there are several devices
-        stopped_by = run.train()
+        stopped_by = run.train(stop)
         if writers is not None:
             how, next_time = 'Done', 'To train on, give a larger --config.num_steps.'
             if stopped_by is not None:
                 how, next_time = f'Stopped by {stopped_by.name}', 'The same command continues from here.'
             print(f'{how} at step {run.step}. Last picture: {writers.record.last_picture}\n{next_time}')
             if stopped_by is None:  # after a signal the process should end quickly
-                with stop_request():  # the run is complete, so a signal changes nothing now; a second one ends the process
-                    _report(run_dir)
+                _report(run_dir)
     return stopped_by
 
 
