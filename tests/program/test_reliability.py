@@ -86,3 +86,15 @@ def test_checkpoints_that_cannot_be_written_end_the_process(tmp_path):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
     assert f'Error: {run.workdir}/checkpoints cannot be written (Permission denied).' in result.stderr
+
+
+@pytest.mark.slow
+def test_a_run_whose_directory_is_moved_ends_in_a_sentence(tmp_path):
+    run = start_of(tmp_path, 'run', 'num_steps=100000 checkpoint_every=1')
+    process = run.start()
+    wait_until(lambda: steps_logged(run), process)
+    run.workdir.rename(tmp_path / 'moved')
+    assert process.wait(30) == 1
+    assert f'Error: {run.workdir}/' in run.last_errors()
+    assert 'cannot be written (No such file or directory)' in run.last_errors()
+    assert 'Traceback' not in run.last_errors()

@@ -1,5 +1,6 @@
 """The files that runs and commands write, and the paths that users give."""
 
+import errno
 import importlib.metadata
 import io
 import os
@@ -95,8 +96,11 @@ def versions() -> dict[str, str]:
 
 def system_error(error: Exception) -> int | None:
     """The errno behind an exception of orbax or the system, or None."""
-    number = re.search(r"os_error_code='(\d+)'", str(error))
-    return int(number[1]) if number else getattr(error, 'errno', None)
+    if number := re.search(r"os_error_code='(\d+)'", str(error)):
+        return int(number[1])
+    if re.match('NOT_FOUND|Checkpoint directory does not exist', str(error)):  # it was moved or removed while it was written
+        return errno.ENOENT
+    return getattr(error, 'errno', None)
 
 
 def reason(error: Exception) -> str:
