@@ -49,6 +49,14 @@ def test_a_pipe_in_place_of_the_unfinished_file_is_refused(tmp_path):
     assert not (tmp_path / 'file').exists()
 
 
+@pytest.mark.parametrize('parent', ['file', 'link'])
+def test_a_directory_that_cannot_be_created_is_an_error(tmp_path, parent):
+    (tmp_path / 'file').write_bytes(b'')
+    (tmp_path / 'link').symlink_to(tmp_path / 'nowhere')
+    with pytest.raises((FileExistsError, NotADirectoryError)):
+        disk.replace_file(tmp_path / parent / 'new', b'1')
+
+
 def _write(path, letter):
     for _ in range(50):
         disk.replace_file(path, letter * 200_000)

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 MAX_BYTES = 2**31  # of a file that is read at once
+_RETRIES = 100  # to create a file in a directory that other processes create and remove
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # of some network file systems
+
+
+class NotRegularError(OSError):
+    """There is a pipe, a device or a directory in the place of a file."""
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
@@ -71,13 +76,7 @@ def only_one(path: Path, doing: str) -> Iterator[BinaryIO]:
     created = [directory for directory in path.parents if not directory.exists()]
     try:
         while True:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = io.FileIO(path, 'r+', opener=_create)
-            except (FileNotFoundError, FileExistsError):  # another process has just removed the directory
-                if path.parent.exists() and not path.parent.is_dir():
-                    raise
-                continue
+            file = _open_in_new_directory(path)
             waited = _lock(file, '' if waited else f'Waiting for another process that {doing}.') or waited
             if _is_at(file, path):
                 break
@@ -93,6 +92,15 @@ def only_one(path: Path, doing: str) -> Iterator[BinaryIO]:
         for directory in created:
             with suppress(OSError):  # another process has written into it or removed it
                 directory.rmdir()
+
+
+def _open_in_new_directory(path: Path) -> BinaryIO:
+    for _ in range(_RETRIES):
+        with suppress(FileNotFoundError, FileExistsError):  # another process may have removed the directory meanwhile
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return io.FileIO(path, 'r+', opener=_create)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return io.FileIO(path, 'r+', opener=_create)
 
 
 def _lock(file: BinaryIO, message: str) -> bool:
@@ -126,7 +134,7 @@ def _create(path: str, flags: int) -> int:
 
 def _check_regular(status: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, 'it is not a regular file', str(path))
+        raise NotRegularError(errno.EINVAL, 'it is not a regular file', str(path))
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

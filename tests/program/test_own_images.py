@@ -1,6 +1,7 @@
 """Whole runs on a folder of images."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -57,6 +58,11 @@ def test_a_run_continues_only_with_the_images_that_it_started_with(tmp_path, pho
     Image.new('RGB', (20, 20)).save(tmp_path / 'moved' / 'new.png')
     with pytest.raises(UserError, match=r'holds a run on other images \(crc32: .*; num_images: 20 -> 21\): '):
         train(config, tmp_path / 'run')
+
+
+def test_a_folder_may_have_any_name(tmp_path, photos):
+    run(tmp_path, photos.rename(tmp_path / os.fsdecode(b'\xff')))
+    assert (tmp_path / 'run' / 'metrics.jsonl').exists()
 
 
 def test_a_missing_folder_is_refused(tmp_path):

@@ -148,7 +148,7 @@ def test_lines_that_a_resumed_run_has_lost_are_named_and_the_others_stay(tmp_pat
     assert [line['step'] for line in lines(tmp_path)] == [*range(1, kept + 1), 6, 7]
     assert lines(tmp_path)[:kept] == before[:kept]
     assert not path.is_symlink()
-    lost = f'{path} has lost {5 - kept} of 5 lines, those of the steps {kept + 1} to 5: they cannot be written again'
+    lost = f'{path} has lost {5 - kept} of 5 lines, those of the steps {kept + 1} to 5. The other lines stay.'
     assert lost in capsys.readouterr().out
     config.num_steps = 8
     train(config, tmp_path)

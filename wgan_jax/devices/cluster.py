@@ -4,6 +4,7 @@ They are started from outside (Slurm, mpirun, Kubernetes, a TPU pod, a shell), e
 """
 
 import atexit
+import errno
 import os
 import re
 import socket
@@ -15,7 +16,7 @@ from typing import NoReturn
 import jax
 from orbax.checkpoint import multihost
 
-from wgan_jax.devices import processes
+from wgan_jax.devices import parallel, processes
 from wgan_jax.errors import UserError
 
 JOIN_SECONDS = 300  # until all processes must have started; a cluster does not start them at the same moment
@@ -80,6 +81,7 @@ def join(coordinator: str | None, num_processes: int | None, process_id: int | N
         raise UserError(f'JAX cannot connect the processes of the run ({error}); --num_processes=1 runs this one alone.') from error
     finally:
         timer.cancel()
+    parallel.check_devices()
     if jax.process_count() > 1:
         counts = [len(jax.local_devices(index)) for index in range(jax.process_count())]
         if len(set(counts)) > 1:
@@ -97,7 +99,7 @@ def end(error: BaseException) -> NoReturn:
 
 
 def stops_with(status: int) -> None:
-    """The exit status of a run that stops, also if another process is lost from now on."""
+    """Sets the exit status for the case that another process is lost: TRY_AGAIN, or that of a signal."""
     global _status_if_lost
     _status_if_lost = status
 
@@ -125,16 +127,16 @@ def _check(coordinator: str, num_processes: int, process_id: int) -> None:
         raise UserError(f'--process_id={process_id} must be at least 0 and less than --num_processes={num_processes}.')
     if sys.platform == 'linux':  # JAX would take it for a restart of that process, and end the whole run
         name = socket.socket(socket.AF_UNIX)
+        _names.append(name)
         try:
             # In Linux's abstract namespace: there is no file, and it is free again however this process ends.
             name.bind(f'\0wgan_jax {zlib.crc32(coordinator.encode())} {process_id}')
         except OSError as error:
-            name.close()
-            raise UserError(
-                f'--process_id={process_id} of --coordinator={coordinator} runs on this machine already: give another one, or '
-                'another coordinator for another run.'
-            ) from error
-        _names.append(name)
+            if error.errno == errno.EADDRINUSE:  # other errors, of a sandbox for example, say nothing about other processes
+                raise UserError(
+                    f'--process_id={process_id} of --coordinator={coordinator} runs on this machine already: give another one, '
+                    'or another coordinator for another run.'
+                ) from error
     if process_id == 0:  # jaxlib can crash if the port is taken
         families = {'family': socket.AF_INET6, 'dualstack_ipv6': True} if socket.has_dualstack_ipv6() else {}
         try:

@@ -37,4 +37,8 @@ def rounding() -> dict[str, Any]:
 
 def _flags(text: str) -> str:
     """Flags in one order, without those that change no number."""
-    return ' '.join(sorted(flag for flag in shlex.split(text) if not flag.startswith(_NO_NUMBERS)))
+    try:
+        flags = shlex.split(text)
+    except ValueError:  # a quotation mark without its partner
+        flags = [text]
+    return ' '.join(sorted(flag for flag in flags if not flag.startswith(_NO_NUMBERS)))

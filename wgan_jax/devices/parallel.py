@@ -31,10 +31,12 @@ def check_devices() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # AssertionError: a kind of device that JAX skips, such as cuda without a GPU
         why = str(error).splitlines()[0] if str(error) else 'it finds none'
-        raise UserError(
-            f'JAX cannot use the devices of JAX_PLATFORMS={jax.config.jax_platforms} ({why}): unset it, set it to cpu, or install '
-            'what JAX needs for them.'
-        ) from error
+        if jax.config.jax_platforms:
+            raise UserError(
+                f'JAX cannot use the devices of JAX_PLATFORMS={jax.config.jax_platforms} ({why}): unset it, set it to cpu, or '
+                'install what JAX needs for them.'
+            ) from error
+        raise UserError(f'JAX cannot use the devices of this machine ({why}); JAX_PLATFORMS=cpu runs on the CPU.') from error
 
 
 def all_devices() -> list[jax.Device]:

@@ -17,7 +17,7 @@ from wgan_jax.errors import UserError
 from wgan_jax.evaluate import plots
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.metrics.scores import without_count
-from wgan_jax.runs.files import expand, make_directories, save_images, save_png
+from wgan_jax.runs.files import make_directories, run_directory, save_images, save_png
 from wgan_jax.runs.record import read_evaluations
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.sample.grid import grid
@@ -49,7 +49,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     folders = [arguments.images / name for name in ('samples', 'real')] if arguments.images is not None else []
     saved = open_run(arguments.workdir, arguments.step, changes)
-    run_dir = expand(arguments.workdir, '--workdir')
+    run_dir = run_directory(arguments.workdir)
     out = arguments.out or run_dir
     make_directories(out, *folders)
     source = saved.experiment.data.source

@@ -7,7 +7,7 @@ from typing import Any
 from wgan_jax.devices.parallel import check_devices
 from wgan_jax.disk import replace_file
 from wgan_jax.export import stablehlo
-from wgan_jax.runs.files import expand, make_directories
+from wgan_jax.runs.files import make_directories, run_directory
 from wgan_jax.runs.saved_run import open_run
 
 NAME = 'generator.stablehlo'
@@ -16,7 +16,7 @@ NAME = 'generator.stablehlo'
 def run(arguments: argparse.Namespace) -> None:
     """Exports, and prints what was written and how to load it."""
     description = export(arguments)
-    out = arguments.out or expand(arguments.workdir) / 'exported'
+    out = arguments.out or run_directory(arguments.workdir) / 'exported'
     print(f'Written: {out / NAME}, the {description["generator"]} generator of step {description["step"]}. To load it:\n')
     print('\n'.join(description['load']))
 
@@ -31,7 +31,7 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
     check_devices()
     saved = open_run(arguments.workdir, arguments.step)
     state = saved.state.replace(ema=None) if arguments.raw else saved.state
-    out = arguments.out or expand(arguments.workdir) / 'exported'
+    out = arguments.out or run_directory(arguments.workdir) / 'exported'
     make_directories(out)
     program = stablehlo.export_generator(state, saved.experiment.latent_dim)
     content = bytes(program.serialize())

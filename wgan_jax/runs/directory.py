@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from wgan_jax.disk import NotRegularError
 from wgan_jax.errors import LocalError, UserError
 
 _REMEDIES = {
-    errno.EINVAL: 'remove it',  # not a regular file
+    errno.ENOENT: 'if its directory was moved, move it back',
     errno.ENOSPC: 'make room on that disk',
     errno.EDQUOT: 'make room in your quota',
     errno.EFBIG: 'raise the limit of the size of a file (ulimit -f)',
@@ -33,6 +34,8 @@ def written_in(run_dir: Path) -> Iterator[None]:
     except OSError as error:
         place = error.filename or run_dir
         remedy = _REMEDIES.get(error.errno, 'make the directory writable, or give another --workdir')
+        if isinstance(error, NotRegularError):
+            remedy = 'remove it'
         raise LocalError(
             f'{place} cannot be written ({error.strerror or error}). What was saved before is intact: {remedy}, and give the '
             'same command again.'

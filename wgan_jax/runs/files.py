@@ -29,17 +29,26 @@ def expand(text: str, name: str = '') -> Path:
       name: the flag or key that holds it, for the message.
 
     Raises:
-      UserError: ~ is followed by the name of an unknown user, or the path is not UTF-8.
+      UserError: ~ is followed by the name of an unknown user.
     """
-    given = f'{name}={text}' if name else text
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f'{given} is not UTF-8, which checkpoints need: give another name.') from error
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
+        given = f'{name}={text}' if name else text
         raise UserError(f'{given} starts with the home directory of an unknown user: check the path.') from error
+
+
+def run_directory(workdir: str) -> Path:
+    """The path of --workdir.
+
+    Raises:
+      UserError: it starts with the home directory of an unknown user, or is not UTF-8, which orbax needs.
+    """
+    try:
+        workdir.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f'--workdir={workdir} is not UTF-8, which checkpoints need: give another name.') from error
+    return expand(workdir, '--workdir')
 
 
 def make_directories(out: Path, *folders: Path) -> None:

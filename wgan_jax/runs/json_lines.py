@@ -117,10 +117,7 @@ def _difference(lines: list[str], held: dict[str, Any]) -> str:
         _extend(ranges, step)
     named = [f'{first}' if first == last else f'{first} to {last}' for first, last, _ in ranges[:_SHOWN]]
     more = ' and others' if len(ranges) > _SHOWN else ''
-    return (
-        f'has lost {len(lost)} of {len(steps)} lines, those of the steps {", ".join(named)}{more}: they cannot be '
-        'written again. The other lines stay.'
-    )
+    return f'has lost {len(lost)} of {len(steps)} lines, those of the steps {", ".join(named)}{more}. The other lines stay.'
 
 
 def _extend(ranges: list[list[int]], step: int) -> None:

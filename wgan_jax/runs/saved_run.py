@@ -1,7 +1,6 @@
 """Opens a run to look at it: nothing in its directory changes, and it may be training at the same time."""
 
 import time
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +16,7 @@ from wgan_jax.runs import checkpoint_format
 from wgan_jax.runs.checkpoint import newest_readable
 from wgan_jax.runs.config import check_scores
 from wgan_jax.runs.experiment import Experiment, build
-from wgan_jax.runs.files import expand, reason
+from wgan_jax.runs.files import reason, run_directory
 from wgan_jax.runs.resume import config_of
 
 # A run that trains meanwhile replaces old checkpoints by new ones.
@@ -45,7 +44,7 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
     Raises:
       UserError: there is no such run or checkpoint, or it cannot be read.
     """
-    directory = expand(workdir, '--workdir') / 'checkpoints'
+    directory = run_directory(workdir) / 'checkpoints'
     if not directory.is_dir():
         raise UserError(f'--workdir={workdir} holds no run: it has no directory checkpoints.')
     built: dict[str, Experiment] = {}
@@ -60,16 +59,18 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
     except OSError as error:
         raise UserError(f'{error.filename} cannot be read ({error.strerror}): remove it.') from error
     options = ocp.CheckpointManagerOptions(create=False)  # read-only until something is saved
+    restored, failures = None, {}
     for _ in range(_ATTEMPTS):
-        restored, failures = None, {}
-        with (
-            suppress(FileNotFoundError),  # while orbax lists, a training run replaces a checkpoint
-            ocp.CheckpointManager(directory.absolute(), options=options) as manager,
-        ):
+        try:
+            manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        except FileNotFoundError:  # a training run has replaced a checkpoint while orbax listed it
+            time.sleep(_DELETION_SECONDS)
+            continue
+        with manager:
             restored, failures = newest_readable(manager, _steps(manager, step), template_of)
         if failures:
             time.sleep(_DELETION_SECONDS)
-        if (restored or failures) and all((directory / str(number)).exists() for number in failures):
+        if all((directory / str(number)).exists() for number in failures):
             break
     there = {number: error for number, error in failures.items() if (directory / str(number)).exists()}
     unreadable = [f'Checkpoint {number} in {directory} cannot be read ({reason(error)}).' for number, error in there.items()]

@@ -11,7 +11,7 @@ from wgan_jax.devices.compiling import in_batches, use_compilation_cache
 from wgan_jax.devices.parallel import check_devices
 from wgan_jax.errors import UserError
 from wgan_jax.export.stablehlo import Generator
-from wgan_jax.runs.files import expand, make_directories, save_figure, save_images, save_png
+from wgan_jax.runs.files import make_directories, run_directory, save_figure, save_images, save_png
 from wgan_jax.sample import movies, walks
 from wgan_jax.sample.generator import BATCH, images_of, latents_of, load, to_uint8
 from wgan_jax.sample.grid import check_size, grid
@@ -29,9 +29,9 @@ def sample(arguments: argparse.Namespace) -> list[Path]:
     """
     check_devices()
     use_compilation_cache()
-    out = arguments.out or (arguments.generator.parent if arguments.generator else expand(arguments.workdir)) / 'generated'
+    out = arguments.out or (arguments.generator.parent if arguments.generator else run_directory(arguments.workdir)) / 'generated'
     if arguments.training:
-        return movies.save(movies.training(expand(arguments.workdir)), out / 'training', movies.TRAINING_RATE)
+        return movies.save(movies.training(run_directory(arguments.workdir)), out / 'training', movies.TRAINING_RATE)
     generator = load(arguments.workdir, arguments.generator, arguments.step, raw=arguments.raw)
     points = is_plane(generator.image_shape)
     if points and (arguments.walk or arguments.images):

@@ -157,7 +157,7 @@ class Run:
         """Writes the scores of the state; returns the score that its checkpoint is kept for."""
         if self._writers is None or self._writers.scoring is None:
             return None
-        return score(self._writers.record, self._writers.scoring, self.step, self._state)
+        return write_scores(self._writers.record, self._writers.scoring, self.step, self._state)
 
     def _save(self, *, stop: bool = False, score: Score | None = None) -> None:
         if self._writers is not None:
@@ -168,7 +168,7 @@ class Run:
         self._saved_step = self.step
 
 
-def score(record: RunWriter, scoring: Scoring, step: int, state: GANState) -> Score | None:
+def write_scores(record: RunWriter, scoring: Scoring, step: int, state: GANState) -> Score | None:
     """Writes the scores of a state; returns the score that its checkpoint is kept for."""
     start = time.perf_counter()
     report = scoring(jax.device_get(state))

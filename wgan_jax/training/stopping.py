@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 from wgan_jax.devices import cluster
@@ -23,23 +23,23 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal = 0
-        self._listening: AbstractContextManager | None = None
+        self._listening = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._listening is not None:
-            self._listening.__exit__(None, None, None)
+        self._listening.close()
+        cluster.stops_with(cluster.TRY_AGAIN)
 
     def listen(self) -> None:
         """From now on, and until the end of the `with` statement, the first signal is recorded and a second one ends the process.
 
         Outside the main thread of the process, nothing is recorded.
         """
-        if self._listening is None and threading.current_thread() is threading.main_thread():
-            self._listening = _recorded_in(self)
-            self._listening.__enter__()
+        self._listening.close()  # a run that went back has begun to listen before
+        if threading.current_thread() is threading.main_thread():
+            self._listening.enter_context(_recorded_in(self))
 
     def record(self, number: int) -> None:
         """The process will end with the status of this signal, also if other signals come or other processes are lost."""
@@ -67,10 +67,13 @@ def _recorded_in(stop: StopRequest) -> Iterator[None]:
         first = None
         while received := os.read(read_end, 64):  # signals that are read together count as simultaneous
             numbers = [number for number in received if number in _SIGNALS]
-            first = first or (time.monotonic() if numbers else None)
-            if numbers and time.monotonic() - first > _SAME_STOP_SECONDS:
+            if not numbers:
+                continue
+            record(numbers[0], None)
+            first = first or time.monotonic()
+            if time.monotonic() - first > _SAME_STOP_SECONDS:
                 os.write(2, b'\nEnded at once; the last checkpoint is whole.\n')
-                os._exit(128 + (stop.signal or numbers[-1]))
+                os._exit(128 + stop.signal)
 
     def record(number: int, frame: Any) -> None:
         del frame

@@ -11,6 +11,7 @@ import numpy as np
 from wgan_jax.algorithm import noise, steps
 from wgan_jax.algorithm.state import GANState
 from wgan_jax.data import identity
+from wgan_jax.data.array_file import check_unchanged
 from wgan_jax.devices import numerics, processes
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate.scoring import Scoring
@@ -18,11 +19,11 @@ from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.config import flatten
 from wgan_jax.runs.directory import locked, written_in
 from wgan_jax.runs.experiment import Experiment
-from wgan_jax.runs.files import expand, reason, versions
+from wgan_jax.runs.files import expand, reason, run_directory, versions
 from wgan_jax.runs.record import RunWriter, read_evaluations
 from wgan_jax.runs.resume import LOCAL, check_resumable
 from wgan_jax.sample.grid import check_size
-from wgan_jax.training.loop import Run, Writers, score
+from wgan_jax.training.loop import Run, Writers, write_scores
 from wgan_jax.training.not_finite import Diverged
 from wgan_jax.training.rounds import Rounds
 from wgan_jax.training.stopping import StopRequest
@@ -48,7 +49,7 @@ def train(experiment: Experiment, workdir: str) -> signal.Signals | None:
     """
     data = experiment.data
     with processes.all_or_none():
-        run_dir = expand(workdir, '--workdir')
+        run_dir = run_directory(workdir)
         check_grid(experiment)
         folder = data.settings['folder']
         if folder and run_dir.resolve().is_relative_to(expand(folder).resolve()):
@@ -121,6 +122,7 @@ def _train_once(
     if step:
         print(f'Continuing {run_dir} at step {step}.')
     experiment = experiment._replace(train_key=noise.after_rewinds(experiment.train_key, rewinds))
+    check_unchanged(images)  # a run that goes back reads them again
     with ExitStack() as stack:
         scoring = _scoring(experiment, images, step)
         writers = None
@@ -187,7 +189,7 @@ def _complete(experiment: Experiment, run_dir: Path, images: np.ndarray, step: i
     is_due = every is not None and step == experiment.num_steps and step % every == 0
     if is_due and (not scored or scored[-1]['step'] < step):
         with closing(RunWriter(run_dir, experiment.config, step, held=saved.get('held'))) as writer:
-            score(writer, Scoring(experiment, images), step, carry[0])
+            write_scores(writer, Scoring(experiment, images), step, carry[0])
     _report(run_dir)
 
 

@@ -2,6 +2,8 @@
 
 import io
 import os
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -81,6 +83,34 @@ def test_weights_that_claim_terabytes_or_are_not_finite_are_refused(tmp_path):
     np.savez(tmp_path / 'nan.npz', **arrays)
     with pytest.raises(UserError, match=rf'nan\.npz has values that are not finite, in {name}: give another file'):
         classifier('digits_cnn', tmp_path / 'nan.npz')
+
+
+@pytest.mark.parametrize('compression', [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_weights_that_unpack_to_more_than_they_say_are_not_unpacked(tmp_path, compression):
+    arrays = named_leaves(zeros('digits_cnn'))
+    name = next(iter(arrays))
+    path, claimed = tmp_path / 'bomb.npz', 1000
+    with zipfile.ZipFile(path, 'w', compression) as archive:
+        for key in arrays:
+            archive.writestr(f'{key}.npy', bytes(2**28 if key == name else 100))
+    content, size = path.read_bytes(), struct.pack('<I', 2**28)
+    assert content.count(size) >= 2
+    path.write_bytes(content.replace(size, struct.pack('<I', claimed)))
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r'bomb\.npz (does not hold weights|is not a file of weights)'):
+        classifier('digits_cnn', path)
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize('header', ['{[1]: 2}', "{'a': (", "'''"])
+def test_weights_with_a_senseless_header_are_refused(tmp_path, header):
+    text = header.ljust(117) + '\n'
+    with zipfile.ZipFile(tmp_path / 'weights.npz', 'w') as archive:
+        for key in named_leaves(zeros('digits_cnn')):
+            archive.writestr(f'{key}.npy', b'\x93NUMPY\x01\x00' + struct.pack('<H', len(text)) + text.encode())
+    with pytest.raises(UserError, match=r'is not a file of weights \(an \.npz file of plain arrays\), or is damaged'):
+        classifier('digits_cnn', tmp_path / 'weights.npz')
 
 
 def test_attributes_are_not_classes(tmp_path):

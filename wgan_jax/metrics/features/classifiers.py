@@ -7,7 +7,6 @@ import hashlib
 import io
 import math
 import zipfile
-import zlib
 from pathlib import Path
 
 import flax.linen as nn
@@ -104,11 +103,13 @@ def _variables(content: bytes, name: str, path: Path) -> dict:
     wrong = f'{path} does not hold weights of this version of {name}: give a file that train_classifier wrote.'
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-            if not _are_possible(sizes, named):
+            members = {info.filename: info for info in archive.infolist()}
+            if not _are_possible(members, named):
                 raise UserError(wrong)
-            arrays = {key: _array(archive.read(f'{key}.npy'), shape) for key, shape in named.items()}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+            arrays = {key: _array(_unpacked(archive, members[f'{key}.npy']), shape) for key, shape in named.items()}
+    except UserError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise errors of a dozen types for damaged files
         raise UserError(f'{path} is not a file of weights (an .npz file of plain arrays), or is damaged: give another.') from error
     if any(array is None for array in arrays.values()):
         raise UserError(wrong)
@@ -118,11 +119,18 @@ def _variables(content: bytes, name: str, path: Path) -> dict:
     return jax.tree.unflatten(jax.tree.structure(shapes), [arrays[key] for key in named])
 
 
-def _are_possible(sizes: dict[str, int], shapes: dict[str, jax.ShapeDtypeStruct]) -> bool:
+def _are_possible(members: dict[str, zipfile.ZipInfo], shapes: dict[str, jax.ShapeDtypeStruct]) -> bool:
     """Whether the files of an archive can be these arrays; checked before anything is unpacked."""
-    if sizes.keys() != {f'{key}.npy' for key in shapes}:
+    if members.keys() != {f'{key}.npy' for key in shapes}:
         return False
-    return all(sizes[f'{key}.npy'] <= _HEADER_BYTES + 8 * math.prod(shape.shape) for key, shape in shapes.items())
+    if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in members.values()):
+        return False  # the others have no limit on memory
+    return all(members[f'{key}.npy'].file_size <= _HEADER_BYTES + 8 * math.prod(shape.shape) for key, shape in shapes.items())
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    with archive.open(info) as file:
+        return file.read(info.file_size)  # read() without a size would unpack more than a wrong size says
 
 
 def _array(content: bytes, shape: jax.ShapeDtypeStruct) -> np.ndarray | None:
