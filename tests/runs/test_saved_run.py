@@ -69,8 +69,9 @@ def test_a_checkpoint_that_a_training_run_replaces_meanwhile_is_not_damaged(stra
     assert capsys.readouterr().out == ''
 
 
-def test_a_checkpoint_that_is_replaced_while_orbax_lists_it(straight, monkeypatch):
-    managers = [ocp.CheckpointManager, Mock(side_effect=FileNotFoundError('checkpoints/12'))]
+@pytest.mark.parametrize('error', [FileNotFoundError, NotADirectoryError])
+def test_a_checkpoint_that_is_replaced_while_orbax_lists_it(straight, monkeypatch, error):
+    managers = [ocp.CheckpointManager, Mock(side_effect=error('checkpoints/12'))]
     monkeypatch.setattr(ocp, 'CheckpointManager', lambda *arguments, **options: managers.pop()(*arguments, **options))
     assert open_run(str(straight)).step == 12
 

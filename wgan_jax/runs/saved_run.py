@@ -63,7 +63,7 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
     for _ in range(_ATTEMPTS):
         try:
             manager = ocp.CheckpointManager(directory.absolute(), options=options)
-        except FileNotFoundError:  # a training run has replaced a checkpoint while orbax listed it
+        except (FileNotFoundError, NotADirectoryError):  # a training run has replaced a checkpoint while orbax listed it
             time.sleep(_DELETION_SECONDS)
             continue
         with manager:
