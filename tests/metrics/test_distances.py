@@ -1,9 +1,12 @@
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
 
+from wgan_jax.algorithm.losses import cross_entropy_critic_loss
 from wgan_jax.metrics.distances import (
     costs_between,
     cross_entropy,
@@ -18,6 +21,7 @@ from wgan_jax.metrics.distances import (
 
 RANDOM = np.random.default_rng(0)
 P, Q = RANDOM.dirichlet(np.ones(7), 2)
+PAIRS = [np.random.default_rng(number).dirichlet(np.ones(2 + number % 9), 2) for number in range(200)]
 
 
 def test_the_textbook_coin():
@@ -42,6 +46,45 @@ def test_symmetry_and_entropy():
     np.testing.assert_allclose(jensen_shannon(P, Q), jensen_shannon(Q, P))
     assert abs(kl_divergence(P, Q) - kl_divergence(Q, P)) > 0.01
     np.testing.assert_allclose(cross_entropy(P, Q), kl_divergence(P, Q) - np.sum(P * np.log(P)))
+
+
+def test_the_divergence_of_different_distributions_is_above_0():
+    """Pinsker's inequality, KL >= 2 TV^2: a sum with a wrong sign would be cut off at 0 and be below this bound."""
+    for p, q in PAIRS:
+        np.testing.assert_allclose(kl_divergence(p, q), np.sum(p * np.log(p / q)), rtol=1e-9)
+        assert kl_divergence(p, q) >= 2 * total_variation(p, q) ** 2 > 0
+
+
+def test_jensen_shannon_by_entropies():
+    """H(M) - (H(P) + H(Q)) / 2, and no more than log 2 times the total variation (Lin 1991)."""
+    for p, q in PAIRS:
+        of_mean, of_p, of_q = (-np.sum(each * np.log(each)) for each in ((p + q) / 2, p, q))
+        np.testing.assert_allclose(jensen_shannon(p, q), of_mean - (of_p + of_q) / 2, rtol=1e-9)
+        np.testing.assert_allclose(jensen_shannon_sum(p, q), 2 * of_mean - of_p - of_q, rtol=1e-9)
+        assert jensen_shannon(p, q) <= math.log(2) * total_variation(p, q)
+
+
+def test_jensen_shannon_is_finite_where_half_a_probability_is_0():
+    smallest = np.nextafter(0.0, 1.0)
+    np.testing.assert_allclose(jensen_shannon([1, smallest], [smallest, 1]), math.log(2))
+    np.testing.assert_allclose(jensen_shannon_sum([1, smallest], [1, 0]), 0, atol=1e-300)
+
+
+def test_the_value_of_a_gan_at_the_optimal_discriminator(double_precision):
+    """V(D*, G) = JS - 2 log 2 without the halves, its maximum over D (Goodfellow et al. 2014, proposition 1 and theorem 1)."""
+    counts = np.array([[5, 3, 2], [1, 6, 3]])
+    real, fake = (np.repeat(np.arange(3), each) for each in counts)  # ten outcomes each
+    p, q = counts / 10
+
+    def value(logits):
+        return -cross_entropy_critic_loss(logits[real], logits[fake])
+
+    best = jnp.log(jnp.asarray(p / q))  # D* = p / (p + q)
+    at_best, gradient, curvature = jax.jit(lambda x: (value(x), jax.grad(value)(x), jax.hessian(value)(x)))(best)
+    np.testing.assert_allclose(at_best, jensen_shannon_sum(p, q) - 2 * math.log(2), rtol=1e-12)
+    np.testing.assert_allclose(gradient, np.zeros(3), atol=1e-15)
+    # The second derivative of V by the logit is -(p + q) D (1 - D) = -p q / (p + q), and each outcome has a logit of its own.
+    np.testing.assert_allclose(curvature, np.diag(-p * q / (p + q)), atol=1e-15)
 
 
 @pytest.mark.parametrize('distance', [kl_divergence, jensen_shannon, jensen_shannon_sum, jensen_shannon_distance, total_variation])

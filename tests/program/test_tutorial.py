@@ -1,5 +1,8 @@
-"""The tutorial, as a page and as a notebook."""
+"""The tutorial and the theory, as pages and as notebooks."""
 
+import contextlib
+import io
+import itertools
 import os
 import re
 import sys
@@ -18,9 +21,28 @@ import make_notebook
 DOCS = ROOT / 'docs'
 
 
-def test_the_notebook_is_the_page():
+@pytest.mark.parametrize('page', make_notebook.PAGES)
+def test_the_notebook_is_the_page(page):
     """If this fails, run docs/make_notebook.py."""
-    assert nbformat.read(DOCS / 'tutorial.ipynb', as_version=4) == make_notebook.notebook()
+    assert nbformat.read(DOCS / f'{page}.ipynb', as_version=4) == make_notebook.notebook(page)
+
+
+def test_the_theory_shows_what_its_code_prints(monkeypatch):
+    """The text block after a cell is the cell's output, and every decimal number of the prose stands in a cell or an output."""
+    monkeypatch.chdir(DOCS)  # as a notebook starts; the first cell goes to the root
+    cells, names, printed = make_notebook.notebook('theory').cells, {}, ''
+    for cell, after in itertools.pairwise(cells):
+        if cell.cell_type == 'code':
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                exec(cell.source, names)
+            shown = re.match(r'```text\n(.*?)```', after.source, flags=re.DOTALL)
+            assert output.getvalue() == (shown[1] if shown else ''), cell.source
+            printed += cell.source + output.getvalue()
+    assert 'cost: 42; the cheapest: 42' in printed
+    text = '\n'.join(cell.source for cell in cells if cell.cell_type == 'markdown')
+    prose = re.sub(r'```.*?```|\]\(.*?\)|arXiv \S+|theorems \S+ and \S+', '', text, flags=re.DOTALL)
+    decimals = re.compile(r'\d+\.\d+')
+    assert set(decimals.findall(prose)) - set(decimals.findall(printed)) == set()
 
 
 @pytest.mark.parametrize('page', sorted(DOCS.rglob('*.md')), ids=lambda path: path.name)
@@ -37,7 +59,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     for name in ('train.py', 'wgan_jax', 'configs', 'docs', 'papers'):
         (tmp_path / name).symlink_to(DOCS.parent / name)
     monkeypatch.setenv('PATH', f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
-    notebook = make_notebook.notebook()
+    notebook = make_notebook.notebook('tutorial')
     first, *cells = (cell for cell in notebook.cells if cell.cell_type == 'code')
     assert 'os.chdir' in first.source
     for cell in cells:

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 import scipy.spatial
+import scipy.special
 import scipy.stats
 from numpy.typing import ArrayLike
 
@@ -52,7 +53,9 @@ def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
 def jensen_shannon_sum(p: ArrayLike, q: ArrayLike) -> float:
     """KL(p || m) + KL(q || m), without the halves: from 0 to 2 log 2 (Arjovsky et al. 2017, section 2)."""
     p, q = _pair(p, q)
-    return kl_divergence(p, (p + q) / 2) + kl_divergence(q, (p + q) / 2)
+    # Twice both arguments: half of the smallest float is 0, and the divergence from a 0 would be infinite.
+    doubled = np.sum(scipy.special.rel_entr(2 * p, p + q) + scipy.special.rel_entr(2 * q, p + q))
+    return max(0.0, float(doubled) / 2)  # rounding may give a number below 0
 
 
 def jensen_shannon_distance(p: ArrayLike, q: ArrayLike) -> float:
