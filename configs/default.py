@@ -8,6 +8,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
 
     config.seed = 0  # of the initialisation, the order of the images, the latents, alpha and dropout
+    config.interval_unit = 'rounds'  # or epochs: of num_steps, log_every, sample_every, checkpoint_every and eval_every
     config.num_steps = 10_000  # rounds: each is n_critic critic updates and one generator update
     config.batch_size = 64  # images per critic update, over all devices; a multiple of the number of devices
     config.grad_accumulation = 1  # parts into which each device divides its share of a batch: less memory, same update
@@ -18,6 +19,8 @@ def get_config() -> ConfigDict:
     config.boost.until = config_dict.placeholder(int)  # rounds before this one are boosted (the authors: 25)
     config.boost.every = config_dict.placeholder(int)  # so is every round whose number is a multiple of this (the authors: 500)
     config.latent_dim = 100  # size of the generator's input, drawn from N(0, 1)
+    config.shared_images = False  # the critic updates of a round share one batch of images, as in some tutorials
+    config.shared_latents = False  # all updates of a round, the generator's too, share one batch of latents, as in some tutorials
 
     # The objective. GAN, WGAN and WGAN-GP differ in loss, clip_value and gp_weight.
     config.loss = 'wasserstein'  # minimax, non_saturating (the -log D trick) or wasserstein
@@ -25,6 +28,9 @@ def get_config() -> ConfigDict:
     config.clip_batch_norm = True  # clip the critic's batch norm too, as the WGAN authors do
     config.gp_weight = 10.0  # WGAN-GP: weight of the gradient penalty; 0: no penalty
     config.gp_one_sided = False  # penalise slopes above 1 only (WGAN-LP)
+    config.gp_alpha = 'uniform'  # position of the penalised points; normal, as in Keras's example: mostly outside of the segment
+    config.image_noise = 0.0  # std of noise on the images that the critic sees (Arjovsky and Bottou 2017, section 3); 0: none
+    config.image_noise_until = config_dict.placeholder(int)  # rounds until this noise has faded; None: it does not fade
     config.ema_decay = config_dict.placeholder(float)  # decay of the generator's exponential average, which is sampled; None: none
 
     config.deterministic = False  # on GPU: only algorithms that give the same bits each time (slower); CPU and TPU always do
@@ -38,7 +44,7 @@ def get_config() -> ConfigDict:
 
     config.data = _data()
 
-    # What a run writes; intervals in rounds. The last round is always logged, sampled and saved.
+    # What a run writes; intervals in rounds, unless interval_unit says epochs. The last round is always logged, sampled and saved.
     config.log_every = 100  # a line of metrics.jsonl: means over the rounds since the previous line
     config.sample_every = 1000  # a grid of images
     config.num_samples = 64  # images in a grid
@@ -46,7 +52,7 @@ def get_config() -> ConfigDict:
     config.checkpoints_to_keep = 3  # the newest ones; a checkpoint of where the run was stopped does not count
 
     # Scores while training; python -m wgan_jax.evaluate computes the same afterwards.
-    config.eval_every = config_dict.placeholder(int)  # interval in rounds; None: no scores while training
+    config.eval_every = config_dict.placeholder(int)  # None: no scores while training
     config.eval_num_samples = 10_000  # number of generated images
     config.eval_features = config_dict.placeholder(str)  # digits_cnn, mnist_cnn, celeba_attributes or inception; None: by data set
     config.eval_weights = config_dict.placeholder(str)  # file with the weights of inception or celeba_attributes; None: search
@@ -87,6 +93,8 @@ def _network() -> ConfigDict:
     network.constant_width = config_dict.placeholder(bool)  # the same number of filters in every hidden layer (dcgan)
     network.bounded = config_dict.placeholder(bool)  # the generator ends in tanh; False for points in the plane (mlp)
     network.norm = config_dict.placeholder(str)  # batch, layer or none (all but keras_cnn)
+    network.norm_after_activation = config_dict.placeholder(bool)  # activation, then norm, instead of the other way round (dcgan)
+    network.transposed_extra_layers = config_dict.placeholder(bool)  # the extra layers are transposed (dcgan's generator)
     return network
 
 
@@ -96,4 +104,5 @@ def _optimizer() -> ConfigDict:
     optimizer.learning_rate = 1e-4
     optimizer.b1 = 0.0  # decay of the first moment (rmsprop has none)
     optimizer.b2 = 0.9  # decay of the second moment (rmsprop's is 0.99)
+    optimizer.eps = 1e-8  # added to the root of the second moment (Keras: 1e-7)
     return optimizer

@@ -5,7 +5,7 @@ of the package. The rest, from the bottom up; a wing imports from those above it
 
     errors         the exception whose message is for the user
     disk           files: read if regular and of bounded size, written whole, by one process at a time
-    algorithm      losses, optimizers, noise, schedule, state, steps
+    algorithm      losses, optimizers, noise, schedule, state, update, steps
     convolutions   the convolutions of all networks, faster than XLA's own on CPU
     models         the networks, by name
     data           sources of images, one uint8 array on disk, which images each step sees

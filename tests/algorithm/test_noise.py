@@ -90,3 +90,39 @@ def test_devices_share_out_the_global_draw(devices, batch_size):
 def test_each_device_has_its_own_dropout():
     keys = np.asarray(jax.random.key_data(draws_on_devices(8, 4).dropout_key))
     assert len(np.unique(keys, axis=0)) == 8
+
+
+def test_normal_alpha_is_normal_and_leaves_the_latents():
+    drawn = noise.draw(KEY, 'critic', jnp.int32(0), LARGE, 3, None, normal_alpha=True)
+    assert stats.kstest(np.asarray(drawn.alpha, np.float64), 'norm').pvalue > RARE
+    np.testing.assert_array_equal(drawn.latents, draw(batch_size=LARGE).latents)
+
+
+def test_the_updates_of_a_round_share_latents_and_nothing_else():
+    """Two critic updates per round."""
+    of_critic = [noise.draw(KEY, 'critic', jnp.int32(update), 4, 3, None, sharing=2) for update in range(4)]
+    of_generator = [noise.draw(KEY, 'generator', jnp.int32(update), 4, 3, None, sharing=2) for update in range(2)]
+    for update, drawn in enumerate(of_critic):
+        np.testing.assert_array_equal(drawn.latents, of_generator[update // 2].latents)
+        np.testing.assert_array_equal(drawn.alpha, draw(update=update).alpha)
+    np.testing.assert_array_equal(of_generator[1].latents, draw(player='generator', update=1).latents)
+    assert (of_critic[1].latents != of_critic[2].latents).all()
+
+
+def test_noise_on_images_is_normal_and_fades():
+    image_noise = noise.ImageNoise(std=0.5, until=10)
+    keys = draw(batch_size=5000).image_keys
+    images = jnp.full((5000, 2, 2, 1), 3.0)
+    for step, std in ((0, 0.5), (5, 0.25), (10, 0.0), (12, 0.0)):
+        added = np.asarray(image_noise.add(images, keys, jnp.int32(step)) - 3.0, np.float64)
+        np.testing.assert_allclose(added.std(), std, rtol=0.03)
+        assert std == 0.0 or stats.kstest(added.ravel() / std, 'norm').pvalue > RARE
+    np.testing.assert_allclose(noise.ImageNoise(0.5, None).add(images, keys, 10**6), image_noise.add(images, keys, 0))
+
+
+@pytest.mark.parametrize('devices', [2, 4])
+def test_devices_share_out_the_noise_on_images(devices):
+    data = jax.random.key_data(draws_on_devices(devices, 2).image_keys)
+    alone = jax.random.key_data(draw(update=5, batch_size=2 * devices).image_keys)
+    np.testing.assert_array_equal(data.reshape(alone.shape), alone)
+    assert len(np.unique(alone, axis=0)) == 2 * devices

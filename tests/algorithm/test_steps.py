@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import in_float64
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.losses import LOSSES
+from wgan_jax.algorithm.noise import ImageNoise
 from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.algorithm.state import create_state
 
@@ -70,6 +71,7 @@ def test_metrics_fit_together(players):
     _, metrics = critic_step(make_state(players), real_images(4), KEY, **GAME)
     assert 'gradient_penalty' not in metrics
     np.testing.assert_allclose(metrics['critic_loss'], -metrics['wasserstein_estimate'], rtol=1e-6)
+    np.testing.assert_allclose(metrics['wasserstein_estimate'], metrics['real_score'] - metrics['fake_score'], rtol=1e-5)
 
 
 def test_every_critic_weight_is_inside_the_box_after_every_step(players):
@@ -180,3 +182,24 @@ def test_batch_norm_over_parts_of_a_batch_gives_another_update(players):
     whole, _ = critic_step(state, real_images(8), KEY, **GAME)
     parts, _ = critic_step(state, real_images(8), KEY, grad_accumulation=2, **GAME)
     assert max(np.abs(x - y).max() for x, y in zip(leaves(whole.critic), leaves(parts.critic), strict=True)) > 1e-4
+
+
+def test_noise_on_images_reaches_both_kinds_of_images_and_both_players(players):
+    """The critic's scores of real and of generated images change, and so does the generator's loss; faded noise changes nothing."""
+    state, real = make_state(players), real_images(4)
+    critic, generator = (functools.partial(step, key=KEY, **GAME) for step in (steps.critic_step, steps.generator_step))
+    plain, noisy = (critic(state, real, image_noise=noise)[1] for noise in (None, ImageNoise(1.0, 5)))
+    assert abs(plain['real_score'] - noisy['real_score']) > 1e-3
+    assert abs(plain['fake_score'] - noisy['fake_score']) > 1e-3
+    losses = [generator(state, batch_size=4, image_noise=noise)[1]['generator_loss'] for noise in (None, ImageNoise(1.0, 5))]
+    assert abs(losses[0] - losses[1]) > 1e-3
+    faded = critic(state.replace(step=jnp.int32(5)), real, image_noise=ImageNoise(1.0, 5))[1]
+    for name, value in plain.items():
+        np.testing.assert_allclose(faded[name], value, rtol=1e-5, atol=1e-7)
+
+
+def test_parts_of_a_batch_have_the_noise_of_the_whole(players):
+    settings = {'image_noise': ImageNoise(0.5, None), **GAME}
+    whole, parts = (steps.critic_step(make_state(players), real_images(4), KEY, grad_accumulation=n, **settings)[1] for n in (1, 2))
+    for name, value in whole.items():
+        np.testing.assert_allclose(parts[name], value, rtol=1e-4, atol=1e-6)

@@ -26,7 +26,8 @@ def test_all_configs_exist():
     games = {f'{data}_{game}' for data in ('celeba', 'digits', 'mnist', 'toy') for game in ('gan', 'wgan', 'wgan_gp')}
     variants = {f'celeba_{game}_{network}' for game in ('gan', 'wgan') for network in ('mlp', 'nobn')}
     others = {'celeba_wgan_authors', 'celeba_wgan_gp_resnet', 'celeba_wgan_lp', 'folder_wgan_gp', 'lsun_bedroom_wgan'}
-    assert set(NAMES) == {'default'} | games | variants | others
+    letters = {f'tutorial_{name}' for name in ('mnist_gan', 'mnist_wgan', 'mnist_wgan_gp', 'celeba_wgan', 'celeba_wgan_10_percent')}
+    assert set(NAMES) == {'default'} | games | variants | others | letters
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -2,6 +2,7 @@ import jax
 import pytest
 
 from configs import digits_wgan_gp, toy_wgan_gp
+from tests.tiny_runs import tiny
 from wgan_jax.errors import UserError
 from wgan_jax.runs.experiment import build, prepare
 
@@ -54,3 +55,15 @@ def test_a_generator_that_cannot_reach_its_points_draws_a_warning(capsys):
     assert capsys.readouterr().out == (
         'Warning: this generator ends in tanh and cannot reach all points: set config.generator.bounded=False.\n'
     )
+
+
+def test_intervals_in_epochs_become_rounds():
+    """1,797 digits, 16 per round: 113 rounds per epoch. With shared images, 8 per round: 225."""
+    changes = {'interval_unit': 'epochs', 'num_steps': 3, 'log_every': 1, 'sample_every': 2, 'checkpoint_every': 1, 'eval_every': 3}
+    run = build(tiny(**changes)).in_rounds(1797)
+    assert (run.num_steps, *run.outputs[:2], run.outputs.checkpoint_every, run.outputs.eval_every) == (339, 113, 226, 113, 339)
+    assert run.in_rounds(1797) == run
+    assert build(tiny(**changes, shared_images=True)).in_rounds(1797).num_steps == 3 * 225
+    assert build(tiny()).in_rounds(1797).num_steps == 12
+    with pytest.raises(UserError, match=r'config\.num_steps=\d+ rounds with config\.n_critic=2 are \d+ critic updates'):
+        build(tiny(**changes | {'num_steps': 10**8})).in_rounds(1797)

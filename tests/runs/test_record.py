@@ -15,7 +15,7 @@ def write(run_dir, start, steps, value=0.0):
     writer = RunWriter(run_dir, {'seed': 1}, start)
     writer.start_clock()
     for step in steps:
-        writer.metrics(step, {'critic_loss': value + step}, images_seen=64)
+        writer.metrics(step, step / 4, {'critic_loss': value + step}, images_seen=64)
         writer.picture(f'step_{step:06d}', np.full((4, 4, 1), step % 256, np.uint8), step)
     writer.sync()
     writer.close()

@@ -39,6 +39,20 @@ def test_calls_end_where_the_number_of_critic_updates_changes(step, expected):
     assert rounds_to_boundary(step, build(config)) == expected
 
 
+@pytest.mark.parametrize('placement', ['device', 'host'])
+def test_the_critic_updates_of_a_round_may_share_their_images(monkeypatch, placement):
+    config = tiny(shared_images=True)
+    config.data.placement = placement
+    images = np.arange(29 * 64, dtype=np.uint8).reshape(29, 8, 8, 1)
+    with closing(Rounds(build(config), images, 0)) as run:
+        chunk, indices = (np.asarray(array) for array in run._prepare(3, 2, 2))
+        assert run.epochs_before(29) == 8.0
+    chunks = [chunk] * len(indices) if placement == 'device' else chunk  # one per device, each with one image of a batch
+    seen = np.concatenate([part[rows[:2]] for part, rows in zip(chunks, indices, strict=True)], axis=2)  # [2, 2, 8, 64]
+    np.testing.assert_array_equal(seen[:, 0], seen[:, 1])
+    np.testing.assert_array_equal(seen[:, 0], images.reshape(29, 64)[index_plan(0, 3, 2, 1, 8, 29)[:, 0]])
+
+
 def test_calls_are_limited_by_their_time():
     assert rounds_per_call(math.inf) == 1
     assert rounds_per_call(10.0) == 1
@@ -122,9 +136,9 @@ def test_a_boosted_run_follows_its_schedule_and_resumes(tmp_path, monkeypatch):
     """Stopped at step 3, among the first boosted rounds. Images per second count every critic update."""
     config, counts, write = boosted(num_steps=14), [], record.RunWriter.metrics
 
-    def metrics(self, step, means, images_seen, **options):
+    def metrics(self, step, epoch, means, images_seen, **options):
         counts.append((step, images_seen))
-        write(self, step, means, images_seen, **options)
+        return write(self, step, epoch, means, images_seen, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(record.RunWriter, 'metrics', metrics)

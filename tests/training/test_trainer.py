@@ -16,13 +16,15 @@ from wgan_jax.errors import UserError
 from wgan_jax.runs.directory import locked
 from wgan_jax.training import rounds, trainer
 
+LOGGED = ('critic_loss', 'generator_loss', 'real_score', 'fake_score', 'wasserstein_estimate')
+
 
 def test_a_run_leaves_everything_it_promises(tmp_path, capsys):
     config, run = tiny(num_steps=10), tmp_path / 'run'
     assert trainer.train(prepared(config), str(run)) is None
     assert json.loads((run / 'config.json').read_text()) == config.to_dict()
     assert [line['step'] for line in lines(run)] == [4, 8, 10]
-    expected = {'step', 'critic_loss', 'generator_loss', 'wasserstein_estimate', 'gradient_penalty', *TIMING}
+    expected = {'step', 'epoch', *LOGGED, 'gradient_penalty', *TIMING}
     assert json.loads((run / 'metrics.jsonl').read_text().splitlines()[0]).keys() == expected
     pictures = ['real.png', 'step_000000.png', 'step_000006.png', 'step_000010.png']
     assert sorted(path.name for path in (run / 'samples').iterdir()) == pictures
@@ -33,6 +35,9 @@ def test_a_run_leaves_everything_it_promises(tmp_path, capsys):
     output = capsys.readouterr().out
     assert f'Done at step 10. Last picture: {run}/samples/step_000010.png' in output
     assert 'give a larger --config.num_steps' in output
+    assert [line[: line.index(':')] for line in output.splitlines() if line.startswith('step ')] == [
+        f'step {step} of 10, epoch {16 * step / 1500:.2f}' for step in (4, 8, 10)
+    ]
     assert output.endswith(f'Report: {run}/report.html\n')
     assert 'at step 10' in (run / 'report.html').read_text()
 
@@ -49,13 +54,14 @@ def test_a_report_that_cannot_be_written_draws_a_warning_and_the_run_is_complete
 def test_a_gan_trains_and_logs_no_penalty(tmp_path):
     train(tiny(digits_gan, num_steps=4), tmp_path)
     (line,) = lines(tmp_path)
-    assert line.keys() == {'step', 'critic_loss', 'generator_loss', 'wasserstein_estimate'}
+    assert line.keys() == {'step', 'epoch', *LOGGED}
 
 
 def test_the_logged_mean_is_over_the_rounds_since_the_last_line(tmp_path, straight):
     train(tiny(log_every=1, num_steps=8), tmp_path)
     mean = lines(straight)[1]
     assert mean.pop('step') == 8
+    assert mean.pop('epoch') == round(8 * 16 / 1500, 4)
     for name, value in mean.items():
         np.testing.assert_allclose(value, np.mean([line[name] for line in lines(tmp_path)[4:]]), rtol=1e-5)
 

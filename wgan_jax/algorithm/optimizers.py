@@ -10,13 +10,13 @@ import optax
 from wgan_jax.algorithm.weight_clipping import clip_weights
 
 
-def rmsprop(learning_rate: float) -> optax.GradientTransformation:
-    """RMSProp with PyTorch's constants: decay 0.99, epsilon 1e-8 outside the root.
+def rmsprop(learning_rate: float, eps: float = 1e-8) -> optax.GradientTransformation:
+    """RMSProp with PyTorch's decay of 0.99, and epsilon outside the root as there.
 
     optax adds epsilon inside the root by default. The denominator is then at least 1e-4, which is often larger than the gradients
     of a clipped critic.
     """
-    return optax.rmsprop(learning_rate, decay=0.99, eps=1e-8, eps_in_sqrt=False, initial_scale=0.0)
+    return optax.rmsprop(learning_rate, decay=0.99, eps=eps, eps_in_sqrt=False, initial_scale=0.0)
 
 
 class AmsgradState(NamedTuple):
@@ -55,14 +55,20 @@ def scale_by_amsgrad(b1: float, b2: float, eps: float = 1e-8) -> optax.GradientT
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    'adam': lambda learning_rate, b1, b2: optax.adam(learning_rate, b1, b2, eps=1e-8),
-    'amsgrad': lambda learning_rate, b1, b2: optax.chain(scale_by_amsgrad(b1, b2), optax.scale_by_learning_rate(learning_rate)),
-    'rmsprop': lambda learning_rate, b1, b2: rmsprop(learning_rate),
+    'adam': lambda rate, b1, b2, eps: optax.adam(rate, b1, b2, eps=eps),
+    'amsgrad': lambda rate, b1, b2, eps: optax.chain(scale_by_amsgrad(b1, b2, eps), optax.scale_by_learning_rate(rate)),
+    'rmsprop': lambda rate, b1, b2, eps: rmsprop(rate, eps),
 }
 
 
 def make_optimizer(
-    name: str, learning_rate: float, b1: float, b2: float, clip_value: float | None = None, clip_batch_norm: bool = True
+    name: str,
+    learning_rate: float,
+    b1: float,
+    b2: float,
+    clip_value: float | None = None,
+    clip_batch_norm: bool = True,
+    eps: float = 1e-8,
 ) -> optax.GradientTransformation:
     """Builds the optimizer of one player.
 
@@ -73,8 +79,9 @@ def make_optimizer(
       b2: decay of the second moment; rmsprop ignores it and uses 0.99, as the WGAN authors' code does.
       clip_value: clip the parameters to [-clip_value, clip_value] after each update; None for no clipping.
       clip_batch_norm: also clip the scales and shifts of batch norm, as the WGAN authors' code does.
+      eps: added to the root of the second moment, after the correction of its bias; Keras adds it before.
     """
-    optimizer = OPTIMIZERS[name](learning_rate, b1, b2)
+    optimizer = OPTIMIZERS[name](learning_rate, b1, b2, eps)
     if clip_value is None:
         return optimizer
     clip = clip_weights(clip_value)

@@ -14,9 +14,8 @@ import optax
 
 from wgan_jax.algorithm import noise
 from wgan_jax.algorithm.losses import AdversarialLoss, gradient_penalty, interpolate
-from wgan_jax.algorithm.state import GANState, PlayerState, apply
-
-Metrics = dict[str, jax.Array]  # flat, float32 scalars
+from wgan_jax.algorithm.state import GANState, apply
+from wgan_jax.algorithm.update import Metrics, update
 
 
 def critic_step(
@@ -28,6 +27,7 @@ def critic_step(
     latent_dim: int,
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
+    image_noise: noise.ImageNoise | None = None,
     grad_accumulation: int = 1,
     axis_name: str | None = None,
     draw: Callable[..., noise.Noise] = noise.draw,
@@ -42,23 +42,34 @@ def critic_step(
       latent_dim: size of a latent vector.
       gp_weight: weight of the gradient penalty; 0 leaves it out of the program.
       gp_one_sided: penalise only slopes above 1.
+      image_noise: noise on the images that the critic sees; None for none.
       grad_accumulation: parts of B that are processed one after the other, which needs less memory. The update is that of the whole
         batch, except for dropout masks and for batch norm, whose statistics are then those of a part.
       axis_name: the mapped axis inside pmap, None elsewhere.
       draw: source of latents, alpha and the dropout key; see noise.draw.
 
     Returns:
-      The new state, and critic_loss (with the penalty), wasserstein_estimate, and gradient_penalty if there is one.
+      The new state, and critic_loss (with the penalty), real_score and fake_score (the means), wasserstein_estimate (their
+      difference), and gradient_penalty if there is one.
     """
     critic, batch_size = state.critic, real.shape[0]
-    latents, alpha, dropout_key = draw(key, 'critic', critic.step, batch_size, latent_dim, axis_name)
+    drawn = draw(key, 'critic', critic.step, batch_size, latent_dim, axis_name)
 
     def loss_fn(
-        params: Any, batch_stats: Any, real: jax.Array, latents: jax.Array, alpha: jax.Array, dropout_key: jax.Array
+        params: Any,
+        batch_stats: Any,
+        real: jax.Array,
+        latents: jax.Array,
+        alpha: jax.Array,
+        image_keys: jax.Array | None,
+        dropout_key: jax.Array,
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         real = to_float(real)
         real_key, fake_key, penalty_key = jax.random.split(dropout_key, 3)
         fake, _ = apply(state.generator, state.generator.params, latents, axis_name=axis_name)
+        if image_noise is not None:
+            keys = jax.vmap(jax.random.split)(image_keys)  # [B, 2]
+            real, fake = (image_noise.add(images, keys[:, i], state.step) for i, images in enumerate((real, fake)))
         # Two passes, so that batch norm never mixes real and fake images.
         real_scores, batch_stats = apply(
             critic.replace(batch_stats=batch_stats), params, real, axis_name=axis_name, dropout_key=real_key
@@ -67,7 +78,8 @@ def critic_step(
             critic.replace(batch_stats=batch_stats), params, fake, axis_name=axis_name, dropout_key=fake_key
         )
         total = loss.critic(real_scores, fake_scores)
-        metrics = {'wasserstein_estimate': jnp.mean(real_scores) - jnp.mean(fake_scores)}
+        real_score, fake_score = jnp.mean(real_scores), jnp.mean(fake_scores)
+        metrics = {'real_score': real_score, 'fake_score': fake_score, 'wasserstein_estimate': real_score - fake_score}
         if gp_weight:
             penalty = gradient_penalty(
                 lambda images: apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0],
@@ -78,7 +90,8 @@ def critic_step(
             metrics['gradient_penalty'] = penalty
         return total, (batch_stats, {'critic_loss': total, **metrics})
 
-    updated, metrics = update(loss_fn, critic, (real, latents, alpha), dropout_key, grad_accumulation, axis_name)
+    inputs = real, drawn.latents, drawn.alpha, None if image_noise is None else drawn.image_keys
+    updated, metrics = update(loss_fn, critic, inputs, drawn.dropout_key, grad_accumulation, axis_name)
     return state.replace(critic=updated), metrics
 
 
@@ -90,6 +103,7 @@ def generator_step(
     loss: AdversarialLoss,
     latent_dim: int,
     ema_decay: float | None = None,
+    image_noise: noise.ImageNoise | None = None,
     grad_accumulation: int = 1,
     axis_name: str | None = None,
     draw: Callable[..., noise.Noise] = noise.draw,
@@ -100,22 +114,27 @@ def generator_step(
       state: both players.
       key: the run's key.
       batch_size: latents to draw on this device.
-      loss, latent_dim, grad_accumulation, axis_name, draw: see critic_step.
+      loss, latent_dim, image_noise, grad_accumulation, axis_name, draw: see critic_step.
       ema_decay: decay of the average per round; None for no average.
 
     Returns:
       The new state, and generator_loss.
     """
     generator = state.generator
-    latents, _, dropout_key = draw(key, 'generator', generator.step, batch_size, latent_dim, axis_name)
+    drawn = draw(key, 'generator', generator.step, batch_size, latent_dim, axis_name)
 
-    def loss_fn(params: Any, batch_stats: Any, latents: jax.Array, dropout_key: jax.Array) -> tuple[jax.Array, tuple[Any, Metrics]]:
+    def loss_fn(
+        params: Any, batch_stats: Any, latents: jax.Array, image_keys: jax.Array | None, dropout_key: jax.Array
+    ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         fake, batch_stats = apply(generator.replace(batch_stats=batch_stats), params, latents, axis_name=axis_name)
+        if image_noise is not None:
+            fake = image_noise.add(fake, image_keys, state.step)
         scores, _ = apply(state.critic, state.critic.params, fake, axis_name=axis_name, dropout_key=dropout_key)
         value = loss.generator(scores)
         return value, (batch_stats, {'generator_loss': value})
 
-    updated, metrics = update(loss_fn, generator, (latents,), dropout_key, grad_accumulation, axis_name)
+    inputs = drawn.latents, None if image_noise is None else drawn.image_keys
+    updated, metrics = update(loss_fn, generator, inputs, drawn.dropout_key, grad_accumulation, axis_name)
     ema = state.ema
     if ema_decay is not None:
         # Batch statistics are averaged together with the weights that they belong to.
@@ -134,6 +153,7 @@ def train_round(
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
     ema_decay: float | None = None,
+    image_noise: noise.ImageNoise | None = None,
     grad_accumulation: int = 1,
     axis_name: str | None = None,
     draw: Callable[..., noise.Noise] = noise.draw,
@@ -144,12 +164,13 @@ def train_round(
       state: both players.
       real: images [n_critic, B, H, W, C], uint8 or in [-1, 1].
       key: the run's key.
-      loss, latent_dim, gp_weight, gp_one_sided, ema_decay, grad_accumulation, axis_name, draw: see the two steps.
+      loss, latent_dim, gp_weight, gp_one_sided, ema_decay, image_noise, grad_accumulation, axis_name, draw: see the two steps.
 
     Returns:
       The new state, and the metrics of the generator step and of the last critic step, whose critic is the nearest to its optimum.
     """
-    game = {'loss': loss, 'latent_dim': latent_dim, 'axis_name': axis_name, 'draw': draw, 'grad_accumulation': grad_accumulation}
+    game = {'loss': loss, 'latent_dim': latent_dim, 'image_noise': image_noise, 'axis_name': axis_name, 'draw': draw}
+    game['grad_accumulation'] = grad_accumulation
 
     def body(state: GANState, batch: jax.Array) -> tuple[GANState, Metrics]:
         return critic_step(state, batch, key, gp_weight=gp_weight, gp_one_sided=gp_one_sided, **game)
@@ -203,48 +224,11 @@ def train_rounds(
 
 def zero_sums(gp_weight: float) -> Metrics:
     """The sums of zero rounds, with which train_rounds starts."""
-    names = ['rounds', 'critic_loss', 'wasserstein_estimate', 'generator_loss', *(['gradient_penalty'] if gp_weight else [])]
+    names = ['rounds', 'critic_loss', 'real_score', 'fake_score', 'wasserstein_estimate', 'generator_loss']
+    names += ['gradient_penalty'] if gp_weight else []
     return {name: jnp.zeros((), jnp.float32) for name in names}
 
 
 def to_float(images: jax.Array) -> jax.Array:
     """Converts uint8 images to float32 in [-1, 1]; leaves other types as they are."""
     return images.astype(jnp.float32) / 127.5 - 1.0 if images.dtype == jnp.uint8 else images
-
-
-def update(
-    loss_fn: Callable[..., tuple[jax.Array, tuple[Any, Metrics]]],
-    player: PlayerState,
-    inputs: tuple[jax.Array, ...],
-    dropout_key: jax.Array,
-    num_parts: int,
-    axis_name: str | None,
-) -> tuple[PlayerState, Metrics]:
-    """Updates a player with the gradients of the mean loss over all parts of the batch and all devices.
-
-    Args:
-      loss_fn: (params, batch_stats, *inputs, dropout_key) -> (loss, (new batch_stats, metrics)).
-      player: the player.
-      inputs: arrays [B, ...].
-      dropout_key: split into one key per part, if there are several parts.
-      num_parts: parts of B.
-      axis_name: the mapped axis inside pmap, None elsewhere.
-    """
-    gradient = jax.grad(loss_fn, has_aux=True)
-    if num_parts == 1:
-        gradients, (batch_stats, metrics) = gradient(player.params, player.batch_stats, *inputs, dropout_key)
-    else:
-        parts = [x.reshape(num_parts, -1, *x.shape[1:]) for x in inputs] + [jax.random.split(dropout_key, num_parts)]
-
-        def add(carry: tuple[Any, Any], part: list[jax.Array]) -> tuple[tuple[Any, Any], None]:
-            batch_stats, sums = carry
-            gradients, (batch_stats, metrics) = gradient(player.params, batch_stats, *part)
-            return (batch_stats, jax.tree.map(jnp.add, sums, (gradients, metrics))), None
-
-        _, (_, metrics) = jax.eval_shape(gradient, player.params, player.batch_stats, *(x[0] for x in parts))
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (player.params, metrics))
-        (batch_stats, sums), _ = jax.lax.scan(add, (player.batch_stats, zeros), parts)
-        gradients, metrics = jax.tree.map(lambda total: total / num_parts, sums)
-    if axis_name is not None:
-        gradients, metrics = jax.lax.pmean((gradients, metrics), axis_name)
-    return player.apply_gradients(grads=gradients, batch_stats=batch_stats), metrics

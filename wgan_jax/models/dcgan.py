@@ -5,6 +5,7 @@ Source: martinarjovsky/WassersteinGAN, models/dcgan.py, with the initialisation 
 """
 
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -23,6 +24,7 @@ class DCGANCritic(nn.Module):
       num_extra_layers: 3x3 convolutions after the first layer.
       norm: after each convolution except the first and the last.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
+      norm_after_activation: convolution, activation, normalisation, instead of convolution, normalisation, activation.
     """
 
     image_shape: tuple[int, int, int]
@@ -30,6 +32,7 @@ class DCGANCritic(nn.Module):
     num_extra_layers: int = 0
     norm: str = 'batch'
     constant_width: bool = False
+    norm_after_activation: bool = False
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -37,15 +40,14 @@ class DCGANCritic(nn.Module):
         first, *others = _widths(self.image_shape, self.num_features, self.constant_width)
         conv = functools.partial(Conv, padding=1, use_bias=False, kernel_init=_KERNEL, dtype=self.dtype)
 
-        def layer(x: jax.Array, filters: int, size: int, stride: int) -> jax.Array:
-            x = conv(filters, (size, size), strides=stride)(x)
-            return nn.leaky_relu(normalize(self.norm, x, train, axis_name, scale_init=_scale), 0.2)
+        def activate(x: jax.Array) -> jax.Array:
+            return _activate(x, _leaky_relu, self.norm, self.norm_after_activation, train, axis_name)
 
-        x = nn.leaky_relu(conv(first, (4, 4), strides=2)(images), 0.2)
+        x = _leaky_relu(conv(first, (4, 4), strides=2)(images))
         for _ in range(self.num_extra_layers):
-            x = layer(x, first, size=3, stride=1)
+            x = activate(conv(first, (3, 3))(x))
         for filters in others:
-            x = layer(x, filters, size=4, stride=2)
+            x = activate(conv(filters, (4, 4), strides=2)(x))
         # The last convolution covers its whole 4x4 input, so it is a dot product.
         x = at_least_float32(x.reshape(x.shape[0], -1))
         return nn.Dense(1, use_bias=False, kernel_init=_KERNEL)(x)[:, 0]  # [B]
@@ -58,7 +60,8 @@ class DCGANGenerator(nn.Module):
       num_features: filters of the last hidden layer; each earlier layer has twice as many as the next.
       num_extra_layers: 3x3 convolutions before the last layer.
       norm: after each convolution except the last.
-      constant_width: see DCGANCritic.
+      constant_width, norm_after_activation: see DCGANCritic.
+      transposed_extra_layers: the extra layers are transposed convolutions.
     """
 
     image_shape: tuple[int, int, int]
@@ -66,6 +69,8 @@ class DCGANGenerator(nn.Module):
     num_extra_layers: int = 0
     norm: str = 'batch'
     constant_width: bool = False
+    norm_after_activation: bool = False
+    transposed_extra_layers: bool = False
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -75,16 +80,34 @@ class DCGANGenerator(nn.Module):
         transposed = functools.partial(TransposedConv, kernel_init=_KERNEL, dtype=self.dtype)
 
         def activate(x: jax.Array) -> jax.Array:
-            return nn.relu(normalize(self.norm, x, train, axis_name, scale_init=_scale))
+            return _activate(x, nn.relu, self.norm, self.norm_after_activation, train, axis_name)
 
         x = latents[:, None, None, :]  # [B, 1, 1, latent_dim]
         x = activate(transposed(first, (4, 4))(x))  # [B, 4, 4, first]
         for filters in middle:
             x = activate(transposed(filters, (4, 4), stride=2, padding=1)(x))
+        conv = functools.partial(Conv, use_bias=False, kernel_init=_KERNEL, dtype=self.dtype)
         for _ in range(self.num_extra_layers):
-            x = activate(Conv(last, (3, 3), padding=1, use_bias=False, kernel_init=_KERNEL, dtype=self.dtype)(x))
+            x = activate((transposed if self.transposed_extra_layers else conv)(last, (3, 3), padding=1)(x))
         x = transposed(self.image_shape[-1], (4, 4), stride=2, padding=1)(x)
         return jnp.tanh(at_least_float32(x))
+
+
+def _activate(
+    x: jax.Array,
+    activation: Callable[[jax.Array], jax.Array],
+    norm: str,
+    norm_after_activation: bool,
+    train: bool,
+    axis_name: str | None,
+) -> jax.Array:
+    if norm_after_activation:
+        return normalize(norm, activation(x), train, axis_name, scale_init=_scale)
+    return activation(normalize(norm, x, train, axis_name, scale_init=_scale))
+
+
+def _leaky_relu(x: jax.Array) -> jax.Array:
+    return nn.leaky_relu(x, 0.2)
 
 
 def _widths(image_shape: tuple[int, ...], num_features: int, constant: bool) -> list[int]:

@@ -61,6 +61,16 @@ def quantity(name: str, config: dict[str, Any]) -> str:
                 'Mean logit of real images minus mean logit of generated ones. With this loss it estimates no distance and does '
                 'not have to fall.'
             )
+        case 'real_score' if wasserstein:
+            return (
+                'Mean score of real images (in colour) and of generated ones (grey). Their difference is the estimate; only the '
+                'difference matters, since a critic may add any number to all scores.'
+            )
+        case 'real_score':
+            return (
+                'Mean logit of real images (in colour) and of generated ones (grey): 0 if the discriminator answers one half, '
+                'far above or below if it is certain.'
+            )
         case 'critic_loss' if wasserstein and config.get('gp_weight'):
             return 'The critic minimises it: minus the estimate, plus the weighted penalty.'
         case 'critic_loss' if wasserstein:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from wgan_jax.data.toys import TOYS
 from wgan_jax.report import captions
 from wgan_jax.report.read_runs import Record
+from wgan_jax.runs.terminal import duration
 
 
 class Keys(NamedTuple):
@@ -20,8 +21,9 @@ def facts(record: Record) -> dict[str, str]:
     """The facts at the top of the page; unknown ones are left out."""
     config, speed = record.config, record.curves.get('images_per_second')
     steps = f'{record.step:,}'
-    if isinstance(config.get('num_steps'), int) and config['num_steps'] != record.step:
-        steps += f' of {config["num_steps"]:,}'
+    unit = ' epochs' if config.get('interval_unit') == 'epochs' else ''
+    if isinstance(config.get('num_steps'), int) and (unit or config['num_steps'] != record.step):
+        steps += f' of {config["num_steps"]:,}{unit}'
     images = record.data_set.get('num_images')
     kind = 'points' if str(config.get('data.name')) in TOYS else 'images'
     number = f'{images:,} {kind}' if isinstance(images, int) else ''
@@ -32,7 +34,7 @@ def facts(record: Record) -> dict[str, str]:
             dict.fromkeys(str(config[key]) for key in ('generator.network', 'critic.network') if key in config)
         ),
         'Steps': steps,
-        'Training': '' if record.seconds is None else _duration(record.seconds),
+        'Training': '' if record.seconds is None else duration(record.seconds),
         'Speed': f'{statistics.median(speed.values):,.0f} images/s (median)' if speed is not None and len(speed.values) else '',
         'Device': str(record.device or ''),
         'Versions': ', '.join(f'{name} {version}' for name, version in record.versions.items()),
@@ -52,13 +54,3 @@ def keys(records: Sequence[Record]) -> Keys:
     names = sorted({name for record in records for name in record.config})
     rows = [(name, [str(record.config.get(name, '-')) for record in records]) for name in names]
     return Keys([record.name for record in records], rows)
-
-
-def _duration(seconds: float) -> str:
-    """Formats seconds as 1 h 2 min, 1 min 2 s or 1.23 s."""
-    if not seconds < 1e10:
-        return ''
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f'{seconds:.3g} s'
-    return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min {rest} s'

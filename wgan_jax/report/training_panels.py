@@ -8,9 +8,15 @@ from matplotlib.axes import Axes
 from wgan_jax.report import captions, drawing
 from wgan_jax.report.drawing import Panel, Row, colour
 from wgan_jax.report.read_runs import Record
+from wgan_jax.sample.colours import GREY
 
 # Quantities whose scale depends on the critic or the loss get a panel per run; the others are drawn together.
-_PER_RUN = {'wasserstein_estimate': 'Estimate', 'critic_loss': 'Critic loss', 'generator_loss': 'Generator loss'}
+_PER_RUN = {
+    'wasserstein_estimate': 'Estimate',
+    'real_score': 'Mean scores',  # with those of generated images
+    'critic_loss': 'Critic loss',
+    'generator_loss': 'Generator loss',
+}
 _SHARED = {
     'gradient_penalty': (
         'Gradient penalty',
@@ -69,9 +75,12 @@ def note(records: Sequence[Record]) -> str:
 
 def _panel(name: str, record: Record, run: int) -> Panel:
     def draw(axes: Axes) -> None:
-        curve = record.curves[name]
-        drawing.draw_curve(axes, curve, colour(run), faint=True)
-        drawing.draw_curve(axes, drawing.median_filtered(curve, drawing.filter_window(curve)), colour(run))
+        drawn = {name: colour(run)} | ({'fake_score': GREY} if name == 'real_score' else {})
+        for column, line in drawn.items():
+            if column in record.curves:
+                curve = record.curves[column]
+                drawing.draw_curve(axes, curve, line, faint=True)
+                drawing.draw_curve(axes, drawing.median_filtered(curve, drawing.filter_window(curve)), line)
 
     picture = drawing.svg(draw, f'{_PER_RUN[name]} of {record.name} over steps')
     return Panel('', picture, captions.quantity(name, record.config), run)

@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 from wgan_jax.algorithm.state import named_leaves
 from wgan_jax.runs.files import versions
 
-FORMAT = 1  # other formats are refused
+FORMAT = 2  # other formats are refused
 _SHOWN = 3  # differences in a message
 
 

@@ -18,6 +18,7 @@ from wgan_jax.models.layers import NORMS
 
 DTYPES = ('float32', 'bfloat16')
 ON_NAN = ('stop', 'rewind')
+UNITS = ('rounds', 'epochs')  # of the intervals
 _MAX_LAYERS = 200  # each layer is traced and compiled separately: some minutes at this number
 _POSITIVE = (
     'num_steps',
@@ -38,6 +39,9 @@ _POSITIVE = (
     'eval_num_samples',
     'generator_optimizer.learning_rate',
     'critic_optimizer.learning_rate',
+    'generator_optimizer.eps',
+    'critic_optimizer.eps',
+    'image_noise_until',
     'clip_value',
     'generator.num_features',
     'generator.num_layers',
@@ -82,6 +86,10 @@ def check(config: ConfigDict, num_devices: int) -> list[str]:
             f'config.clip_value={config.clip_value} and config.gp_weight={config.gp_weight} both bound the slopes of the critic: '
             'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'
         )
+    if config.image_noise_until is not None and not config.image_noise:
+        raise UserError(f'config.image_noise_until={config.image_noise_until} needs noise: set config.image_noise=0.1, or None.')
+    if config.gp_alpha == 'normal' and not config.gp_weight:
+        raise UserError('config.gp_alpha=normal needs a gradient penalty: set config.gp_weight=10, or gp_alpha=uniform.')
     if config.gp_one_sided and not config.gp_weight:
         raise UserError('config.gp_one_sided=True needs a gradient penalty: set config.gp_weight=10, or gp_one_sided=False.')
     _check_schedule(config)
@@ -112,20 +120,35 @@ def check_scores(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
         raise UserError(f'config.best_metric={config.best_metric} is never measured: set config.eval_every.')
 
 
+def check_num_updates(schedule: Schedule, num_steps: int) -> None:
+    """Refuses more critic updates than an int32 can count.
+
+    Raises:
+      UserError: there are more.
+    """
+    updates = schedule.updates_before(num_steps)
+    if updates >= 2**31:
+        boosted = f' or config.boost.n_critic={schedule.boosted}' if schedule.boosted else ''
+        raise UserError(
+            f'config.num_steps={num_steps} rounds with config.n_critic={schedule.n_critic}{boosted} are {updates} critic '
+            'updates: there must be fewer than 2^31.'
+        )
+
+
 def _check_schedule(config: ConfigDict) -> None:
     boost = config.boost
+    for key, value in (('shared_images', True), ('shared_latents', True), ('interval_unit', 'epochs')):
+        if boost.n_critic is not None and config[key] == value:
+            raise UserError(
+                f'config.{key}={value} needs rounds of equal length, and config.boost.n_critic={boost.n_critic} lengthens some: '
+                f'set config.boost.n_critic=None (and boost.until and boost.every), or leave config.{key} at its default.'
+            )
     if (boost.n_critic is None) != (boost.until is None and boost.every is None):
         raise UserError(
             f'config.boost.n_critic={boost.n_critic} with config.boost.until={boost.until} and config.boost.every={boost.every} '
             'boosts no round: set n_critic and one of the others (the WGAN authors: 100, 25 and 500), or leave all at None.'
         )
-    updates = schedule_of(config).updates_before(config.num_steps)
-    if updates >= 2**31:
-        boosted = f' or config.boost.n_critic={boost.n_critic}' if boost.n_critic else ''
-        raise UserError(
-            f'config.num_steps={config.num_steps} rounds with config.n_critic={config.n_critic}{boosted} are {updates} critic '
-            'updates: there must be fewer than 2^31.'
-        )
+    check_num_updates(schedule_of(config), config.num_steps)
 
 
 def _warnings(config: ConfigDict) -> list[str]:
@@ -154,6 +177,8 @@ def _check_values(flat: dict[str, Any]) -> None:
         'loss': LOSSES,
         'dtype': DTYPES,
         'on_nan': ON_NAN,
+        'interval_unit': UNITS,
+        'gp_alpha': ('uniform', 'normal'),
         'data.placement': PLACEMENTS,
         'generator_optimizer.name': OPTIMIZERS,
         'critic_optimizer.name': OPTIMIZERS,
@@ -178,6 +203,8 @@ def _check_values(flat: dict[str, Any]) -> None:
     for name in [f'{player}.{key}' for player in ('generator', 'critic') for key in ('num_layers', 'num_extra_layers')]:
         if flat[name] is not None and flat[name] > _MAX_LAYERS:
             raise UserError(f'config.{name}={flat[name]} must be at most {_MAX_LAYERS}: each layer is compiled separately.')
+    if not flat['image_noise'] >= 0:
+        raise UserError(f'config.image_noise={flat["image_noise"]} must be 0 (no noise) or greater.')
     if not flat['gp_weight'] >= 0:
         raise UserError(f'config.gp_weight={flat["gp_weight"]} must be 0 (no penalty) or greater; the paper uses 10.')
     decays = ('generator_optimizer.b1', 'generator_optimizer.b2', 'critic_optimizer.b1', 'critic_optimizer.b2', 'ema_decay')

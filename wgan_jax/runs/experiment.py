@@ -3,6 +3,7 @@
 All that training, sampling and scoring need of a config is in the typed objects that `build` returns.
 """
 
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from wgan_jax.algorithm import losses
+from wgan_jax.algorithm.noise import ImageNoise, draw
 from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.algorithm.state import GANState, create_state
@@ -24,7 +26,7 @@ from wgan_jax.metrics.features import registry
 from wgan_jax.metrics.scores import full_name
 from wgan_jax.models import make_network
 from wgan_jax.runs import memory_limits
-from wgan_jax.runs.config import check, check_scores, schedule_of
+from wgan_jax.runs.config import check, check_num_updates, check_scores, schedule_of
 from wgan_jax.runs.files import expand
 
 
@@ -69,7 +71,9 @@ class Experiment(NamedTuple):
     sample_latents: Callable[[], jax.Array]  # the fixed latents of all grids
     data: Data
     num_steps: int
+    in_epochs: bool  # whether num_steps and the intervals of `outputs` are epochs; see `in_rounds`
     batch_size: int  # over all devices
+    shared_images: bool  # whether the critic updates of a round share one batch
     seed: int
     deterministic: bool
     max_rewinds: int  # how often training may go back when it diverges
@@ -80,6 +84,28 @@ class Experiment(NamedTuple):
     def latent_dim(self) -> int:
         """Size of a latent vector."""
         return self.round_settings['latent_dim']
+
+    def batches_before(self, step: int) -> int:
+        """Batches of images that the first `step` rounds read."""
+        return step if self.shared_images else self.schedule.updates_before(step)
+
+    def rounds_per_epoch(self, num_images: int) -> int:
+        """The fewest rounds that read as many images as there are."""
+        return -(-num_images // (self.batch_size * self.batches_before(1)))
+
+    def in_rounds(self, num_images: int) -> 'Experiment':
+        """This run, with its length and its intervals in rounds.
+
+        Raises:
+          UserError: the critic would have too many updates.
+        """
+        if not self.in_epochs:
+            return self
+        rounds = self.rounds_per_epoch(num_images)
+        outputs = self.outputs._asdict()
+        outputs |= {name: value * rounds for name, value in outputs.items() if name.endswith('_every') and value is not None}
+        check_num_updates(self.schedule, self.num_steps * rounds)
+        return self._replace(num_steps=self.num_steps * rounds, outputs=Outputs(**outputs), in_epochs=False)
 
 
 def prepare(config: ConfigDict) -> Experiment:
@@ -118,6 +144,12 @@ def build(config: ConfigDict) -> Experiment:
             'latent_dim': config.latent_dim,
             'gp_weight': config.gp_weight,
             'gp_one_sided': config.gp_one_sided,
+            'image_noise': ImageNoise(config.image_noise, config.image_noise_until) if config.image_noise else None,
+            'draw': functools.partial(
+                draw,
+                normal_alpha=config.gp_alpha == 'normal',
+                sharing=config.n_critic if config.shared_latents else None,
+            ),
             'ema_decay': config.ema_decay,
             'grad_accumulation': config.grad_accumulation,
         },
@@ -127,6 +159,8 @@ def build(config: ConfigDict) -> Experiment:
         sample_latents=lambda: jax.random.normal(sample_key, (config.num_samples, config.latent_dim)),
         data=data,
         num_steps=config.num_steps,
+        in_epochs=config.interval_unit == 'epochs',
+        shared_images=config.shared_images,
         batch_size=config.batch_size,
         seed=config.seed,
         deterministic=config.deterministic,

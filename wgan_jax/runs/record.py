@@ -65,11 +65,12 @@ class RunWriter:
         """Starts to count the seconds of training; to be called after compilation."""
         self._began = self._last_time = time.perf_counter()
 
-    def metrics(self, step: int, means: dict[str, float], images_seen: int, *, provisional: bool = False) -> None:
-        """Writes one log point.
+    def metrics(self, step: int, epoch: float, means: dict[str, float], images_seen: int, *, provisional: bool = False) -> float:
+        """Writes one log point; returns the images per second.
 
         Args:
           step: rounds done.
+          epoch: how often they have read the data set.
           means: each metric's mean since the last log point.
           images_seen: real images shown to the critic since the last log point of this process.
           provisional: whether the next line covers these rounds too, if the run is extended.
@@ -80,8 +81,9 @@ class RunWriter:
             'images_per_second': round(images_seen / (now - self._last_time), 1),
         }
         self._last_time = now
-        self._metrics.append(step, {**means, **timing}, provisional=provisional)
+        self._metrics.append(step, {'epoch': round(epoch, 4), **means, **timing}, provisional=provisional)
         self._events.scalars({**means, 'images_per_second': timing['images_per_second']}, step)
+        return timing['images_per_second']
 
     def evaluation(self, step: int, report: dict[str, Any], seconds: float) -> None:
         """Writes the scores of a step and waits for the disk; the `seconds` of scoring do not count as training."""

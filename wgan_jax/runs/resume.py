@@ -8,6 +8,7 @@ from wgan_jax.runs.config import flatten
 
 # Keys that change what a run writes or where it reads, and at most the rounding of what it computes.
 MAY_CHANGE = (
+    'interval_unit',
     'num_steps',
     'log_every',
     'sample_every',

@@ -58,6 +58,34 @@ def progress_bar(step: int, num_steps: int, *, hidden: bool = False) -> tqdm:
     return tqdm(initial=step, total=num_steps, unit=' steps', disable=hidden or None, dynamic_ncols=True)
 
 
+def log_line(
+    step: int, num_steps: int, epoch: float, means: dict[str, float], rounds: int, images_per_second: float, seconds_left: float
+) -> str:
+    """One line for a log point.
+
+    Args:
+      step, num_steps: rounds done, and in all.
+      epoch: how often the rounds have read the data set.
+      means: each metric's mean over `rounds` rounds; the sum of the estimate is also given, which some tutorials print.
+    """
+    estimate = means['wasserstein_estimate']
+    losses = ', '.join(f'{name} {means[name]:.4g}' for name in ('critic_loss', 'generator_loss', 'real_score', 'fake_score'))
+    return (
+        f'step {step:,} of {num_steps:,}, epoch {epoch:.2f}: estimate {estimate:.4g} (sum {estimate * rounds:.4g}), {losses}; '
+        f'{images_per_second:,.0f} images/s, {duration(seconds_left)} left'
+    )
+
+
+def duration(seconds: float) -> str:
+    """Formats seconds as 1 h 2 min, 1 min 2 s or 1.23 s; '' if there are more than 300 years."""
+    if not seconds < 1e10:
+        return ''
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f'{seconds:.3g} s'
+    return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min {rest} s'
+
+
 class _Outlasting:
     """Standard output or error, replaced by /dev/null at the first error."""
 

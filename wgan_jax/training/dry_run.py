@@ -66,6 +66,10 @@ def dry_run(experiment: Experiment) -> None:
     check_grid(experiment)
     source = experiment.data.source
     print(json.dumps(experiment.config, indent=2))
+    if source.num_images:
+        experiment = experiment.in_rounds(source.num_images)
+        epoch = experiment.rounds_per_epoch(source.num_images)
+        print(f'{experiment.num_steps:,} rounds, {experiment.num_steps / epoch:,.1f} epochs of {epoch:,} rounds')
     shape = source.num_images or 1, *source.image_shape  # one image if their number is unknown
     memory = memory_of(experiment, shape, source.dtype)
     size = math.prod(shape) * np.dtype(source.dtype).itemsize / 2**20

@@ -1,6 +1,7 @@
 """The training loop: call, check, log, sample, score, save, stop."""
 
 import signal
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs.checkpoint import Checkpoints, Score
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.record import RunWriter
-from wgan_jax.runs.terminal import progress_bar
+from wgan_jax.runs.terminal import log_line, progress_bar
 from wgan_jax.sample.generator import to_uint8
 from wgan_jax.sample.grid import grid
 from wgan_jax.training import not_finite
@@ -70,6 +71,7 @@ class Run:
         every, num_steps = self._experiment.outputs, self._experiment.num_steps
         self._score_after_resume()
         stop.listen()
+        self._began = time.perf_counter(), self.step
         with progress_bar(self.step, num_steps, hidden=self._writers is None) as bar:
             if self._writers is not None:
                 self._writers.record.start_clock()
@@ -125,7 +127,13 @@ class Run:
         means = {name: value / count for name, value in sums.items()}
         if self._writers is not None:
             images_seen = self._rounds.images_before(self.step) - self._rounds.images_before(self._logged_step)
-            self._writers.record.metrics(self.step, means, images_seen, provisional=not is_due)
+            epoch = self._rounds.epochs_before(self.step)
+            rate = self._writers.record.metrics(self.step, epoch, means, images_seen, provisional=not is_due)
+            if bar.disable or not sys.stdout.isatty():
+                began, first = self._began
+                num_steps = self._experiment.num_steps
+                seconds_left = (time.perf_counter() - began) / (self.step - first) * (num_steps - self.step)
+                print(log_line(self.step, num_steps, epoch, means, count, rate, seconds_left), flush=True)
             self._writers.checkpoints.check()
         self._logged_step = self.step
         if is_due:

@@ -89,6 +89,10 @@ class Rounds:
         """Real images that the critic sees in the first `step` rounds."""
         return self._experiment.schedule.updates_before(step) * self._experiment.batch_size
 
+    def epochs_before(self, step: int) -> float:
+        """How often the first `step` rounds have read the whole data set."""
+        return self._experiment.batches_before(step) * self._experiment.batch_size / self._num_images
+
     def close(self) -> None:
         """Ends the thread and releases the images: a run that goes back places them again."""
         self._ahead.close()
@@ -111,8 +115,10 @@ class Rounds:
     def _prepare(self, step: int, rounds: int, n_critic: int) -> tuple[jax.Array, jax.Array]:
         """(images, indices) of a call on the devices, padded to the length that was compiled."""
         experiment, capacity = self._experiment, self._programs[n_critic].capacity
-        updates = experiment.schedule.updates_before(step)
-        indices = index_plan(experiment.seed, updates, rounds, n_critic, experiment.batch_size, self._num_images)
+        batches = 1 if experiment.shared_images else n_critic
+        before = experiment.batches_before(step)
+        indices = index_plan(experiment.seed, before, rounds, batches, experiment.batch_size, self._num_images)
+        indices = np.broadcast_to(indices, (rounds, n_critic, experiment.batch_size))
         parts = parallel.split_batch(indices)
         padded = np.pad(parts, [(0, 0), (0, capacity - rounds), (0, 0), (0, 0)])
         if not self._on_host:

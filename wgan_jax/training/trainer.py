@@ -63,6 +63,7 @@ def train(experiment: Experiment, workdir: str) -> signal.Signals | None:
     images = processes.first_before_others(data.source.load)
     data_set = identity(images)
     processes.check_same('other images', data_set)
+    experiment = experiment.in_rounds(len(images))
     # The last checkpoint may take longer than processes wait for each other when they end.
     with StopRequest() as stop, processes.all_or_none():
         return _train(experiment, run_dir, images, {**experiment.config, 'data_set': data_set, **numbers}, stop)
@@ -133,7 +134,7 @@ def _train_once(
                 step,
                 held=saved.get('held'),
                 keep_line=int(carry[1]['rounds']) == 0,
-                keep_picture=step % saved.get('sample_every', 1) == 0,
+                keep_picture=step % _sample_every(saved, experiment, len(images)) == 0,
             )
             stack.enter_context(closing(writer))
             writers = Writers(writer, checkpoints, scoring, {**record, 'rewinds': rewinds})
@@ -170,6 +171,12 @@ def _restore(
                 rewinds = max(rewinds, saved['rewinds'])
     step, rewinds, carry = processes.from_first((np.int32(step), np.int32(rewinds), carry))
     return int(step), int(rewinds), carry, saved
+
+
+def _sample_every(saved: dict[str, Any], experiment: Experiment, num_images: int) -> int:
+    """The rounds between two pictures, from the record of a checkpoint."""
+    rounds = experiment.rounds_per_epoch(num_images) if saved.get('interval_unit') == 'epochs' else 1
+    return rounds * saved.get('sample_every', 1)
 
 
 def _scoring(experiment: Experiment, images: np.ndarray, step: int) -> Scoring | None:

@@ -1,0 +1,44 @@
+import flax.linen as nn
+import jax
+import numpy as np
+
+from tests.models.test_models import initialise
+from wgan_jax.models import make_network
+
+
+def test_dcgan_normalises_before_or_after_the_activation():
+    """The statistics of the first batch norm: those of activated values are positive where LeakyReLU has slope 1."""
+    images = jax.random.normal(jax.random.key(1), (8, 16, 16, 1))
+    means = {}
+    for after in (False, True):
+        network = make_network('critic', (16, 16, 1), 'dcgan', num_features=4, norm_after_activation=after)
+        variables = initialise(network, images)
+        _, updated = network.apply(variables, images, train=True, mutable=['batch_stats'])
+        means[after] = np.asarray(updated['batch_stats']['BatchNorm_0']['mean'])
+        kernel = variables['params']['Conv_1']['kernel']
+        before = nn.leaky_relu(plain_convolution(images, variables['params']['Conv_0']['kernel'], 2), 0.2)
+        expected = plain_convolution(before, kernel, 2)
+        expected = nn.leaky_relu(expected, 0.2) if after else expected
+        np.testing.assert_allclose(means[after], 0.1 * np.mean(expected, axis=(0, 1, 2)), rtol=1e-3, atol=1e-6)
+    assert (means[True] > means[False]).all()
+
+
+def plain_convolution(x, kernel, stride):
+    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), [(1, 1)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+
+
+def test_extra_layers_of_dcgan_may_be_transposed_convolutions():
+    """A transposed convolution with stride 1 is the ordinary one with the kernel turned by 180 degrees."""
+    options = {'num_features': 4, 'num_extra_layers': 1, 'norm': 'none'}
+    latents = jax.random.normal(jax.random.key(1), (2, 3))
+    plain, transposed = (
+        make_network('generator', (16, 16, 1), 'dcgan', transposed_extra_layers=t, **options) for t in (False, True)
+    )
+    params = initialise(plain, latents)['params']
+    turned = {name: params[name] for name in ('TransposedConv_0', 'TransposedConv_1')}
+    turned |= {
+        'TransposedConv_2': {'kernel': params['Conv_0']['kernel'][::-1, ::-1]},
+        'TransposedConv_3': params['TransposedConv_2'],
+    }
+    expected = plain.apply({'params': params}, latents, train=True)
+    np.testing.assert_allclose(transposed.apply({'params': turned}, latents, train=True), expected, atol=1e-6)
