@@ -23,7 +23,7 @@ _COORDINATOR = absl_flags.DEFINE_string(
 )
 _NUM_PROCESSES = absl_flags.DEFINE_integer('num_processes', None, 'Processes of the run; not needed on a cluster that JAX detects.')
 _PROCESS_ID = absl_flags.DEFINE_integer('process_id', None, 'Number of this process, from 0.')
-_DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the resolved config, parameters and memory, and exit.')
+_DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the resolved config, layers, parameters and memory, and exit.')
 
 
 def main(argv: list[str]) -> None:

@@ -114,7 +114,8 @@ class Reader:
 
     def __init__(self, directory: Path) -> None:
         self._workdir, self._stop, self._error = directory / 'run', threading.Event(), None
-        self._export = argparse.Namespace(workdir=str(self._workdir), step=None, raw=False, out=directory / 'exported')
+        exported = {'player': 'generator', 'step': None, 'raw': False, 'out': directory / 'exported'}
+        self._export = argparse.Namespace(workdir=str(self._workdir), **exported)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 

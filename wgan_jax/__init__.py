@@ -12,7 +12,7 @@ of the package. The rest, from the bottom up; a wing imports from those above it
     devices        pmap, compilation, several processes
     metrics        scores of samples; features/: feature networks; critic/: what the critic's numbers are worth; exact distances
     runs           a run and its files: config, experiment, checkpoints, record, resume
-    export         python -m wgan_jax.export: a generator as one file
+    export         python -m wgan_jax.export: a generator or a critic as one file
     sample         python -m wgan_jax.sample: pictures from a trained generator
     evaluate       python -m wgan_jax.evaluate: scores of a checkpoint
     report         python -m wgan_jax.report: one HTML page of one or more runs

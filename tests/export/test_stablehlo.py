@@ -23,6 +23,7 @@ from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.experiment import build
 from wgan_jax.runs.saved_run import open_run
 
+_QUICK = ('dcgan', 'mlp')  # networks whose critic is exported in a few seconds
 LATENTS = np.random.default_rng(0).standard_normal((5, 3), np.float32)
 
 
@@ -97,6 +98,25 @@ def test_every_network_can_be_exported_at_full_size(players, network):
     again = stablehlo.of_exported(jax_export.deserialize(stablehlo.export_generator(state, 3).serialize()))
     latents = np.tile(LATENTS, (13, 1))
     np.testing.assert_allclose(again.call(latents), jax.jit(generate)(state, latents), atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    'network', [*_QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS if name not in _QUICK)]
+)
+def test_critics_can_be_exported(network):
+    image_shape = (28, 28, 1) if 'cnn' in network else (16, 16, 3)
+    generator = make_network('generator', image_shape, 'mlp', num_features=1, num_layers=1)
+    critic = make_network('critic', image_shape, network, num_features=4)
+    state = jax.jit(lambda: make_state(lambda batch_norm: (generator, critic)))()
+    images = np.random.default_rng(1).uniform(-1, 1, (5, *image_shape)).astype(np.float32)
+    program = stablehlo.export_critic(state, image_shape)
+    again = jax_export.deserialize(program.serialize())
+    assert again.platforms == ('cpu', 'cuda', 'rocm', 'tpu')
+    weights = {'params': state.critic.params, 'batch_stats': state.critic.batch_stats}
+    scores = jax.jit(lambda images: state.critic.apply_fn(weights, images, train=False))(images)
+    np.testing.assert_allclose(again.call(images), scores, atol=1e-5 * (1 + np.abs(scores).max()))
+    assert np.ptp(scores) > 1e-4
+    np.testing.assert_allclose(again.call(images[:1]), scores[:1], atol=1e-5 * (1 + np.abs(scores).max()))
 
 
 def write(directory, content, facts):

@@ -11,7 +11,7 @@ from tests.export.test_stablehlo import leave_run, state_of
 from tests.sample.test_movies import decoded, gif_frames, leave_pictures
 from wgan_jax.algorithm.state import generate
 from wgan_jax.export import __main__ as export_command
-from wgan_jax.export import stablehlo
+from wgan_jax.export import description, stablehlo
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.sample import __main__ as command
 from wgan_jax.sample import generator
@@ -126,7 +126,7 @@ class PointGenerator(nn.Module):
 def test_points_in_the_plane_are_only_scattered(players, tmp_path, monkeypatch):
     program = stablehlo.export_generator(state_of(PointGenerator(), players), 3)
     content = bytes(program.serialize())
-    facts = stablehlo.describe(program, content, 'points.stablehlo', {})
+    facts = description.describe_generator(program, content, 'points.stablehlo', {})
     (tmp_path / 'points.stablehlo').write_bytes(content)
     (tmp_path / 'points.json').write_text(json.dumps(facts))
     drawn = []

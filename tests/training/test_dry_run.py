@@ -48,8 +48,24 @@ def test_a_dry_run_prints_parameters_and_memory_and_writes_nothing(tmp_path, cap
     dry_run.dry_run(prepared(tiny()))
     output = capsys.readouterr().out
     # 3 * 4 + 4, batch norm 2 * 4, 4 * 64 + 64; and 64 * 4 + 4, 4 + 1
-    assert 'generator: 344 parameters' in output
-    assert 'critic: 265 parameters' in output
+    generator = """
+generator      output   parameters  statistics
+latents        [B, 3]
+Dense_0        [B, 4]           16           0
+BatchNorm_0    [B, 4]            8           8
+Dense_1        [B, 64]         320           0
+total                          344           8
+generator: 344 parameters
+"""
+    critic = """
+critic     output        parameters
+images     [B, 8, 8, 1]
+Dense_0    [B, 4]               260
+Dense_1    [B, 1]                 5
+total                           265
+critic: 265 parameters
+"""
+    assert generator + critic in output
     assert 'images: 1,500, 0.09 MiB on each device' in output
     assert 'memory per device: state ' in output
     assert ', images 0.1 MiB, ' in output

@@ -1,9 +1,10 @@
-"""Writes the generator of a run as one file that runs with jax alone, without this package.
+"""Writes the generator or the critic of a run as one file that runs with jax alone, without this package.
 
     python -m wgan_jax.export --workdir=RUN                    # the newest checkpoint; --step=N or --step=best for another
+    python -m wgan_jax.export --workdir=RUN --player=critic    # the critic instead
 
 It writes generator.stablehlo, which contains the weights, and generator.json, which describes input, output and origin and says how
-to load it, into exported/ in the run's directory.
+to load it, into exported/ in the run's directory; or critic.stablehlo and critic.json.
 """
 
 import argparse
@@ -17,13 +18,17 @@ from wgan_jax.runs.terminal import errors_in_a_sentence, run_command
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        prog='python -m wgan_jax.export', description='Writes the generator of a run as one file.', allow_abbrev=False
+        prog='python -m wgan_jax.export', description='Writes the generator or the critic of a run as one file.', allow_abbrev=False
     )
     parser.add_argument('--workdir', required=True, help='directory of the run')
+    parser.add_argument('--player', choices=('generator', 'critic'), default='generator', help='default: generator')
     parser.add_argument('--step', help="number of a checkpoint, or 'best', by the run's best_metric; default: the newest")
     parser.add_argument('--raw', action='store_true', help='use the generator itself, even if the run has an average of it')
     parser.add_argument('--out', type=expand, help='directory of the output; default: exported, in the workdir')
-    return parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
+    if parsed.raw and parsed.player == 'critic':
+        parser.error('--raw has no meaning with --player=critic, of which there is no average: leave one out')
+    return parsed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Exports the generator that the command line names."""
+"""Exports the network that the command line names."""
 
 import argparse
 import json
@@ -7,22 +7,24 @@ from typing import Any
 from wgan_jax.devices.parallel import check_devices
 from wgan_jax.disk import replace_file
 from wgan_jax.export import stablehlo
+from wgan_jax.export.description import describe_critic, describe_generator
 from wgan_jax.runs.files import make_directories, run_directory
 from wgan_jax.runs.saved_run import open_run
 
-NAME = 'generator.stablehlo'
+_GIVE_LOGITS = ('minimax', 'non_saturating')  # losses whose critic estimates a probability
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Exports, and prints what was written and how to load it."""
     description = export(arguments)
     out = arguments.out or run_directory(arguments.workdir) / 'exported'
-    print(f'Written: {out / NAME}, the {description["generator"]} generator of step {description["step"]}. To load it:\n')
+    what = f'{description["generator"]} generator' if arguments.player == 'generator' else 'critic'
+    print(f'Written: {out / description["file"]}, the {what} of step {description["step"]}. To load it:\n')
     print('\n'.join(description['load']))
 
 
 def export(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Writes both files, and returns the content of generator.json.
+    """Writes both files, and returns the content of the JSON file.
 
     Raises:
       UserError: there is no such run or checkpoint.
@@ -30,23 +32,28 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     check_devices()
     saved = open_run(arguments.workdir, arguments.step)
-    state = saved.state.replace(ema=None) if arguments.raw else saved.state
     out = arguments.out or run_directory(arguments.workdir) / 'exported'
     make_directories(out)
-    program = stablehlo.export_generator(state, saved.experiment.latent_dim)
-    content = bytes(program.serialize())
-    config = saved.experiment.config
+    player, experiment, config = arguments.player, saved.experiment, saved.experiment.config
     facts = {
-        'generator': 'exponential moving average' if state.ema else 'raw',
         'step': saved.step,
         'config': {
             'data': config['data']['name'],
-            'network': {name: value for name, value in config['generator'].items() if value is not None},
+            'network': {name: value for name, value in config[player].items() if value is not None},
             **{name: config[name] for name in ('dtype', 'loss', 'clip_value', 'gp_weight', 'gp_one_sided', 'ema_decay', 'seed')},
         },
     }
-    description = stablehlo.describe(program, content, NAME, facts)
-    path = out / NAME
+    path = out / f'{player}.stablehlo'
+    if player == 'generator':
+        state = saved.state.replace(ema=None) if arguments.raw else saved.state
+        program = stablehlo.export_generator(state, experiment.latent_dim)
+        content = bytes(program.serialize())
+        facts = {'generator': 'exponential moving average' if state.ema else 'raw', **facts}
+        description = describe_generator(program, content, path.name, facts)
+    else:
+        program = stablehlo.export_critic(saved.state, experiment.data.source.image_shape)
+        content = bytes(program.serialize())
+        description = describe_critic(program, content, path.name, facts, logits=config['loss'] in _GIVE_LOGITS)
     replace_file(path, content)
     replace_file(path.with_suffix('.json'), (json.dumps(description, indent=1) + '\n').encode())
     return description

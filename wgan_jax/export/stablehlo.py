@@ -1,4 +1,4 @@
-"""A generator as one file that runs with jax alone: StableHLO that contains the weights, described by generator.json.
+"""A generator or a critic as one file that runs with jax alone: StableHLO that contains the weights, described by a JSON file.
 
 jax.export makes the file: a FlatBuffer around a portable program. Reading it unpickles nothing and imports nothing: every field is
 a number, a name or an array, and the containers are tuples, lists and dictionaries, or types that the reading program has
@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,12 +19,10 @@ from jax import export
 
 from wgan_jax import convolutions
 from wgan_jax.algorithm.state import GANState, generate
-from wgan_jax.data.source import is_plane
 from wgan_jax.disk import read_bytes
 from wgan_jax.errors import UserError
-from wgan_jax.runs.files import versions
+from wgan_jax.export.description import FORMAT, kind
 
-FORMAT = 1  # of generator.json
 PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')
 _VERSIONS = range(export.minimum_supported_calling_convention_version, export.maximum_supported_calling_convention_version + 1)
 
@@ -38,17 +36,36 @@ class Generator(NamedTuple):
 
 
 def export_generator(state: GANState, latent_dim: int) -> export.Exported:
-    """The generator of a state, or its average if there is one, for a batch of any size on all of PLATFORMS.
+    """The generator of a state, or its average if there is one, in inference mode: latents [B, latent_dim] -> images [B, H, W, C].
 
-    It uses XLA's convolutions, also on CPU: the faster ones of training depend on the size of the batch, which is open here.
+    The program is for a batch of any size on all of PLATFORMS. It uses XLA's convolutions, also on CPU: the faster ones of training
+    depend on the size of the batch, which is open here.
     """
 
     def generator(latents: jax.Array) -> jax.Array:
-        with convolutions.compiling_for('gpu'):
-            return generate(state, latents)
+        return generate(state, latents)
 
-    latents = jax.ShapeDtypeStruct(export.symbolic_shape(f'batch, {latent_dim}'), np.float32)
-    return export.export(jax.jit(generator), platforms=PLATFORMS)(latents)
+    return _export(generator, (latent_dim,))
+
+
+def export_critic(state: GANState, image_shape: tuple[int, ...]) -> export.Exported:
+    """The critic of a state in inference mode: images [B, H, W, C] in [-1, 1] -> scores [B]; the rest as for export_generator.
+
+    Dropout is off, and batch norm uses its running averages, so a score does not depend on the other images of the batch.
+    """
+    weights = {'params': state.critic.params, 'batch_stats': state.critic.batch_stats}
+
+    def critic(images: jax.Array) -> jax.Array:
+        return state.critic.apply_fn(weights, images, train=False)
+
+    return _export(critic, image_shape)
+
+
+def _export(function: Callable[[jax.Array], jax.Array], shape: tuple[int, ...]) -> export.Exported:
+    """Exports a function of one float32 array [B, *shape] whose results have at least float32 precision."""
+    inputs = jax.ShapeDtypeStruct(export.symbolic_shape(', '.join(map(str, ('batch', *shape)))), np.float32)
+    with convolutions.compiling_for('gpu'):
+        return export.export(jax.jit(function), platforms=PLATFORMS)(inputs)
 
 
 def of_exported(exported: export.Exported) -> Generator:
@@ -56,34 +73,8 @@ def of_exported(exported: export.Exported) -> Generator:
     return Generator(jax.jit(exported.call), exported.in_avals[0].shape[1], exported.out_avals[0].shape[1:])
 
 
-def describe(exported: export.Exported, content: bytes, file: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """The content of generator.json, for people and for `load`: the file, its content, and `facts` about the run."""
-    latent_dim, plane = exported.in_avals[0].shape[1], is_plane(exported.out_avals[0].shape[1:])
-    return {
-        'format': FORMAT,
-        'file': file,
-        'sha256': hashlib.sha256(content).hexdigest(),
-        'input': {**_kind(exported.in_avals[0]), 'name': 'latents', 'distribution': 'each entry standard normal, independent'},
-        'output': {
-            **_kind(exported.out_avals[0]),
-            'name': 'points' if plane else 'images',
-            'layout': '[batch, 1, 1, (x, y)]' if plane else 'NHWC',
-            **({} if plane else {'range': [-1, 1]}),
-        },
-        'platforms': list(exported.platforms),
-        'calling_convention_version': exported.calling_convention_version,
-        **facts,
-        'versions': versions(),
-        'load': [
-            'import jax.export, numpy  # and pip install flatbuffers',
-            f"generator = jax.export.deserialize(open('{file}', 'rb').read())",
-            f"images = generator.call(numpy.random.default_rng(0).standard_normal((16, {latent_dim}), 'float32'))",
-        ],
-    }
-
-
 def load(path: Path) -> Generator:
-    """Reads an exported generator, after checking it against generator.json.
+    """Reads an exported generator, after checking it against its JSON file.
 
     Raises:
       UserError: a file is missing, damaged, of another version, for other devices, or not a generator.
@@ -105,6 +96,11 @@ def load(path: Path) -> Generator:
         raise UserError(f'{described} is damaged, or does not describe a generator: export it again.') from error
     if known != FORMAT:
         raise UserError(f'{described} has another format ({known}): use the version of this program that wrote it.')
+    if facts.get('player') == 'critic':
+        raise UserError(
+            f'{path} is a critic, which scores images and makes none: give --generator the generator of that run, which python -m '
+            'wgan_jax.export writes without --player=critic.'
+        )
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f'{path} is not the file that {described} describes (its SHA-256 is another one): export it again.')
     unreadable = (
@@ -123,7 +119,7 @@ def load(path: Path) -> Generator:
         )
     avals = [*exported.in_avals, *exported.out_avals]
     right = len(exported.in_avals) == len(exported.out_avals) == 1 and [aval.ndim for aval in avals] == [2, 4]
-    if not right or [_kind(aval) for aval in avals] != [{'shape': shape, 'dtype': 'float32'} for shape in shapes]:
+    if not right or [kind(aval) for aval in avals] != [{'shape': shape, 'dtype': 'float32'} for shape in shapes]:
         raise UserError(f'{path} is not the generator that {described} describes: export it again.')
     generator = of_exported(exported)
     try:
@@ -131,7 +127,3 @@ def load(path: Path) -> Generator:
     except jax.errors.JaxRuntimeError as error:  # the program itself is read only here; an older jax may not support it
         raise UserError(unreadable) from error
     return generator
-
-
-def _kind(aval: Any) -> dict[str, Any]:
-    return {'shape': [size if isinstance(size, int) else str(size) for size in aval.shape], 'dtype': aval.dtype.name}

@@ -1,4 +1,4 @@
-"""The dry run: the resolved config, the parameters, and the memory that a run will need, without training."""
+"""The dry run: the resolved config, the layers, the parameters, and the memory that a run will need, without training."""
 
 import json
 import math
@@ -12,8 +12,10 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
+from wgan_jax.data.source import is_plane
 from wgan_jax.runs.experiment import Experiment, num_parameters
 from wgan_jax.runs.memory_limits import num_bytes
+from wgan_jax.training.layer_table import layers_of, table
 from wgan_jax.training.rounds import compile_rounds, stays_on_host
 from wgan_jax.training.trainer import check_grid
 
@@ -58,7 +60,7 @@ def memory_of(experiment: Experiment, shape: tuple[int, ...], dtype: DTypeLike =
 
 
 def dry_run(experiment: Experiment) -> None:
-    """Prints the resolved config, the number of parameters of both players, and the memory of a run; reads no data.
+    """Prints the resolved config, the layers and parameters of both players, and the memory of a run; reads no data.
 
     Raises:
       UserError: the grid of samples would be too large.
@@ -66,6 +68,14 @@ def dry_run(experiment: Experiment) -> None:
     check_grid(experiment)
     source = experiment.data.source
     print(json.dumps(experiment.config, indent=2))
+    state = jax.eval_shape(experiment.create_state)
+    for name, inputs, input_shape in (
+        ('generator', 'latents', (experiment.latent_dim,)),
+        ('critic', 'points' if is_plane(source.image_shape) else 'images', source.image_shape),
+    ):
+        player = getattr(state, name)
+        print(f'\n{table(name, inputs, input_shape, layers_of(player, input_shape))}')
+        print(f'{name}: {num_parameters(player.params):,} parameters', flush=True)  # compiling may take minutes
     if source.num_images:
         experiment = experiment.in_rounds(source.num_images)
         epoch = experiment.rounds_per_epoch(source.num_images)
@@ -73,9 +83,7 @@ def dry_run(experiment: Experiment) -> None:
     shape = source.num_images or 1, *source.image_shape  # one image if their number is unknown
     memory = memory_of(experiment, shape, source.dtype)
     size = math.prod(shape) * np.dtype(source.dtype).itemsize / 2**20
-    state = jax.eval_shape(experiment.create_state)
-    for name in ('generator', 'critic'):
-        print(f'{name}: {num_parameters(getattr(state, name).params):,} parameters')
+    print()
     where = 'in host memory, two chunks of them on each device' if memory.on_host else 'on each device'
     if source.num_images:
         print(f'images: {source.num_images:,}, {size:,.2f} MiB {where}')
