@@ -130,10 +130,10 @@ def test_other_networks_are_refused_with_the_difference_and_not_set_aside(tmp_pa
 
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint_format, 'FORMAT', 2)
+    monkeypatch.setattr(checkpoint_format, 'FORMAT', 3)
     saved(tmp_path, steps=(1,))
     monkeypatch.undo()
-    with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 2, and this version reads format 1: continue with'):
+    with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 3, and this version reads format 2: continue with'):
         restore(tmp_path)
     assert (tmp_path / '1').is_dir()
 
@@ -143,7 +143,7 @@ def test_a_checkpoint_without_a_format_is_refused_and_not_called_damaged(tmp_pat
         checkpoint_format, 'metadata_of', lambda arrays, more: {'step': 1, 'config': {}, 'crc32': {'weights': 1}, 'versions': {}}
     )
     saved(tmp_path, steps=(1,))
-    with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 0, and this version reads format 1: continue with'):
+    with pytest.raises(UserError, match=r'Checkpoint 1 in .* has format 0, and this version reads format 2: continue with'):
         restore(tmp_path)
     assert (tmp_path / '1').is_dir()
 

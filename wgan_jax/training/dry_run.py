@@ -78,14 +78,14 @@ def dry_run(experiment: Experiment) -> None:
         print(f'{name}: {num_parameters(player.params):,} parameters', flush=True)  # compiling may take minutes
     if source.num_images:
         experiment = experiment.in_rounds(source.num_images)
-        epoch = experiment.rounds_per_epoch(source.num_images)
-        print(f'{experiment.num_steps:,} rounds, {experiment.num_steps / epoch:,.1f} epochs of {epoch:,} rounds')
     shape = source.num_images or 1, *source.image_shape  # one image if their number is unknown
     memory = memory_of(experiment, shape, source.dtype)
     size = math.prod(shape) * np.dtype(source.dtype).itemsize / 2**20
     print()
     where = 'in host memory, two chunks of them on each device' if memory.on_host else 'on each device'
     if source.num_images:
+        epoch = experiment.rounds_per_epoch(source.num_images)
+        print(f'length: {experiment.num_steps:,} rounds, {experiment.num_steps / epoch:,.1f} epochs of {epoch:,} rounds')
         print(f'images: {source.num_images:,}, {size:,.2f} MiB {where}')
     else:
         print(f'images: an unknown number, {size:,.3f} MiB each, not included in what follows')
