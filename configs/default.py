@@ -74,7 +74,9 @@ def _data() -> ConfigDict:
     data.manual_dir = config_dict.placeholder(str)  # directory of files fetched by hand; None: download
     data.folder = config_dict.placeholder(str)  # your images, a directory or a zip archive (folder)
     data.split = config_dict.placeholder(str)  # None: train, or all for digits
-    data.fraction = 1.0  # share of the images to train on
+    # Share of the images to train on: exactly this share, chosen by the official number or the name of each image and not by
+    # config.seed, so that all seeds, and all ways in which a data set may come, have the same images.
+    data.fraction = 1.0
     data.image_size = config_dict.placeholder(int)  # height and width after resizing (celeba, folder, lsun_bedroom)
     data.crop = config_dict.placeholder(int)  # side of the centre square that is cut out and resized (celeba)
     data.channels = config_dict.placeholder(int)  # 3: colour, 1: grey (folder)

@@ -1,17 +1,10 @@
 import re
 
-import numpy as np
 import pytest
 
 from wgan_jax.data import SOURCES, make_source
 from wgan_jax.data.toys import TOYS
 from wgan_jax.errors import UserError
-
-
-def test_a_fraction_is_the_first_part():
-    whole, part = (make_source('digits', fraction) for fraction in (1.0, 0.01))
-    assert (whole.num_images, part.num_images) == (1797, 18)
-    np.testing.assert_array_equal(part.load(), whole.load()[:18])
 
 
 @pytest.mark.parametrize(

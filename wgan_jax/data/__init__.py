@@ -4,8 +4,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from wgan_jax.data import celeba, digits, folder, lsun, mnist, toys
 from wgan_jax.data.cache import identity
+from wgan_jax.data.share import share, share_size
 from wgan_jax.data.source import Source
 from wgan_jax.errors import UserError
 
@@ -26,8 +29,8 @@ def make_source(name: str, fraction: float = 1.0, **options: Any) -> Source:
 
     Args:
       name: a name in SOURCES.
-      fraction: share of the images to use, in (0, 1]. It takes the first ones, in an order that does not depend on their content.
-        The held-out images are always whole.
+      fraction: share of the images to use, in (0, 1]: random ones, the same wherever the images come from; see share.share. The
+        held-out images are always whole.
       **options: see the data set's function in SOURCES; None stands for its default. Paths are taken as they are, without `~`.
         `dir` is ignored by the data sets that need no directory.
 
@@ -39,18 +42,22 @@ def make_source(name: str, fraction: float = 1.0, **options: Any) -> Source:
     if not 0 < fraction <= 1:
         raise UserError(f'config.data.fraction={fraction} must be greater than 0 and at most 1.')
     given = {option: value for option, value in options.items() if value is not None}
-    known = inspect.signature(SOURCES[name]).parameters
-    for option in sorted(given.keys() - known.keys() - {'dir'}):
+    parameters = inspect.signature(SOURCES[name]).parameters
+    known = [option for option in parameters if option != 'fraction']
+    for option in sorted(given.keys() - {*known, 'dir'}):
         raise UserError(
             f'config.data.{option}={given[option]!r} does not apply to config.data.name={name}, which takes only '
             f'{", ".join(known)}: set it to None.'
         )
-    source = SOURCES[name](**{option: value for option, value in given.items() if option in known})
+    given = {option: value for option, value in given.items() if option in known}
+    if 'fraction' in parameters:  # its images have names
+        return SOURCES[name](fraction=fraction, **given)
+    source = SOURCES[name](**given)
+    if fraction == 1:
+        return source
 
-    def part(count: int) -> int:
-        return max(1, round(count * fraction))
+    def load() -> np.ndarray:
+        images = np.asarray(source.load())  # not a memory map, from which indexing would make another
+        return images[share(range(len(images)), fraction)]
 
-    return source._replace(
-        num_images=None if source.num_images is None else part(source.num_images),
-        load=lambda: (images := source.load())[: part(len(images))],
-    )
+    return source._replace(num_images=share_size(source.num_images, fraction), load=load)

@@ -28,12 +28,17 @@ def in_split(names: list[str], split: str, partition: dict[int, str] | None) -> 
     by_file = {}
     for name in names:
         if match := _IMAGE_NAME.fullmatch(PurePosixPath(name).name):
-            number = int(match[1])
+            number = number_of(name)
             official = next((part for part, numbers in SPLITS.items() if number in numbers), None)
             part = official if partition is None else partition.get(number)
             if part is not None and split in (part, 'all'):
                 by_file[match[0]] = name
     return [by_file[file] for file in shuffled(by_file)]
+
+
+def number_of(name: str) -> int:
+    """The official number of an image, from its name in any directory."""
+    return int(PurePosixPath(name).stem)
 
 
 def read_partition(manual_dir: Path) -> dict[int, str] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.files import Files, name_hash, open_files, shuffled
 from wgan_jax.data.images import decode, decode_all
+from wgan_jax.data.share import key_part, share
 from wgan_jax.data.source import Source, choose, existing, held_out, positive
 from wgan_jax.errors import UserError
 
@@ -22,6 +23,7 @@ def source(
     split: str = 'train',
     holdout: float = 0.1,
     strict: bool = False,
+    fraction: float = 1.0,
 ) -> Source:
     """The images in `folder`, at any depth, centre-cropped to a square and resized.
 
@@ -33,6 +35,7 @@ def source(
       split: 'train', 'test' (the images held out) or 'all'.
       holdout: share of the images held out. They are chosen by their names, so the choice stays when others are added.
       strict: whether an unusable file is an error; otherwise it is left out.
+      fraction: share of the images of the split, chosen by their names.
 
     Raises:
       UserError: an option has an invalid value; from `load`, no file can be used.
@@ -56,7 +59,9 @@ def source(
         chosen = [name for name in shuffled(files.marks) if split == 'all' or _held_out(name, holdout) == (split == 'test')]
         if not chosen:
             raise UserError(f'The split {split} has none of the {len(files.marks)} files in {folder}: change config.data.holdout.')
-        key = f'folder-{path_mark(files.place)}-{split}{"" if split == "all" else holdout}-{image_size}x{image_size}x{channels}-v1'
+        chosen = share(chosen, fraction)
+        part = f'{split}{"" if split == "all" else holdout}{key_part(fraction)}'
+        key = f'folder-{path_mark(files.place)}-{part}-{image_size}x{image_size}x{channels}-v1'
         decode_one = functools.partial(decode, size=image_size, channels=channels)
         return load_files(root, key, files, chosen, (image_size, image_size, channels), decode_one, strict)
 

@@ -10,7 +10,8 @@ from wgan_jax.data import tfds_sets
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.files import open_files, shuffled
 from wgan_jax.data.folder import load_files, path_mark
-from wgan_jax.data.images import decode, decode_all
+from wgan_jax.data.images import Item, decode, decode_all
+from wgan_jax.data.share import key_part, share, share_size
 from wgan_jax.data.source import Source, choose, existing, held_out, positive
 from wgan_jax.errors import UserError
 
@@ -20,7 +21,12 @@ _LMDB = {'train': 'bedroom_train_lmdb', 'validation': 'bedroom_val_lmdb'}
 
 
 def source(
-    dir: str | None = None, manual_dir: str | None = None, image_size: int = 64, split: str = 'train', strict: bool = False
+    dir: str | None = None,
+    manual_dir: str | None = None,
+    image_size: int = 64,
+    split: str = 'train',
+    strict: bool = False,
+    fraction: float = 1.0,
 ) -> Source:
     """LSUN bedrooms, centre-cropped to a square and resized. They are not downloaded: the file has 43 GB.
 
@@ -28,6 +34,7 @@ def source(
       dir: directory of the data sets; None for TFDS's default. A data set `lsun/bedroom` that TFDS has prepared there is used.
       manual_dir: directory with the authors' bedroom_train_lmdb, unzipped, or with the images exported from it as files.
       split: 'train' or 'validation'; the other arguments are those of celeba.source.
+      fraction: share of the images, chosen by the keys that they have in the LMDB, which are also the names of exported files.
 
     Raises:
       UserError: an option has an invalid value; from `load`, the images cannot be found or read.
@@ -36,13 +43,15 @@ def source(
     choose('split', split, SPLITS)
     shape = (image_size, image_size, 3)
     decode_one = functools.partial(decode, size=image_size)
-    key = f'lsun_bedroom-{split}-{image_size}x{image_size}x3-v1'
+    key = f'lsun_bedroom-{split}{key_part(fraction)}-{image_size}x{image_size}x3-v1'
+    total = share_size(SPLITS[split], fraction)
 
     def load() -> np.ndarray:
         root = data_root(dir)
         if manual_dir is not None:
             files = open_files(_find(existing('manual_dir', manual_dir), split), 'manual_dir')
-            return load_files(root, f'{key}-{path_mark(files.place)}', files, shuffled(files.marks), shape, decode_one, strict)
+            names = share(shuffled(files.marks), fraction, _key_of)
+            return load_files(root, f'{key}-{path_mark(files.place)}', files, names, shape, decode_one, strict)
 
         def blocks() -> Iterator[np.ndarray]:
             builder = tfds_sets.find(root, 'lsun/bedroom')
@@ -52,14 +61,28 @@ def source(
                     f'http://dl.yf.io/lsun/scenes/{_LMDB["train"]}.zip (43 GB), unzip it, and pass the directory that holds '
                     f'{_LMDB["train"]} as --config.data.manual_dir=DIR.'
                 )
-            items = tfds_sets.encoded_images(builder, split, SPLITS[split])
-            return decode_all(items, SPLITS[split], decode_one, shape, builder.data_path, strict=strict)
+            items = _items(builder, split, fraction)
+            return decode_all(items, total, decode_one, shape, builder.data_path, strict=strict)
 
-        return cached(root, key, shape, SPLITS[split], blocks, complete=strict)
+        return cached(root, key, shape, total, blocks, complete=strict)
 
     options = {'dir': dir, 'manual_dir': manual_dir, 'image_size': image_size, 'strict': strict}
     rest = held_out(source, split, _HELD_OUT, **options)
-    return Source(shape, SPLITS[split] if manual_dir is None else None, load, held_out=rest)
+    return Source(shape, total if manual_dir is None else None, load, held_out=rest)
+
+
+def _items(builder: object, split: str, fraction: float) -> Iterator[Item]:
+    """The share of a split prepared by TFDS, which is read once more for the ids if it is not the whole."""
+    count = SPLITS[split]
+    if fraction == 1:
+        return tfds_sets.encoded_images(builder, split, [True] * count)
+    ids = tfds_sets.ids(builder, split, count)
+    chosen = set(share(range(count), fraction, ids.__getitem__))
+    return tfds_sets.encoded_images(builder, split, [position in chosen for position in range(count)])
+
+
+def _key_of(name: str) -> str:
+    return name.rpartition('/')[2].partition('.')[0]
 
 
 def _find(manual_dir: Path, split: str) -> Path:

@@ -37,7 +37,7 @@ def source(dir: str | None = None, manual_dir: str | None = None, split: str = '
 
         def blocks() -> Iterator[np.ndarray]:
             builder = tfds_sets.find(root, 'mnist') or tfds_sets.find(root, 'mnist_idx') or _prepare(root, manual_dir)
-            items = tfds_sets.encoded_images(builder, split, SPLITS[split])
+            items = tfds_sets.encoded_images(builder, split, [True] * SPLITS[split])
             decode_one = functools.partial(decode, size=28, channels=1, expected=(28, 28))
             images = np.concatenate(list(decode_all(items, SPLITS[split], decode_one, IMAGE_SHAPE, builder.data_path)))
             if len(images) != SPLITS[split]:

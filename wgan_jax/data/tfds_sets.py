@@ -2,14 +2,15 @@
 
 import contextlib
 import errno
+import hashlib
 import io
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wgan_jax.data.files import MAX_BYTES
 from wgan_jax.data.images import Item, printable
@@ -54,23 +55,55 @@ def _class_names(value: object) -> Iterator[str]:
                 yield from _class_names(item)
 
 
-def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str, expected: int) -> Iterator[Item]:
-    """Generates the encoded images of a split, `expected` in number, in the order of the prepared files.
+def encoded_images(builder: 'tfds.core.DatasetBuilder', split: str, wanted: Sequence[bool]) -> Iterator[Item]:
+    """Generates the encoded images of a split in the order of the prepared files.
+
+    Args:
+      wanted: for each image of the split, whether to yield it.
 
     Raises:
       UserError: files are damaged or missing.
     """
     with _damage_reported(builder.data_path):
-        count = 0
-        for count, content in enumerate(_contents(builder, split), start=1):
+        for count, example in enumerate(_examples(builder, split, len(wanted)), start=1):
+            content = example['image']
             if not content:  # array_record's result for a file that is cut short
                 raise ValueError(f'image {count} of {split} is empty')
-            yield f'image {count} of {split}', lambda content=content: content
-        if count != expected:
-            raise ValueError(f'has {count} of {expected} images')
+            if wanted[count - 1]:
+                yield f'image {count} of {split}', lambda content=content: content
 
 
-def _contents(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes]:
+def ids(builder: 'tfds.core.DatasetBuilder', split: str, expected: int) -> list[str]:
+    """The feature `id` of a split's examples, `expected` in number, in the order of the prepared files.
+
+    Raises:
+      UserError: files are damaged or missing, or the examples have no ids.
+    """
+    if 'id' not in builder.info.features:
+        raise UserError(
+            f'The images prepared in {builder.data_path} have no ids, by which config.data.fraction chooses them: prepare them '
+            'with a newer version of TFDS, or use the original files with --config.data.manual_dir=DIR.'
+        )
+    with _damage_reported(builder.data_path):
+        return [bytes(example['id']).decode() for example in _examples(builder, split, expected)]
+
+
+def written_order(builder: 'tfds.core.DatasetBuilder', split: str, keys: Sequence[str]) -> list[str]:
+    """The keys of a split's examples in the order of the prepared files, which do not contain them.
+
+    TFDS sorts examples by the md5 of the split's name and the key (tensorflow_datasets/core/hashing.py and shuffle.py), whatever
+    the number of files. A builder may disable that; then its examples stay in the order in which it generates them.
+
+    Args:
+      keys: in the order in which the builder generates the examples.
+    """
+    if builder.info.disable_shuffling:
+        return list(keys)
+    return sorted(keys, key=lambda key: hashlib.md5(f'{split}{key}'.encode(), usedforsecurity=False).digest())
+
+
+def _examples(builder: 'tfds.core.DatasetBuilder', split: str, expected: int) -> Iterator[dict[str, Any]]:
+    """The examples of a split, with encoded images."""
     import tensorflow_datasets as tfds  # slow to import
 
     skip = {'image': tfds.decode.SkipDecoding()}
@@ -79,8 +112,12 @@ def _contents(builder: 'tfds.core.DatasetBuilder', split: str) -> Iterator[bytes
     else:
         records = (record for path in builder.info.splits[split].filepaths for record in _tfrecords(Path(path)))
         examples = (builder.info.features.deserialize_example_np(record, decoders=skip) for record in records)
-    for example in examples:
-        yield example['image']
+    count = 0
+    for count, example in enumerate(examples, start=1):
+        if count <= expected:
+            yield example
+    if count != expected:
+        raise ValueError(f'has {count} of {expected} images')
 
 
 def _tfrecords(path: Path) -> Iterator[bytes]:
