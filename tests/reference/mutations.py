@@ -37,7 +37,7 @@ _KEPT = 'state.replace(critic=updated), metrics'
 _FAKE_KEPT = """state.replace(
         critic=updated,
         generator=state.generator.replace(
-            batch_stats=apply(state.generator, state.generator.params, latents, axis_name=axis_name)[1]
+            batch_stats=apply(state.generator, state.generator.params, drawn.latents, axis_name=axis_name)[1]
         ),
     ), metrics"""
 _EXACT = """    step = jnp.where(jnp.abs(param + step) > bound, inward, step)
@@ -129,11 +129,13 @@ MUTATIONS = [
     Mutation(
         'one alpha per batch',
         'algorithm/noise',
-        '_local_rows(jax.random.uniform, alpha_key, batch_size, (), axis_name)',
-        'jax.numpy.full(batch_size, jax.random.uniform(alpha_key))',
+        '_local_rows(jax.random.normal if normal_alpha else jax.random.uniform, alpha_key, batch_size, (), axis_name)',
+        'jnp.full(batch_size, jax.random.uniform(alpha_key))',
     ),
-    Mutation('alpha normal instead of uniform', 'algorithm/noise', 'jax.random.uniform', 'jax.random.normal'),
-    Mutation('latents uniform instead of normal', 'algorithm/noise', 'jax.random.normal', 'jax.random.uniform'),
+    Mutation(
+        'alpha normal instead of uniform', 'algorithm/noise', 'else jax.random.uniform, alpha', 'else jax.random.normal, alpha'
+    ),
+    Mutation('latents uniform instead of normal', 'algorithm/noise', 'jax.random.normal, latent', 'jax.random.uniform, latent'),
     Mutation('the same noise in all critic steps of a round', 'algorithm/steps', "'critic', critic.step,", "'critic', state.step,"),
     Mutation(
         'the generator draws the same latents in every round', 'algorithm/steps', "'generator', generator.step,", "'generator', 0,"
@@ -151,8 +153,8 @@ MUTATIONS = [
     Mutation(
         'estimate with the wrong sign',
         'algorithm/steps',
-        'jnp.mean(real_scores) - jnp.mean(fake_scores)',
-        'jnp.mean(fake_scores) - jnp.mean(real_scores)',
+        'real_score - fake_score}',
+        'fake_score - real_score}',
     ),
     Mutation('batch norm mixes real and fake', 'algorithm/steps', _CRITIC_PASSES, _MIXED_PASSES),
     Mutation(
@@ -165,10 +167,10 @@ MUTATIONS = [
         'players trained in inference mode', 'algorithm/state', 'inputs, train=True, axis_name', 'inputs, train=False, axis_name'
     ),
     Mutation('the critic step keeps statistics of the generator', 'algorithm/steps', _KEPT, _FAKE_KEPT),
-    Mutation('gradients summed over devices', 'algorithm/steps', 'jax.lax.pmean((gradients,', 'jax.lax.psum((gradients,'),
-    Mutation('gradients of all parts summed', 'algorithm/steps', 'lambda total: total / num_parts', 'lambda total: total'),
+    Mutation('gradients summed over devices', 'algorithm/update', 'jax.lax.pmean((gradients,', 'jax.lax.psum((gradients,'),
+    Mutation('gradients of all parts summed', 'algorithm/update', 'lambda total: total / num_parts', 'lambda total: total'),
     Mutation(
-        'gradients of one device only', 'algorithm/steps', 'jax.lax.pmean((gradients, metrics), axis_name)', 'gradients, metrics'
+        'gradients of one device only', 'algorithm/update', 'jax.lax.pmean((gradients, metrics), axis_name)', 'gradients, metrics'
     ),
     Mutation('averaged weights the wrong way round', 'algorithm/steps', '1.0 - ema_decay)', 'ema_decay)'),
     Mutation('clipping before the update', 'algorithm/optimizers', _CLIP_LAST, _CLIP_FIRST.strip()),
@@ -188,19 +190,17 @@ MUTATIONS = [
     Mutation(
         "optax's own RMSProp",
         'algorithm/optimizers',
-        'optax.rmsprop(learning_rate, decay=0.99, eps=1e-8, eps_in_sqrt=False, initial_scale=0.0)',
+        'optax.rmsprop(learning_rate, decay=0.99, eps=eps, eps_in_sqrt=False, initial_scale=0.0)',
         'optax.rmsprop(learning_rate)',
     ),
     Mutation("epsilon inside RMSProp's root", 'algorithm/optimizers', 'eps_in_sqrt=False', 'eps_in_sqrt=True'),
     Mutation(
         "optax's own AMSGrad",
         'algorithm/optimizers',
-        'optax.chain(scale_by_amsgrad(b1, b2), optax.scale_by_learning_rate(learning_rate))',
-        'optax.amsgrad(learning_rate, b1, b2)',
+        'optax.chain(scale_by_amsgrad(b1, b2, eps), optax.scale_by_learning_rate(rate))',
+        'optax.amsgrad(rate, b1, b2)',
     ),
-    Mutation(
-        "Adam's betas ignored", 'algorithm/optimizers', 'optax.adam(learning_rate, b1, b2, eps=1e-8)', 'optax.adam(learning_rate)'
-    ),
+    Mutation("Adam's betas ignored", 'algorithm/optimizers', 'optax.adam(rate, b1, b2, eps=eps)', 'optax.adam(rate)'),
     Mutation(
         'images drawn with replacement',
         'data/plan',
