@@ -35,9 +35,9 @@ class Deal(NamedTuple):
 
 def deal(generator: PlayerState, key: jax.Array, number: jax.Array, *, batch_size: int, latent_dim: int) -> Deal:
     """Draws the noise of batch `number` of an evaluation with a key from private_key, and generates its fake images."""
-    latents, alpha, dropout_key = noise.draw(key, 'critic', number, batch_size, latent_dim, None)
-    fake, _ = apply(generator, generator.params, latents, axis_name=None)
-    return Deal(fake, alpha, *jax.random.split(dropout_key, 3))
+    drawn = noise.draw(key, 'critic', number, batch_size, latent_dim, None)
+    fake, _ = apply(generator, generator.params, drawn.latents, axis_name=None)
+    return Deal(fake, drawn.alpha, *jax.random.split(drawn.dropout_key, 3))
 
 
 def score(critic: PlayerState, images: jax.Array, dropout_key: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B]
