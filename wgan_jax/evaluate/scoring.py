@@ -65,7 +65,8 @@ class Scoring:
             batch_size=batch_size,
             clip_value=experiment.clip_value,
             deterministic=experiment.deterministic,
-            **{**experiment.round_settings, 'grad_accumulation': self._num_parts},
+            grad_accumulation=self._num_parts,
+            **{name: experiment.round_settings[name] for name in ('loss', 'latent_dim', 'gp_weight', 'gp_one_sided')},
         )
         count = max(NUM_IMAGES, 2 * batch_size)
         parts = [(slice(None), count)]

@@ -14,7 +14,7 @@ from wgan_jax.metrics.critic.lipschitz import lipschitz
 from wgan_jax.metrics.critic.probe import optimality
 from wgan_jax.models import make_network
 
-ROUND = {'loss': LOSSES['wasserstein'], 'latent_dim': 3, 'gp_weight': 0.0, 'gp_one_sided': False, 'ema_decay': 0.9}
+ROUND = {'loss': LOSSES['wasserstein'], 'latent_dim': 3, 'gp_weight': 0.0, 'gp_one_sided': False}
 
 
 def test_a_report_has_all_results_and_changes_nothing():

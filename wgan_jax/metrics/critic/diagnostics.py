@@ -27,7 +27,6 @@ def make_diagnostics(
     clip_value: float | None,
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
-    ema_decay: float | None = None,
     grad_accumulation: int = 1,
     num_updates: int = NUM_UPDATES,
     deterministic: bool = False,
@@ -38,7 +37,6 @@ def make_diagnostics(
       batch_size: the run's, over all its devices, although the diagnostics run on one device. For a run of D devices whose memory
         is full, give D times its grad_accumulation.
       clip_value: c of the run's weight clipping; None for no clipping.
-      ema_decay: not used, because the critic plays against the raw generator.
       grad_accumulation: number of parts in which a batch goes through the networks, in updates and everywhere else.
       num_updates: of probe.optimality.
 
@@ -48,7 +46,6 @@ def make_diagnostics(
       The state is on one device, and is neither changed nor donated. There must be at least two batches of training images and
       one part of a batch of held-out images, both in random order.
     """
-    del ema_decay  # round_settings of an experiment have it
     game = {'loss': loss, 'latent_dim': latent_dim, 'deterministic': deterministic}
     penalty = {'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'grad_accumulation': grad_accumulation}
     part = batch_size // grad_accumulation
