@@ -10,7 +10,7 @@ from papers.shared.output import Options
 from papers.shared.runs import experiment_of
 from tests.papers.rows import rows_of
 from wgan_jax.algorithm.steps import to_float
-from wgan_jax.data import digits
+from wgan_jax.data import digits, make_source
 from wgan_jax.runs.saved_run import open_run
 
 MLP = {'network': 'mlp', 'num_features': 4, 'num_layers': 1, 'norm': 'none'}
@@ -24,7 +24,7 @@ def tiny(options):
 def test_losses_are_those_of_the_saved_critic(tmp_path):
     found = overfitting.follow(tiny(Options(Path('unused'), quick=True)), tmp_path / 'run', 250)
     np.testing.assert_array_equal(found['step'], [2, 4])
-    trained_on, others = digits.source('train').load()[:250], digits.source('test').load()[:250]
+    trained_on, others = make_source('digits', 1 / 5).load()[:250], digits.source('test').load()[:250]
     for i in range(2):
         state = open_run(str(tmp_path / 'run'), str(found['step'][i])).state
 
