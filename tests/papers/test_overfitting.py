@@ -24,7 +24,7 @@ def tiny(options):
 def test_losses_are_those_of_the_saved_critic(tmp_path):
     found = overfitting.follow(tiny(Options(Path('unused'), quick=True)), tmp_path / 'run', 250)
     np.testing.assert_array_equal(found['step'], [2, 4])
-    trained_on, others = make_source('digits', 1 / 5).load()[:250], digits.source('test').load()[:250]
+    trained_on, others = make_source('digits', 1 / 5, split='train').load()[:250], digits.source('test').load()[:250]
     for i in range(2):
         state = open_run(str(tmp_path / 'run'), str(found['step'][i])).state
 
