@@ -29,6 +29,14 @@ def test_downloads_prepares_and_caches(server, manual, tmp_path):
     assert 'tensorflow' not in sys.modules
 
 
+def test_a_share_of_the_download_is_that_of_the_archive(server, manual, tmp_path):
+    """Our builder writes the images in the order of their numbers, unlike that of TFDS."""
+    downloaded, by_hand = load(tmp_path, fraction=0.5), load(tmp_path, manual, fraction=0.5)
+    assert len(downloaded) == 4
+    assert levels(downloaded) == levels(by_hand)
+    assert levels(downloaded) not in ([1, 2, 3, 4], [5, 6, 7, 8])
+
+
 @pytest.mark.parametrize(
     ('answer', 'reason'),
     [

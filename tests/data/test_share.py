@@ -135,7 +135,7 @@ def test_the_order_in_which_tfds_writes(prepared, tmp_path):
 
 
 @pytest.mark.parametrize('file_format', ['array_record', 'tfrecord'])
-def test_the_same_faces_from_our_own_builder_and_from_both_formats_of_tfds(manual, prepared, tmp_path, file_format):
+def test_the_same_faces_from_both_formats_of_tfds(manual, prepared, tmp_path, file_format):
     official(prepared(tmp_path / 'ours') / 'celeb_a' / '2.1.0', tmp_path / 'copy' / 'celeb_a' / '2.1.0', file_format)
     assert as_set(load('celeba', tmp_path / 'copy')) == as_set(load('celeba', tmp_path, manual_dir=str(manual)))
 
