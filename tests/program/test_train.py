@@ -92,12 +92,13 @@ def test_a_mistake_in_a_config_file_is_answered_in_one_sentence(tmp_path, change
     assert 'Traceback' not in result.stderr
 
 
-def test_a_run_from_the_command_line_is_quiet_without_a_terminal(tmp_path):
+def test_a_run_without_a_terminal_prints_a_line_per_log_point(tmp_path):
     small = ['--config.num_steps=3', '--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
     result = run(WGAN, f'--workdir={tmp_path}', *small)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ''
-    assert len(result.stdout.splitlines()) == 4  # compiled, done, how to continue, report
+    assert len(result.stdout.splitlines()) == 5  # compiled, log point, done, how to continue, report
+    assert '\nstep 3 of 3, epoch 0.08: estimate ' in result.stdout
     assert 'Done at step 3.' in result.stdout
 
 
