@@ -64,6 +64,10 @@ def test_intervals_in_epochs_become_rounds():
     assert (run.num_steps, *run.outputs[:2], run.outputs.checkpoint_every, run.outputs.eval_every) == (339, 113, 226, 113, 339)
     assert run.in_rounds(1797) == run
     assert build(tiny(**changes, shared_images=True)).in_rounds(1797).num_steps == 3 * 225
+    boosted = tiny()
+    boosted.boost.update(n_critic=9, until=3)
+    assert build(boosted).rounds_per_epoch(1797) == 113
+    assert build(boosted).epochs_before(12, 1797) == (3 * 9 + 9 * 2) * 8 / 1797
     assert build(tiny()).in_rounds(1797).num_steps == 12
     with pytest.raises(UserError, match=r'config\.num_steps=\d+ rounds with config\.n_critic=2 are \d+ critic updates'):
         build(tiny(**changes | {'num_steps': 10**8})).in_rounds(1797)

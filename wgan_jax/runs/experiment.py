@@ -90,8 +90,12 @@ class Experiment(NamedTuple):
         return step if self.shared_images else self.schedule.updates_before(step)
 
     def rounds_per_epoch(self, num_images: int) -> int:
-        """The fewest rounds that read as many images as there are."""
-        return -(-num_images // (self.batch_size * self.batches_before(1)))
+        """The fewest rounds, none of them boosted, that read as many images as there are."""
+        return -(-num_images // (self.batch_size * (1 if self.shared_images else self.schedule.n_critic)))
+
+    def epochs_before(self, step: int, num_images: int) -> float:
+        """How often the first `step` rounds read the whole data set."""
+        return self.batches_before(step) * self.batch_size / num_images
 
     def in_rounds(self, num_images: int) -> 'Experiment':
         """This run, with its length and its intervals in rounds.

@@ -84,8 +84,8 @@ def dry_run(experiment: Experiment) -> None:
     print()
     where = 'in host memory, two chunks of them on each device' if memory.on_host else 'on each device'
     if source.num_images:
-        epoch = experiment.rounds_per_epoch(source.num_images)
-        print(f'length: {experiment.num_steps:,} rounds, {experiment.num_steps / epoch:,.1f} epochs of {epoch:,} rounds')
+        epochs = experiment.epochs_before(experiment.num_steps, source.num_images)
+        print(f'length: {experiment.num_steps:,} rounds, {epochs:,.1f} epochs')
         print(f'images: {source.num_images:,}, {size:,.2f} MiB {where}')
     else:
         print(f'images: an unknown number, {size:,.3f} MiB each, not included in what follows')

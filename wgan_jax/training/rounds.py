@@ -91,7 +91,7 @@ class Rounds:
 
     def epochs_before(self, step: int) -> float:
         """How often the first `step` rounds have read the whole data set."""
-        return self._experiment.batches_before(step) * self._experiment.batch_size / self._num_images
+        return self._experiment.epochs_before(step, self._num_images)
 
     def close(self) -> None:
         """Ends the thread and releases the images: a run that goes back places them again."""
