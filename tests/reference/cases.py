@@ -1,6 +1,5 @@
 """The cases that are compared with PyTorch: small versions of every network, with every objective that it may be trained with."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 FIXTURES = Path(__file__).parent / 'fixtures'
-ROUNDS, BATCH_SIZE, LATENT_DIM = 5, 6, 7
-N_CRITICS = (1, 3)
+LATENT_DIM = 7
 PLAYERS = ('generator', 'critic')
 SAMPLE = 64  # values of each player in the fixture, for each round
+PASSES = 3  # of the critic in one of its updates: real images, fakes and the points of the penalty
 # Of each round, from its last critic update and from its generator update.
 NUMBERS = ('critic_loss', 'wasserstein_estimate', 'gradient_penalty', 'critic_norm', 'generator_loss', 'generator_norm')
 
@@ -22,6 +21,11 @@ class Networks(NamedTuple):
     image_shape: tuple[int, int, int]  # not square where the network allows it, so that an exchange of height and width is noticed
     generator: dict[str, Any]  # as in a config
     critic: dict[str, Any]
+    batch_size: int = 6
+    rounds: int = 5
+    n_critics: tuple[int, int] = (1, 3)
+    objectives: tuple[str, ...] | None = None  # None: all
+    dropout: bool = False  # in the critic, with given masks; otherwise its rates are 0
 
 
 class Objective(NamedTuple):
@@ -37,14 +41,22 @@ class Objective(NamedTuple):
 _UPSAMPLE_CNN = {'network': 'upsample_cnn', 'num_features': 4}
 _DCGAN = {'network': 'dcgan', 'num_features': 4}
 _PLAIN_DCGAN = {**_DCGAN, 'norm': 'none', 'constant_width': True}
+_WIDE_DCGAN = {'network': 'dcgan', 'num_features': 10, 'num_extra_layers': 1}
+_KERAS_CNN = {'network': 'keras_cnn', 'num_features': 4}
+_WGANS = ('wgan_rmsprop', 'wgan_gp')
 NETWORKS = {
     'upsample_cnn': Networks((8, 12, 2), _UPSAMPLE_CNN, _UPSAMPLE_CNN),
     'upsample_cnn_layer_norm': Networks((8, 12, 2), {**_UPSAMPLE_CNN, 'norm': 'layer'}, {**_UPSAMPLE_CNN, 'norm': 'layer'}),
-    'keras_cnn': Networks((13, 18, 2), {'network': 'keras_cnn', 'num_features': 4}, {'network': 'keras_cnn', 'num_features': 4}),
+    'keras_cnn': Networks((13, 18, 2), _KERAS_CNN, _KERAS_CNN),
+    'keras_cnn_dropout': Networks((13, 18, 2), _KERAS_CNN, _KERAS_CNN, objectives=_WGANS, dropout=True),
     'dcgan': Networks((16, 16, 3), _DCGAN, _DCGAN),
     'dcgan_no_norm': Networks((16, 16, 3), _PLAIN_DCGAN, _PLAIN_DCGAN),
     'dcgan_extra_layers': Networks(
         (16, 16, 1), {**_DCGAN, 'num_extra_layers': 1}, {**_DCGAN, 'num_extra_layers': 1, 'norm': 'layer'}
+    ),
+    # Wide enough, with enough images, for the tiles of wgan_jax/convolutions/winograd.py.
+    'dcgan_wide': Networks(
+        (16, 16, 1), _WIDE_DCGAN, {**_WIDE_DCGAN, 'norm': 'layer'}, batch_size=64, rounds=3, n_critics=(1, 2), objectives=_WGANS
     ),
     'mlp': Networks(
         (4, 3, 2), {'network': 'mlp', 'num_features': 16, 'norm': 'batch'}, {'network': 'mlp', 'num_features': 16, 'num_layers': 2}
@@ -67,9 +79,20 @@ OBJECTIVES = {
 
 def pairs() -> Iterator[tuple[str, str]]:
     """The names of networks and objectives that are compatible: no penalty for a critic with batch norm."""
-    for networks, objective in itertools.product(NETWORKS, OBJECTIVES):
-        if not (OBJECTIVES[objective].gp_weight and networks in _BATCH_NORM_IN_THE_CRITIC):
-            yield networks, objective
+    for name, networks in NETWORKS.items():
+        for objective in networks.objectives or OBJECTIVES:
+            if not (OBJECTIVES[objective].gp_weight and name in _BATCH_NORM_IN_THE_CRITIC):
+                yield name, objective
+
+
+def real_images(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """The real images of the inputs in a fixture: float32 in [-1, 1], [rounds, n_critic, B, H, W, C]."""
+    return (inputs['pixels'] / 127.5 - 1).astype(np.float32)
+
+
+def uniforms(noise: np.ndarray) -> np.ndarray:
+    """Numbers in (0, 1) from the bytes in a fixture. A value of the network survives dropout if its number is below 1 - rate."""
+    return (noise + 0.5) / 256
 
 
 def below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

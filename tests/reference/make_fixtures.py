@@ -1,14 +1,16 @@
 """Trains every case of cases.py in PyTorch, and writes the expected results for tests/reference/test_reference.py.
 
     pip install torch
-    python -m tests.reference.make_fixtures
+    python -m tests.reference.make_fixtures [--only NAME]
 
-Layers, losses, optimizers and gradients are PyTorch's own. There is one .npz file per network. It has the initial weights, images,
-latents and alphas, in float32, so that they are the same in both precisions. For each objective and number of critic updates it has
-results computed in float64: after each round every loss, the norms of the gradients, and three checksums and a sample of each
-player's parameters and running statistics; at the end the outputs of both players in inference mode.
+Layers, losses, optimizers and gradients are PyTorch's own. There is one .npz file per network. It has the initial weights, latents
+and alphas in float32, so that they are the same in both precisions, the images, and the random numbers of dropout. For each
+objective and number of critic updates it has results computed in float64: after each round every loss, the norms of the gradients,
+and three checksums and a sample of each player's parameters and running statistics; the gradients of each player's first update;
+at the end the outputs of both players in inference mode.
 """
 
+import argparse
 import collections
 import itertools
 
@@ -18,7 +20,15 @@ from torch import nn
 
 from tests.reference import cases
 from tests.reference.pytorch_layout import in_our_layout, load
-from tests.reference.pytorch_training import Training, Variables, frozen_statistics, players_of
+from tests.reference.pytorch_training import (
+    Training,
+    Variables,
+    frozen_statistics,
+    give_masks,
+    images_of,
+    masked_layers,
+    players_of,
+)
 
 SEED = 20170126  # the day on which Wasserstein GAN appeared on arXiv
 
@@ -80,19 +90,39 @@ def make_inputs(networks: cases.Networks) -> Variables:
 def _draw_inputs(networks: cases.Networks, seed: int) -> tuple[tuple[nn.Module, nn.Module], Variables]:
     torch.manual_seed(seed)
     draw = np.random.default_rng(seed)
-    steps, updates = (cases.ROUNDS, max(cases.N_CRITICS)), (cases.ROUNDS, max(cases.N_CRITICS) + 1)
-    pixels = draw.integers(0, 256, (*steps, cases.BATCH_SIZE, *networks.image_shape))
+    n_critic = max(networks.n_critics)
+    steps, updates = (networks.rounds, n_critic), (networks.rounds, n_critic + 1)
     inputs = {
-        'real': (pixels / 127.5 - 1).astype(np.float32),
-        'latents': draw.normal(size=(*updates, cases.BATCH_SIZE, cases.LATENT_DIM)).astype(np.float32),
-        'alpha': draw.random((*steps, cases.BATCH_SIZE), np.float32),
+        'pixels': draw.integers(0, 256, (*steps, networks.batch_size, *networks.image_shape)).astype(np.uint8),
+        'latents': draw.normal(size=(*updates, networks.batch_size, cases.LATENT_DIM)).astype(np.float32),
+        'alpha': draw.random((*steps, networks.batch_size), np.float32),
     }
     players = players_of(networks)
+    passes = (networks.rounds, cases.PASSES * n_critic + 1, networks.batch_size)
+    for i, shape in enumerate(_shapes_of_masks(players[1], networks)):
+        inputs[f'dropout/{i}'] = draw.integers(0, 256, (*passes, *shape)).astype(np.uint8)
     for player in players:
         for name, tensor, _ in in_our_layout(player):
             if name.endswith(('scale', 'bias')):  # with equal values an exchange of two would not be noticed
                 nn.init.normal_(tensor, float(name.endswith('scale')), 0.1)
     return players, inputs
+
+
+def _shapes_of_masks(critic: nn.Module, networks: cases.Networks) -> list[tuple[int, ...]]:
+    """The shape of one example in each layer of dropout, channels last; none without dropout."""
+    shapes: list[tuple[int, ...]] = []
+    if not networks.dropout:
+        return shapes
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output: shapes.append(tuple(inputs[0][0].movedim(0, -1).shape)))
+        for layer in masked_layers(critic)
+    ]
+    with torch.no_grad(), frozen_statistics(critic):
+        height, width, channels = networks.image_shape
+        critic(torch.zeros(2, channels, height, width))
+    for hook in hooks:
+        hook.remove()
+    return shapes
 
 
 def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variables, points: torch.Tensor) -> float:
@@ -106,10 +136,11 @@ def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variable
         if isinstance(layer, nn.ReLU | nn.LeakyReLU):
             layer.register_forward_pre_hook(measure)
     with torch.no_grad(), frozen_statistics(generator), frozen_statistics(critic):
-        critic(torch.from_numpy(inputs['real'][0, 0]).movedim(-1, 1))
-        critic(points)
-        for update in (0, -1):
-            critic(generator(torch.from_numpy(inputs['latents'][0, update])))
+        latents = torch.from_numpy(inputs['latents'][0])
+        batches = [images_of(inputs)[0, 0], generator(latents[0]), points, generator(latents[-1])]
+        for number, batch in zip((0, 1, 2, -1), batches, strict=True):
+            give_masks(critic, cases.below(inputs, 'dropout'), 0, number)
+            critic(batch)
     return min(smallest)
 
 
@@ -119,10 +150,11 @@ def _scale_slopes(generator: nn.Module, critic: nn.Module, inputs: Variables) ->
     Returns:
       The points at which the slopes are taken.
     """
-    real, latents, alpha = (torch.from_numpy(inputs[name][0, 0]) for name in ('real', 'latents', 'alpha'))
+    real, latents, alpha = images_of(inputs)[0, 0], *(torch.from_numpy(inputs[name][0, 0]) for name in ('latents', 'alpha'))
     with torch.no_grad(), frozen_statistics(generator):
-        points = torch.lerp(real.movedim(-1, 1), generator(latents), alpha.view(-1, 1, 1, 1))
+        points = torch.lerp(real, generator(latents), alpha.view(-1, 1, 1, 1))
     points.requires_grad_(True)
+    give_masks(critic, cases.below(inputs, 'dropout'), 0, 2)
     weights = [layer.weight for layer in critic.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     median = 0.0
     while abs(median - 1) > 0.01:
@@ -141,19 +173,21 @@ def run(inputs: Variables, networks: cases.Networks, objective: cases.Objective,
     players, result = training.players(), {}
     batch = {
         'generator': torch.from_numpy(inputs['latents'][0, 0]).double(),
-        'critic': torch.from_numpy(inputs['real'][0, 0]).movedim(-1, 1).double(),
+        'critic': images_of(inputs)[0, 0].double(),
     }
     counts = {name: count_values_of_norms(player, batch[name]) for name, player in players.items()}
     numbers, summaries = [], collections.defaultdict(list)
-    for number in range(cases.ROUNDS):
+    for number in range(networks.rounds):
         numbers.append(training.round(number, n_critic))
         for name, player in players.items():
             variables = variables_of(player, counts[name])
             summaries[f'{name}/params'].append(cases.summary(cases.below(variables, 'params')))
             if counts[name]:
                 summaries[f'{name}/batch_stats'].append(cases.summary(cases.below(variables, 'batch_stats')))
-            if number == 0:
+            if number == 0 and n_critic == 1:
                 result[f'{name}/first_gradients'] = cases.summary(training.gradients[name])
+                for leaf, values in training.gradients[name].items():
+                    result[f'{name}/gradients/{leaf}'] = values.astype(np.float32)
     for name, player in players.items():
         load(player, variables_of(player, counts[name]))
         with torch.no_grad():
@@ -164,13 +198,17 @@ def run(inputs: Variables, networks: cases.Networks, objective: cases.Objective,
 
 def main() -> None:
     """Writes the fixtures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--only', choices=cases.NETWORKS, help='write one of the files')
+    only = parser.parse_args().only
     cases.FIXTURES.mkdir(exist_ok=True)
     torch.set_num_threads(1)  # for the same order of summation on every machine
-    for name, networks in cases.NETWORKS.items():
+    for name in [only] if only else cases.NETWORKS:
+        networks = cases.NETWORKS[name]
         inputs = make_inputs(networks)
         arrays = {f'inputs/{key}': values for key, values in inputs.items()}
         objectives = [objective for other, objective in cases.pairs() if other == name]
-        for objective, n_critic in itertools.product(objectives, cases.N_CRITICS):
+        for objective, n_critic in itertools.product(objectives, networks.n_critics):
             result = run(inputs, networks, cases.OBJECTIVES[objective], n_critic)
             arrays |= {f'{objective}/{n_critic}/{key}': values for key, values in result.items()}
         path = cases.FIXTURES / f'{name}.npz'

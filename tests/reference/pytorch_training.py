@@ -1,8 +1,8 @@
 """Rounds of training in plain PyTorch, with given images, latents and alphas."""
 
 import contextlib
-import itertools
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,9 @@ def generator_loss(loss: str, fake: torch.Tensor) -> torch.Tensor:
     return binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
 
 
-def penalty(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, alpha: torch.Tensor, one_sided: bool) -> torch.Tensor:
+def penalty(
+    critic: Callable[[torch.Tensor], torch.Tensor], real: torch.Tensor, fake: torch.Tensor, alpha: torch.Tensor, one_sided: bool
+) -> torch.Tensor:
     """The gradient penalty, without its weight."""
     points = ((1 - alpha) * real + alpha * fake).requires_grad_(True)
     (gradients,) = torch.autograd.grad(critic(points), points, torch.ones(len(points), dtype=points.dtype), create_graph=True)
@@ -60,8 +62,9 @@ class Training:
     """The training of one case."""
 
     def __init__(self, inputs: Variables, networks: cases.Networks, objective: cases.Objective) -> None:
-        self._inputs = {name: torch.from_numpy(inputs[name]).double() for name in ('real', 'latents', 'alpha')}
-        self._inputs['real'] = self._inputs['real'].movedim(-1, -3)
+        self._inputs = {name: torch.from_numpy(inputs[name]).double() for name in ('latents', 'alpha')}
+        self._inputs['real'] = images_of(inputs).double()
+        self._dropout = cases.below(inputs, 'dropout')
         self._objective = objective
         self.generator, self.critic = players_of(networks)
         for name, player in self.players().items():
@@ -76,11 +79,12 @@ class Training:
             real, alpha = inputs['real'][number, update], inputs['alpha'][number, update].view(-1, 1, 1, 1)
             with torch.no_grad(), frozen_statistics(self.generator):
                 fake = self.generator(inputs['latents'][number, update])
-            real_scores, fake_scores = self.critic(real), self.critic(fake)
+            passes = [functools.partial(self._scores, number, cases.PASSES * update + i) for i in range(cases.PASSES)]
+            real_scores, fake_scores = passes[0](real), passes[1](fake)
             value = critic_loss(objective.loss, real_scores, fake_scores)
             of_penalty = torch.zeros(())
             if objective.gp_weight:
-                of_penalty = penalty(self.critic, real, fake, alpha, objective.gp_one_sided)
+                of_penalty = penalty(passes[2], real, fake, alpha, objective.gp_one_sided)
                 value = value + objective.gp_weight * of_penalty
             critic_norm = self._update('critic', value)
             if objective.clip_value is not None:
@@ -90,12 +94,18 @@ class Training:
         estimate = (real_scores.mean() - fake_scores.mean()).item()
         numbers = [value.item(), estimate, of_penalty.item(), critic_norm]
         with frozen_statistics(self.critic):
-            value = generator_loss(objective.loss, self.critic(self.generator(inputs['latents'][number, -1])))
+            fake = self.generator(inputs['latents'][number, -1])
+            value = generator_loss(objective.loss, self._scores(number, -1, fake))
         return [*numbers, value.item(), self._update('generator', value)]
 
     def players(self) -> dict[str, nn.Sequential]:
         """Both players by name."""
         return {'generator': self.generator, 'critic': self.critic}
+
+    def _scores(self, number: int, which: int, images: torch.Tensor) -> torch.Tensor:
+        """The critic's scores in one of its passes of a round; the last one belongs to the generator's update."""
+        give_masks(self.critic, self._dropout, number, which)
+        return self.critic(images)
 
     def _update(self, player: str, value: torch.Tensor) -> float:
         optimizer, network = self._optimizers[player], self.players()[player]
@@ -115,10 +125,42 @@ def make_optimizer(player: nn.Module, options: dict[str, Any]) -> torch.optim.Op
     return torch.optim.Adam(player.parameters(), lr=options['learning_rate'], betas=betas, amsgrad=options['name'] == 'amsgrad')
 
 
+class MaskedDropout(nn.Module):
+    """Dropout with given random numbers instead of its own, which differ between libraries; without numbers, the identity."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.uniforms: torch.Tensor | None = None  # in (0, 1), of the shape of the inputs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.uniforms is None or not self.training:
+            return x
+        return torch.where(self.uniforms < 1 - self.rate, x / (1 - self.rate), torch.zeros_like(x))
+
+
+def masked_layers(player: nn.Module) -> list[MaskedDropout]:
+    """The layers of dropout, in order."""
+    return [layer for layer in player.modules() if isinstance(layer, MaskedDropout)]
+
+
+def give_masks(critic: nn.Module, dropout: Variables, number: int, which: int) -> None:
+    """Gives all layers of dropout their random numbers for one pass of a round, if there are any."""
+    for i, layer in enumerate(masked_layers(critic)):
+        if dropout:
+            layer.uniforms = torch.from_numpy(cases.uniforms(dropout[str(i)][number, which])).movedim(-1, 1)
+
+
+def images_of(inputs: Variables) -> torch.Tensor:  # [rounds, n_critic, B, C, H, W]
+    """The real images of the inputs, float32 in [-1, 1]."""
+    return torch.from_numpy(cases.real_images(inputs)).movedim(-1, -3)
+
+
 def players_of(networks: cases.Networks) -> tuple[nn.Module, nn.Module]:
-    """(generator, critic), without dropout, whose masks differ between libraries."""
+    """(generator, critic), with given masks in place of dropout, or with none."""
     players = make_players(networks.image_shape, cases.LATENT_DIM, networks.generator, networks.critic)
-    for layer in itertools.chain(*(player.modules() for player in players)):
-        if isinstance(layer, nn.Dropout):
-            layer.p = 0.0
+    for player in players:
+        for i, layer in enumerate(player):
+            if isinstance(layer, nn.Dropout):
+                player[i] = MaskedDropout(layer.p if networks.dropout else 0.0)
     return players

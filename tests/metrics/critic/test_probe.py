@@ -100,8 +100,13 @@ def test_the_copy_is_not_trained_on_the_measured_images():
 
 
 @pytest.mark.slow
-def test_parts_of_a_batch_give_the_probe_of_the_whole():
-    state, images = make_state(TinyCritic()), random_images(16)
+def test_parts_of_a_batch_give_the_probe_of_the_whole(double_precision):
+    state, images = in_float64(make_state(TinyCritic())), random_images(16)
+    indices = image_order(KEY, 16, 2, 4)
+    trained = [train_critic(state, images, indices, KEY, grad_accumulation=number, **GAME) for number in (1, 2, 4)]
+    for one in trained[1:]:
+        for x, y in zip(leaves(one), leaves(trained[0]), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12)
     settings = {'num_updates': 2, 'batch_size': 4, **GAME}
     whole = optimality(state, images, KEY, **settings)
     parts = optimality(state, images, KEY, grad_accumulation=2, **settings)
