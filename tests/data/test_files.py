@@ -149,3 +149,5 @@ def test_the_order_is_that_of_hashes_and_stays():
     assert sorted(order) == sorted(names)
     assert order != names
     assert [name for name in shuffled([*names, 'new.png']) if name != 'new.png'] == order
+    # In every version: a prepared array keeps its name, and so its order.
+    assert shuffled(names[:8]) == [f'{i}.png' for i in (6, 0, 7, 2, 1, 4, 3, 5)]

@@ -81,6 +81,14 @@ def test_the_centre_square_of_a_wide_or_a_tall_image():
     assert corners(encoded(tall)) == (list(RED), list(BLUE))
 
 
+def test_the_odd_pixel_outside_the_centre_square_is_the_last_one():
+    """Left and top are rounded down, in every version: prepared arrays keep their names."""
+    pixels = np.random.default_rng(0).integers(0, 256, (35, 16, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(pixels)), 16), pixels[9:25])
+    wide = np.ascontiguousarray(pixels.swapaxes(0, 1))
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(wide)), 16), wide[:, 9:25])
+
+
 def test_making_smaller_is_antialiased():
     """A checkerboard of single pixels becomes grey; without a filter it would stay black and white."""
     board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)

@@ -58,6 +58,13 @@ def test_plan_depends_on_the_seed_and_the_updates_before_alone():
     assert (whole != index_plan(4, 0, 12, 2, 4, 25)).any()
 
 
+def test_every_seed_and_every_epoch_has_an_order_of_its_own():
+    """So no epoch of one seed is an epoch of another."""
+    epochs = np.concatenate([index_plan(seed, 0, 4, 1, 30, 30)[:, 0] for seed in range(4)])
+    assert epochs.shape == (16, 30)
+    assert len(np.unique(epochs, axis=0)) == 16
+
+
 @examples(100)
 @given(
     schedule=st.builds(Schedule, st.integers(1, 6), st.none() | st.integers(1, 9), st.integers(0, 5), st.integers(0, 4)),

@@ -191,7 +191,7 @@ def test_pools_take_the_largest_and_the_mean_of_four():
     assert jnp.isnan(layers.max_pool(image.at[0, 1, 1, 0].set(jnp.nan))).tolist() == [[[[True], [False]]]]
 
 
-def test_layer_norm_is_per_example_over_all_pixels_and_channels():
+def test_a_critic_with_layer_norm_scores_each_example_alone():
     critic = make_network('critic', (8, 8, 1), 'upsample_cnn', num_features=2, norm='layer')
     images = jax.random.normal(jax.random.key(0), (3, 8, 8, 1))
     variables = initialise(critic, images)

@@ -1,7 +1,10 @@
-"""Known bugs of published GAN code, as changes of this code; mutate.py shows that the tests notice each of them."""
+"""Bugs, most of them known from published GAN code, as changes of this code; mutate.py shows that the tests notice each of them."""
 
+import itertools
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.reference.layer_and_data_bugs import BUGS
 
 PACKAGE = Path(__file__).parents[2] / 'wgan_jax'
 
@@ -223,6 +226,7 @@ MUTATIONS = [
         'momentum: float = 0.9',
         'momentum: float = 0.99',
     ),
+    *itertools.starmap(Mutation, BUGS),
 ]
 
 

@@ -1,0 +1,147 @@
+"""Bugs in networks, convolutions, several devices and data, for mutations.py: (name, file, old, new)."""
+
+_SLOPE = 'x = nn.leaky_relu(conv(first, (4, 4), strides=2)(images), 0.2)'
+_BLOCK = 'y = nn.relu(normalize(self.norm, x, train, axis_name))\n            y = Conv('
+_MATRICES = '    return tuple([[float(value)'
+_LEAKY = 'return nn.leaky_relu(normalize(self.norm, x, train, axis_name, scale_init=_scale), 0.2)'
+
+BUGS = [
+    # Networks.
+    ('a norm is missing in the critic', 'models/dcgan', _LEAKY, 'return nn.leaky_relu(x, 0.2)'),
+    (
+        'norm after the activation',
+        'models/dcgan',
+        _LEAKY,
+        'return normalize(self.norm, nn.leaky_relu(x, 0.2), train, axis_name, scale_init=_scale)',
+    ),
+    ('layer norm over channels only', 'models/layers', 'axes = tuple(range(1, x.ndim))', 'axes = -1'),
+    ('LeakyReLU with a slope of 0.01', 'models/dcgan', _SLOPE, _SLOPE.replace(', 0.2)', ')')),
+    ("LeakyReLU with Keras's default slope", 'models/keras_cnn', 'x = nn.leaky_relu(x, 0.2)', 'x = nn.leaky_relu(x, 0.3)'),
+    ('ReLU in place of LeakyReLU', 'models/keras_cnn', 'x = nn.leaky_relu(norm(x), 0.2)', 'x = nn.relu(norm(x))'),
+    ('a stride of 1 in place of 2', 'models/keras_cnn', '(5, 5), strides=2', '(5, 5), strides=1'),
+    (
+        "padding of a strided convolution as PyTorch's padding=2",
+        'models/keras_cnn',
+        '(5, 5), strides=2',
+        '(5, 5), strides=2, padding=2',
+    ),
+    (
+        'the odd row of padding on the other side',
+        'models/keras_cnn',
+        'return missing // 2, missing - missing // 2',
+        'return missing - missing // 2, missing // 2',
+    ),
+    (
+        'a convolution without its padding',
+        'models/upsample_cnn',
+        'x = Conv(filters, (3, 3), padding=1',
+        "x = Conv(filters, (3, 3), padding='VALID'",
+    ),
+    ('dropout of 0.2 in place of 0.3', 'models/keras_cnn', 'nn.Dropout(0.3,', 'nn.Dropout(0.2,'),
+    (
+        'the shortcut of a block after its first activation',
+        'models/resnet',
+        'x = shortcut + ConvBeforeMeanPool(',
+        'x = nn.relu(shortcut) + ConvBeforeMeanPool(',
+    ),
+    (
+        'real images and fakes share their masks',
+        'algorithm/steps',
+        'axis_name=axis_name, dropout_key=fake_key',
+        'axis_name=axis_name, dropout_key=real_key',
+    ),
+    # Convolutions.
+    (
+        'a wrong entry in the matrix for inputs of tiles',
+        'convolutions/winograd',
+        _MATRICES,
+        '    exact[0][-1][-2] += Fraction(outputs == 4 and taps == 3, 8)\n' + _MATRICES,
+    ),
+    (
+        'a wrong entry in the matrix for kernels of tiles',
+        'convolutions/winograd',
+        _MATRICES,
+        '    exact[1][1][0] += Fraction(outputs == 2 and taps == 2, 8)\n' + _MATRICES,
+    ),
+    (
+        'a wrong entry in the matrix for outputs of tiles',
+        'convolutions/winograd',
+        _MATRICES,
+        '    exact[2][0][1] += Fraction(outputs == 4 and taps == 2, 8)\n' + _MATRICES,
+    ),
+    (
+        'tiles with rows and columns exchanged',
+        'convolutions/winograd',
+        'taps = [_combine(for_kernel, list(row)) for row in _combine(for_kernel, list(kernel))]',
+        'taps = [_combine(for_kernel, list(row)) for row in _combine(for_kernel, list(kernel.swapaxes(0, 1)))]',
+    ),
+    ('strided tiles shifted by a pixel', 'convolutions/winograd', '(low, 2 * (count', '(low + 1, -1 + 2 * (count'),
+    (
+        'a transposed convolution shifted by a pixel on CPU',
+        'convolutions/cpu',
+        'return outputs[:, padding : padding + rows, padding : padding + columns]',
+        'return jnp.roll(outputs, 1, axis=1)[:, padding : padding + rows, padding : padding + columns]',
+    ),
+    (
+        'a transposed convolution shifted by a pixel on GPU and TPU',
+        'convolutions/cpu',
+        'around = [(size - 1 - padding, size - 1 - padding)',
+        'around = [(size - padding, size - 2 - padding)',
+    ),
+    ('a transposed convolution with its kernel turned', 'convolutions/cpu', 'lax.rev(kernel, (0, 1)),\n', 'kernel,\n'),
+    (
+        'the padding of a gradient on the other side',
+        'convolutions/cpu',
+        '(size - 1 - before, size - 1 - after)',
+        '(size - 1 - after, size - 1 - before)',
+    ),
+    ('the gradient of a convolution with its kernel not turned', 'convolutions/cpu', 'lax.rev(kernel, (0, 1)).swap', 'kernel.swap'),
+    (
+        'patches with rows and columns exchanged',
+        'convolutions/cpu',
+        'for top in range(height)\n        for left in range(width)\n    ]\n    patches',
+        'for left in range(width)\n        for top in range(height)\n    ]\n    patches',
+    ),
+    (
+        'an upsampled convolution with its kernel turned',
+        'convolutions/fused',
+        'padded[tap : tap + outputs]',
+        'padded[size - 1 - tap :][:outputs]',
+    ),
+    ('a mean pool that sums', 'convolutions/fused', '/ 4.0', '/ 2.0'),
+    # Several devices.
+    ('batch statistics of one device only', 'models/layers', 'axis_name=axis_name,', 'axis_name=None,'),
+    (
+        'metrics of one device only',
+        'algorithm/steps',
+        'gradients, metrics = jax.lax.pmean((gradients, metrics), axis_name)',
+        'gradients = jax.lax.pmean(gradients, axis_name)',
+    ),
+    (
+        'the same part of the batch on every device',
+        'devices/parallel',
+        'parts[index] for index in mine',
+        'parts[0] for index in mine',
+    ),
+    # Data.
+    ('images in another order than their files', 'data/images', 'pending.popleft()', 'pending.pop()'),
+    ('files in the order of their names', 'data/files', 'return sorted(names, key=name_hash)', 'return sorted(names)'),
+    ('files in another order', 'data/files', 'sorted(names, key=name_hash)', 'sorted(names, key=name_hash, reverse=True)'),
+    ('seed and epoch exchanged', 'data/plan', 'key=[seed, epoch]', 'key=[epoch, seed]'),
+    ('the plan begins with the second image', 'data/plan', 'start = updates * batch_size', 'start = updates * batch_size + 1'),
+    (
+        'images of the next rounds gathered in another order',
+        'data/feed',
+        'part.reshape(-1), axis=0',
+        'part.reshape(-1)[::-1], axis=0',
+    ),
+    ('a crop shifted by a pixel', 'data/images', '(image.width - side) // 2,', '(image.width - side) // 2 + 1,'),
+    ('the odd row of a crop on the other side', 'data/images', '(image.height - side) // 2', '(image.height - side + 1) // 2'),
+    (
+        'rows and columns exchanged in images',
+        'data/images',
+        'reshape(size, size, channels)',
+        'reshape(size, size, channels).swapaxes(0, 1)',
+    ),
+    ('colours in the order of OpenCV', 'data/images', 'reshape(size, size, channels)', 'reshape(size, size, channels)[..., ::-1]'),
+]
