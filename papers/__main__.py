@@ -17,6 +17,7 @@ FIGURES = {  # name of a module: what its figure shows
     'js_estimate': "a GAN's estimate of the Jensen-Shannon divergence over training (WGAN, figure 4)",
     'generators': 'samples of DCGAN, no-batch-norm and MLP generators, WGAN and GAN (WGAN, figures 5 to 7)',
     'generator_gradients': "the generator's gradients while a discriminator is trained (Arjovsky and Bottou 2017, figures 2, 3)",
+    'image_noise': "a GAN's gradient between two parallel lines with noise on all points (Arjovsky and Bottou 2017, section 3)",
     'value_surfaces': 'value surfaces of critics, clipping and penalty (WGAN-GP, figure 1a)',
     'gradient_norms': 'gradients by layer and weights, clipping and penalty (WGAN-GP, figure 1b)',
     'overfitting': "a critic's loss on training and validation images, for 1,000 digits and for all (WGAN-GP, figure 5b)",

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from papers.shared.critics import critic_loss, generator_gradient, new_critic, train_critic
 from papers.shared.output import Options, write_csv
 from wgan_jax.algorithm.losses import LOSSES
+from wgan_jax.algorithm.noise import ImageNoise
 from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.data.source import POINT_SHAPE
 from wgan_jax.devices import compiling
@@ -48,8 +49,8 @@ def draw(options: Options, size: Size | None = None) -> None:
     """Writes parallel_lines.png and parallel_lines.csv: distances in the units of the plane, divergences in nats."""
     size = size or (QUICK if options.quick else FULL)
     thetas = np.arange(-size.num_thetas, size.num_thetas + 1) / size.num_thetas
-    critic_losses, critic_gradients = _trained(thetas, 'wasserstein', size)
-    discriminator_losses, discriminator_gradients = _trained(thetas, 'minimax', size)
+    critic_losses, critic_gradients = trained(thetas, 'wasserstein', size)
+    discriminator_losses, discriminator_gradients = trained(thetas, 'minimax', size)
     columns = {
         'theta': thetas,
         'em': np.abs(thetas),
@@ -71,9 +72,16 @@ def draw(options: Options, size: Size | None = None) -> None:
     )
 
 
-def _trained(thetas: np.ndarray, name: str, size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """For each theta, the loss `name` of a trained critic, without penalty, and its derivative with respect to theta."""
-    game = {'loss': LOSSES[name], 'gp_weight': _GP_WEIGHT if name == 'wasserstein' else 0.0}
+def trained(thetas: np.ndarray, name: str, size: Size, image_noise: ImageNoise | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The losses of trained critics, without penalty, and of each the derivative of the generator's loss by theta.
+
+    Args:
+      thetas: [N].
+      name: of the loss.
+      size: how much is trained.
+      image_noise: on the points of both lines.
+    """
+    game = {'loss': LOSSES[name], 'gp_weight': _GP_WEIGHT if name == 'wasserstein' else 0.0, 'image_noise': image_noise}
     critic = make_network('critic', POINT_SHAPE, 'mlp', num_features=size.num_features)
     optimizer = make_optimizer('adam', 1e-3, 0.5, 0.9)
 
@@ -83,10 +91,13 @@ def _trained(thetas: np.ndarray, name: str, size: Size) -> tuple[np.ndarray, np.
         return real.reshape(-1, *POINT_SHAPE), jnp.concatenate([0 * fake + theta, fake], axis=1)
 
     def one(theta: jax.Array) -> tuple[jax.Array, jax.Array]:
-        init_key, train_key, measure_key = jax.random.split(jax.random.key(0), 3)
+        init_key, train_key, measure_key, noise_key = jax.random.split(jax.random.key(0), 4)
         sample = functools.partial(lines, theta=theta, count=size.batch_size)
         state, _ = train_critic(new_critic(init_key, critic, optimizer), sample, train_key, num_updates=size.num_updates, **game)
         real, latents = lines(measure_key, theta, _MEASURED)
+        if image_noise is not None:  # the generator adds a shift to its latents, so noise on them is noise on its points
+            keys = jax.random.split(noise_key, (2, _MEASURED))
+            real, latents = (image_noise.add(points, own, state.step) for points, own in zip((real, latents), keys, strict=True))
         gradient = generator_gradient(state, latents, LOSSES[name])
         return critic_loss(state, real, latents, LOSSES[name]), gradient['shift'][0, 0, 0, 0]
 
