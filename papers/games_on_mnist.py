@@ -1,11 +1,13 @@
 """Trains GAN, WGAN, WGAN-GP and WGAN-LP under one protocol, with several seeds each, and writes the table of their scores.
 
     python -m papers games_on_mnist --manual_dir=DIR                 # DIR: the four files of MNIST; downloaded if not given
+    python -m papers games_on_mnist --games=tutorials --manual_dir=DIR
     python -m papers games_on_mnist --data=celeba --size=full --manual_dir=DIR --features=inception      # for a GPU
 
 All games have the same networks (KerasCNN), latents, batch size and number of generator updates; each has the optimizer and the
-number of critic updates of its own paper. Size small: a quarter of the networks' width, batch 64, 1,000 generator updates, an hour
-on 2 cores. Size full: as in configs/. The same command continues runs that were stopped, and only scores complete ones.
+number of critic updates of its own paper. With --games=tutorials the games are WGAN-GP as in the paper, and with what tutorials do
+otherwise, each by itself and together. Size small: a quarter of the networks' width, batch 64, 1,000 generator updates, an hour on
+2 cores. Size full: as in configs/. The same command continues runs that were stopped, and only scores complete ones.
 
 It writes table.md (mean and standard deviation over the seeds of every score at the last step, the scores of real images, and the
 Frechet distance over training), grids.png (samples of the first seed) and runs/ into --out.
@@ -14,6 +16,7 @@ Frechet distance over training), grids.png (samples of the first seed) and runs/
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -40,11 +43,21 @@ _RMSPROP = {
     for player in ('generator', 'critic')
     for key, value in {'name': 'rmsprop', 'learning_rate': 5e-5}.items()
 }
-GAMES: dict[str, Keys] = {  # differences from WGAN-GP; n_critic is that of the papers
-    'GAN': {'loss': 'non_saturating', 'gp_weight': 0.0, 'n_critic': 1},
-    'WGAN': {'gp_weight': 0.0, 'clip_value': 0.01, 'n_critic': 5, **_RMSPROP},
-    'WGAN-GP': {'n_critic': 5},
-    'WGAN-LP': {'n_critic': 5, 'gp_one_sided': True},
+_ADAM_OF_KERAS = {f'{player}_optimizer.eps': 1e-7 for player in ('generator', 'critic')}
+GAMES: dict[str, dict[str, Keys]] = {  # differences from WGAN-GP
+    'papers': {  # n_critic is that of the papers
+        'GAN': {'loss': 'non_saturating', 'gp_weight': 0.0, 'n_critic': 1},
+        'WGAN': {'gp_weight': 0.0, 'clip_value': 0.01, 'n_critic': 5, **_RMSPROP},
+        'WGAN-GP': {'n_critic': 5},
+        'WGAN-LP': {'n_critic': 5, 'gp_one_sided': True},
+    },
+    'tutorials': {  # n_critic is that of the config, 3, as in Keras's example
+        'WGAN-GP': {},
+        'shared images': {'shared_images': True},
+        'shared latents': {'shared_latents': True},
+        'normal alpha': {'gp_alpha': 'normal'},
+        'as Keras': {'shared_images': True, 'gp_alpha': 'normal', **_ADAM_OF_KERAS},
+    },
 }
 _SMALL = {'batch_size': 64, 'generator.num_features': 16, 'critic.num_features': 16}
 SIZES: dict[tuple[str, str], tuple[str, Keys]] = {  # (data set, size): (config, differences from it)
@@ -59,6 +72,7 @@ _SHOWN = 20  # samples of each game
 def main(arguments: Sequence[str]) -> None:
     """Trains, scores, and writes and prints the table."""
     parser = argparse.ArgumentParser(prog='python -m papers games_on_mnist', description=__doc__.splitlines()[0])
+    parser.add_argument('--games', choices=GAMES, default='papers', help='default: papers')
     parser.add_argument('--data', choices=('mnist', 'celeba'), default='mnist')
     parser.add_argument('--size', choices=('small', 'full'), default='small')
     parser.add_argument('--seeds', type=int, default=3, help='runs of each game')
@@ -73,10 +87,10 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f'--data={options.data} has no --size={options.size}: networks that small make no faces')
     train_all(options)
     scores = Scores(options)
-    final: dict[str, list[dict[str, float]]] = {game: [] for game in GAMES}  # a dictionary of scores per seed
-    over_training: dict[str, list[dict[str, float]]] = {game: [] for game in GAMES}
+    final: dict[str, list[dict[str, float]]] = {game: [] for game in GAMES[options.games]}  # a dictionary of scores per seed
+    over_training: dict[str, list[dict[str, float]]] = {game: [] for game in GAMES[options.games]}
     rows = []
-    for game in GAMES:
+    for game in final:
         for seed in range(options.seeds):
             measured, distances, samples = scores.of(workdir_of(options.out, game, seed))
             final[game].append(measured)
@@ -101,7 +115,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def workdir_of(out: Path, game: str, seed: int) -> Path:
     """The directory of a run."""
-    return out / 'runs' / f'{game.lower().replace("-", "_")}_{seed}'
+    return out / 'runs' / f'{re.sub("[ -]", "_", game.lower())}_{seed}'
 
 
 def train_all(options: argparse.Namespace) -> None:
@@ -110,7 +124,7 @@ def train_all(options: argparse.Namespace) -> None:
     Raises:
       UserError: a run failed.
     """
-    waiting = [(game, seed) for seed in range(options.seeds) for game in GAMES]
+    waiting = [(game, seed) for seed in range(options.seeds) for game in GAMES[options.games]]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else [0]
     shares = [set(cores[part :: options.jobs]) for part in range(options.jobs)]
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -128,7 +142,7 @@ def _train(waiting: list[tuple[str, int]], options: argparse.Namespace, cores: s
         game, seed = waiting.pop(0)
         workdir = workdir_of(options.out, game, seed)
         command = [sys.executable, str(ROOT / 'train.py'), f'--config={ROOT}/configs/{config}.py', f'--workdir={workdir}']
-        command += [f'--config.{key}={value}' for key, value in (keys | GAMES[game] | {'seed': seed}).items()]
+        command += [f'--config.{key}={value}' for key, value in (keys | GAMES[options.games][game] | {'seed': seed}).items()]
         print(f'{game}, seed {seed}', flush=True)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         if hasattr(os, 'sched_setaffinity'):

@@ -2,8 +2,10 @@ import argparse
 
 import pytest
 
+from configs import mnist_wgan_gp
 from papers import games_on_mnist
 from wgan_jax.errors import UserError
+from wgan_jax.runs.config import check
 
 
 def test_a_failed_training_ends_the_command(tmp_path, monkeypatch):
@@ -18,7 +20,9 @@ def test_a_failed_training_ends_the_command(tmp_path, monkeypatch):
 
     monkeypatch.setattr(games_on_mnist.subprocess, 'Popen', Failed)
     monkeypatch.setattr(games_on_mnist.os, 'sched_setaffinity', lambda *arguments: None, raising=False)
-    options = argparse.Namespace(data='mnist', size='small', seeds=2, jobs=2, out=tmp_path, dir=None, manual_dir=None)
+    options = argparse.Namespace(
+        games='papers', data='mnist', size='small', seeds=2, jobs=2, out=tmp_path, dir=None, manual_dir=None
+    )
     with pytest.raises(UserError, match=r'Training of .*, seed 0, ended with status 1'):
         games_on_mnist.train_all(options)
 
@@ -31,3 +35,11 @@ def test_table():
         '| swd_10k | 4 ± 1.4 | 1 | 0.5 |',
         '| slope_mean | 2 ± 0 |  |  |',
     ]
+
+
+@pytest.mark.parametrize('games', games_on_mnist.GAMES)
+def test_the_games_are_changes_of_keys_that_the_config_has(games):
+    for changes in games_on_mnist.GAMES[games].values():
+        config = mnist_wgan_gp.get_config()
+        config.update_from_flattened_dict(changes)
+        check(config, num_devices=1)
