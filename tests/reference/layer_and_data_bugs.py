@@ -1,18 +1,23 @@
 """Bugs in networks, convolutions, several devices and data, for mutations.py: (name, file, old, new)."""
 
-_SLOPE = 'x = nn.leaky_relu(conv(first, (4, 4), strides=2)(images), 0.2)'
+_SLOPE = 'return nn.leaky_relu(x, 0.2)'
 _BLOCK = 'y = nn.relu(normalize(self.norm, x, train, axis_name))\n            y = Conv('
 _MATRICES = '    return tuple([[float(value)'
-_LEAKY = 'return nn.leaky_relu(normalize(self.norm, x, train, axis_name, scale_init=_scale), 0.2)'
+_ACTIVATE = 'return activation(normalize(norm, x, train, axis_name, scale_init=_scale))'
 
 BUGS = [
     # Networks.
-    ('a norm is missing in the critic', 'models/dcgan', _LEAKY, 'return nn.leaky_relu(x, 0.2)'),
+    (
+        'a norm is missing in the critic',
+        'models/dcgan',
+        '_activate(x, _leaky_relu, self.norm,',
+        "_activate(x, _leaky_relu, 'none',",
+    ),
     (
         'norm after the activation',
         'models/dcgan',
-        _LEAKY,
-        'return normalize(self.norm, nn.leaky_relu(x, 0.2), train, axis_name, scale_init=_scale)',
+        _ACTIVATE,
+        'return normalize(norm, activation(x), train, axis_name, scale_init=_scale)',
     ),
     ('layer norm over channels only', 'models/layers', 'axes = tuple(range(1, x.ndim))', 'axes = -1'),
     ('LeakyReLU with a slope of 0.01', 'models/dcgan', _SLOPE, _SLOPE.replace(', 0.2)', ')')),
@@ -113,7 +118,7 @@ BUGS = [
     ('batch statistics of one device only', 'models/layers', 'axis_name=axis_name,', 'axis_name=None,'),
     (
         'metrics of one device only',
-        'algorithm/steps',
+        'algorithm/update',
         'gradients, metrics = jax.lax.pmean((gradients, metrics), axis_name)',
         'gradients = jax.lax.pmean(gradients, axis_name)',
     ),
@@ -128,7 +133,7 @@ BUGS = [
     ('files in the order of their names', 'data/files', 'return sorted(names, key=name_hash)', 'return sorted(names)'),
     ('files in another order', 'data/files', 'sorted(names, key=name_hash)', 'sorted(names, key=name_hash, reverse=True)'),
     ('seed and epoch exchanged', 'data/plan', 'key=[seed, epoch]', 'key=[epoch, seed]'),
-    ('the plan begins with the second image', 'data/plan', 'start = updates * batch_size', 'start = updates * batch_size + 1'),
+    ('the plan begins with the second image', 'data/plan', 'start = before * batch_size', 'start = before * batch_size + 1'),
     (
         'images of the next rounds gathered in another order',
         'data/feed',
