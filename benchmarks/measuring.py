@@ -46,9 +46,10 @@ class OurRounds:
         import jax  # here, because on a GPU it would take the memory of the processes that time PyTorch
 
         from wgan_jax.algorithm import steps
+        from wgan_jax.algorithm.state import num_parameters
         from wgan_jax.data.plan import index_plan
         from wgan_jax.devices import parallel
-        from wgan_jax.runs.experiment import build, num_parameters
+        from wgan_jax.runs.experiment import build
         from wgan_jax.training.rounds import compile_rounds
 
         experiment, images = build(config), random_images(config)

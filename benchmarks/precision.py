@@ -34,7 +34,7 @@ def quality(experiment: Experiment, real: np.ndarray) -> tuple[float, float]:
         with contextlib.redirect_stdout(io.StringIO()):
             trainer.train(experiment, workdir)
         lines = read_metrics(Path(workdir))
-        state = open_run(workdir).state
+        state = open_run(workdir).state_for_images()
     latents = jax.random.normal(jax.random.key(2**31), (len(real), experiment.latent_dim))
     fake = np.asarray(generate(state, latents), np.float64).reshape(len(real), -1)
     estimate = statistics.mean(line['wasserstein_estimate'] for line in lines[-max(1, len(lines) // 10) :])

@@ -123,10 +123,12 @@ def checkpoints(experiment: Experiment, directory: Path) -> Iterator[tuple[int, 
 def history(experiment: Experiment, directory: Path, num_samples: int) -> History:
     """Trains as `checkpoints` does, and scores `num_samples` samples, a multiple of 250, of each checkpoint."""
     score, generate_images = _score(experiment, num_samples), compiling.compiled(generate)
+    for_images = compiling.compiled(experiment.for_images)
     shape = (num_samples // _BATCH, _BATCH, experiment.latent_dim)
     latents = jax.random.normal(jax.random.key(experiment.seed + 1), shape)
     scored, quality, shown = [], [], []
     for step, state in checkpoints(experiment, directory):
+        state = for_images(state)
         images = np.concatenate([to_uint8(generate_images(state, batch)) for batch in latents])
         scored.append(step)
         quality.append(score(images))

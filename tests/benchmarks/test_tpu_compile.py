@@ -8,7 +8,8 @@ import jax
 import pytest
 
 from tests.conftest import ROOT
-from wgan_jax.runs.experiment import build, num_parameters
+from wgan_jax.algorithm.state import num_parameters
+from wgan_jax.runs.experiment import build
 
 BENCHMARKS = ROOT / 'benchmarks'
 sys.path.insert(0, str(BENCHMARKS))

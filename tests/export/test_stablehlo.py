@@ -76,6 +76,14 @@ def test_raw_exports_the_generator_itself(run, tmp_path):
     np.testing.assert_allclose(images, generate(open_run(str(run)).state.replace(ema=None), LATENTS), atol=1e-6)
 
 
+def test_an_export_has_the_standing_statistics(tmp_path):
+    leave_run(tmp_path, [5], standing_batches=2)
+    command.export(main_program.parse([f'--workdir={tmp_path}', '--raw']))
+    saved, images = open_run(str(tmp_path)), stablehlo.load(tmp_path / 'exported' / 'generator.stablehlo').call(LATENTS)
+    np.testing.assert_allclose(images, generate(saved.state_for_images(raw=True), LATENTS), atol=1e-6)
+    assert np.abs(images - generate(saved.state.replace(ema=None), LATENTS)).max() > 1e-3
+
+
 def state_of(generator, players):
     return jax.jit(lambda: make_state(lambda batch_norm: (generator, players()[1])))()
 

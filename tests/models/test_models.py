@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wgan_jax.algorithm.state import num_parameters
 from wgan_jax.errors import UserError
 from wgan_jax.models import NETWORKS, layers, make_network
-from wgan_jax.runs.experiment import num_parameters
 
 
 def initialise(network, inputs):

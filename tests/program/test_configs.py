@@ -10,10 +10,11 @@ import pytest
 
 from tests.conftest import ROOT
 from wgan_jax.algorithm.optimizers import make_optimizer
+from wgan_jax.algorithm.state import num_parameters
 from wgan_jax.data import SOURCES
 from wgan_jax.models import NETWORKS
 from wgan_jax.runs.config import check, flatten
-from wgan_jax.runs.experiment import build, num_parameters
+from wgan_jax.runs.experiment import build
 
 NAMES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
 

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import pytest
 
 from tests.algorithm.test_steps import make_state
-from wgan_jax.runs.experiment import build, num_parameters
+from wgan_jax.algorithm.state import num_parameters
+from wgan_jax.runs.experiment import build
 from wgan_jax.training.layer_table import Layer, layers_of, table
 
 

@@ -12,8 +12,12 @@ from PIL import Image
 
 from configs import digits_gan, digits_wgan_gp
 from tests.tiny_runs import TIMING, assert_same_run, final_state, lines, prepared, stop_at, tiny, train
+from wgan_jax.algorithm.state import generate
 from wgan_jax.errors import UserError
 from wgan_jax.runs.directory import locked
+from wgan_jax.runs.saved_run import open_run
+from wgan_jax.sample.generator import to_uint8
+from wgan_jax.sample.grid import grid
 from wgan_jax.training import rounds, trainer
 
 LOGGED = ('critic_loss', 'generator_loss', 'real_score', 'fake_score', 'wasserstein_estimate')
@@ -49,6 +53,27 @@ def test_a_report_that_cannot_be_written_draws_a_warning_and_the_run_is_complete
     assert 'Warning: the report could not be written (Is a directory)' in capsys.readouterr().out
     assert final_state(run, tiny())[0] == 12
     assert not (run / '.report.html.tmp').exists()
+
+
+def test_standing_statistics_change_the_pictures_and_nothing_else(tmp_path, straight):
+    """They are those of the state, so a run that was continued, here with another number of batches before, draws the same."""
+    config = tiny(standing_batches=2)
+    for run, batches in (('whole', 2), ('continued', 1)):
+        for num_steps in (6, 12) if run == 'continued' else (12,):
+            train(tiny(standing_batches=2 if num_steps == 12 else batches, num_steps=num_steps), tmp_path / run)
+    whole, continued = (final_state(tmp_path / run, config)[1] for run in ('whole', 'continued'))
+    for x, y, z in zip(whole, continued, final_state(straight, tiny())[1], strict=True):
+        np.testing.assert_array_equal(x, y)
+        np.testing.assert_array_equal(x, z)
+    assert lines(tmp_path / 'whole') == lines(straight)
+    pictures = [
+        (run / 'samples' / 'step_000012.png').read_bytes() for run in (tmp_path / 'whole', tmp_path / 'continued', straight)
+    ]
+    assert pictures[0] == pictures[1] != pictures[2]
+    saved = open_run(str(tmp_path / 'whole'))
+    expected = to_uint8(generate(saved.state_for_images(), saved.experiment.sample_latents()))
+    with Image.open(tmp_path / 'whole' / 'samples' / 'step_000012.png') as picture:
+        np.testing.assert_allclose(np.asarray(picture, int), grid(expected)[..., 0], atol=1)
 
 
 def test_a_gan_trains_and_logs_no_penalty(tmp_path):

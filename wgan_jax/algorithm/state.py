@@ -1,5 +1,6 @@
 """The state of a run: two players, the step, and the averaged generator."""
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -93,10 +94,19 @@ def generate(state: GANState, latents: jax.Array) -> jax.Array:
     """Generates images [B, H, W, C] in [-1, 1] from latents [B, latent_dim].
 
     It uses the average of the generator if there is one, with its batch statistics, in inference mode: an image depends on its own
-    latent vector only.
+    latent vector only. standing_statistics.py makes the statistics with which a run's images are made.
     """
-    weights = state.ema or {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
-    return state.generator.apply_fn(weights, latents, train=False)
+    return state.generator.apply_fn(weights_of(state), latents, train=False)
+
+
+def weights_of(state: GANState) -> dict[str, Any]:
+    """The `params` and `batch_stats` that make images: the average of the generator if there is one, or its own."""
+    return state.ema or {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
+
+
+def num_parameters(tree: Any) -> int:
+    """The number of values in a tree of arrays or shapes."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from wgan_jax.algorithm.standing_statistics import BATCH
 from wgan_jax.algorithm.state import GANState, generate
 from wgan_jax.devices.compiling import compiled, in_batches
 from wgan_jax.errors import UserError
@@ -59,6 +60,7 @@ class Scoring:
         if best_metric is not None:
             self._check_best_metric(images)
         self._num_parts = _parts(experiment)
+        self._for_images = compiled(experiment.for_images, deterministic=experiment.deterministic)
         self._generate = compiled(generate, deterministic=experiment.deterministic)
         batch_size = experiment.batch_size
         self._diagnose = make_diagnostics(
@@ -84,6 +86,7 @@ class Scoring:
         size = max(1, min(_MAX_BATCH, _BATCH_PIXELS // math.prod(self._train_sample.shape[1:])))
         shape = size, self._experiment.latent_dim
         latents = [jax.random.normal(jax.random.fold_in(key, start), shape) for start in range(0, count, size)]
+        state = self._for_images(state)
         batches = in_batches(lambda batch: self._generate(state, batch), np.concatenate(latents)[:count], size)
         return np.concatenate([to_uint8(batch) for batch in batches])
 
@@ -136,12 +139,14 @@ class Scoring:
 
     def _protocol(self) -> dict[str, Any]:
         experiment = self._experiment
+        standing = experiment.outputs.standing_batches
         return {
             'data': experiment.data.settings,
             'image_shape': list(self._train_sample.shape[1:]),
             'num_samples': experiment.scoring.num_samples,
             **self.scorer.protocol,
             'generator': 'exponential moving average' if experiment.round_settings['ema_decay'] is not None else 'raw',
+            'batch_statistics': f'of {standing} batches of {BATCH} latents' if standing else 'running',
             'num_for_critic': len(self._train_sample),
             'num_for_critic_held_out': 0 if self._held_out_sample is None else len(self._held_out_sample),
             'probe_updates': NUM_UPDATES,

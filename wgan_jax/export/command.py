@@ -45,7 +45,7 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     path = out / f'{player}.stablehlo'
     if player == 'generator':
-        state = saved.state.replace(ema=None) if arguments.raw else saved.state
+        state = saved.state_for_images(raw=arguments.raw)
         program = stablehlo.export_generator(state, experiment.latent_dim)
         content = bytes(program.serialize())
         facts = {'generator': 'exponential moving average' if state.ema else 'raw', **facts}

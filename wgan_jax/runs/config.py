@@ -197,7 +197,7 @@ def _check_values(flat: dict[str, Any]) -> None:
     for name in _POSITIVE:
         if flat[name] is not None and not flat[name] > 0:
             raise UserError(f'config.{name}={flat[name]} must be greater than 0.')
-    for name in ('generator.num_extra_layers', 'critic.num_extra_layers'):
+    for name in ('generator.num_extra_layers', 'critic.num_extra_layers', 'standing_batches'):
         if flat[name] is not None and not flat[name] >= 0:
             raise UserError(f'config.{name}={flat[name]} must be 0 or greater.')
     for name in [f'{player}.{key}' for player in ('generator', 'critic') for key in ('num_layers', 'num_extra_layers')]:

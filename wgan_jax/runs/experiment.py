@@ -4,7 +4,6 @@ All that training, sampling and scoring need of a config is in the typed objects
 """
 
 import functools
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from wgan_jax.algorithm import losses
 from wgan_jax.algorithm.noise import ImageNoise, draw
 from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.algorithm.schedule import Schedule
+from wgan_jax.algorithm.standing_statistics import with_standing_statistics
 from wgan_jax.algorithm.state import GANState, create_state
 from wgan_jax.data import make_source
 from wgan_jax.data.source import Source, is_plane
@@ -45,6 +45,7 @@ class Outputs(NamedTuple):
     log_every: int
     sample_every: int
     num_samples: int  # images in a grid
+    standing_batches: int  # of latents, for the statistics of batch norm when images are made; 0: they are the running ones
     checkpoint_every: int
     checkpoints_to_keep: int
     eval_every: int | None
@@ -69,6 +70,7 @@ class Experiment(NamedTuple):
     schedule: Schedule
     train_key: jax.Array  # the run's key, the same at every step
     sample_latents: Callable[[], jax.Array]  # the fixed latents of all grids
+    for_images: Callable[[GANState], GANState]  # gives the generator the batch statistics with which images are made
     data: Data
     num_steps: int
     in_epochs: bool  # whether num_steps and the intervals of `outputs` are epochs; see `in_rounds`
@@ -150,9 +152,7 @@ def build(config: ConfigDict) -> Experiment:
             'gp_one_sided': config.gp_one_sided,
             'image_noise': ImageNoise(config.image_noise, config.image_noise_until) if config.image_noise else None,
             'draw': functools.partial(
-                draw,
-                normal_alpha=config.gp_alpha == 'normal',
-                sharing=config.n_critic if config.shared_latents else None,
+                draw, normal_alpha=config.gp_alpha == 'normal', sharing=config.n_critic if config.shared_latents else None
             ),
             'ema_decay': config.ema_decay,
             'grad_accumulation': config.grad_accumulation,
@@ -161,6 +161,9 @@ def build(config: ConfigDict) -> Experiment:
         schedule=schedule_of(config),
         train_key=train_key,
         sample_latents=lambda: jax.random.normal(sample_key, (config.num_samples, config.latent_dim)),
+        for_images=functools.partial(
+            with_standing_statistics, key=sample_key, num_batches=config.standing_batches, latent_dim=config.latent_dim
+        ),
         data=data,
         num_steps=config.num_steps,
         in_epochs=config.interval_unit == 'epochs',
@@ -173,6 +176,7 @@ def build(config: ConfigDict) -> Experiment:
             log_every=config.log_every,
             sample_every=config.sample_every,
             num_samples=config.num_samples,
+            standing_batches=config.standing_batches,
             checkpoint_every=config.checkpoint_every,
             checkpoints_to_keep=config.checkpoints_to_keep,
             eval_every=config.eval_every,
@@ -184,11 +188,6 @@ def build(config: ConfigDict) -> Experiment:
             weights=expand(config.eval_weights, 'config.eval_weights') if config.eval_weights else None,
         ),
     )
-
-
-def num_parameters(tree: Any) -> int:
-    """The number of values in a tree of arrays or shapes."""
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
 def _data(config: ConfigDict) -> Data:

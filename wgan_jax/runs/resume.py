@@ -13,6 +13,7 @@ MAY_CHANGE = (
     'log_every',
     'sample_every',
     'num_samples',
+    'standing_batches',
     'checkpoint_every',
     'checkpoints_to_keep',
     'eval_every',

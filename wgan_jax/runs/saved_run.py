@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState
+from wgan_jax.devices.compiling import compiled
 from wgan_jax.disk import check_tree
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.scores import full_name
@@ -22,6 +23,7 @@ from wgan_jax.runs.resume import config_of
 # A run that trains meanwhile replaces old checkpoints by new ones.
 _ATTEMPTS = 20
 _DELETION_SECONDS = 0.3  # until the files of a checkpoint that is being removed are gone
+_BEFORE = {'standing_batches': 0}  # keys that older runs lack, with what they did
 
 
 class SavedRun(NamedTuple):
@@ -31,6 +33,11 @@ class SavedRun(NamedTuple):
     step: int
     state: GANState  # of numpy arrays
     data_set: dict[str, int]  # data.identity of the images that it was trained on
+
+    def state_for_images(self, *, raw: bool = False) -> GANState:
+        """The state with the batch statistics with which images are made; with `raw`, without the average of the generator."""
+        state = self.state.replace(ema=None) if raw else self.state
+        return compiled(self.experiment.for_images, deterministic=self.experiment.deterministic)(state)
 
 
 def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | None = None) -> SavedRun:
@@ -85,7 +92,7 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
 
 
 def _experiment(record: dict[str, Any], changes: dict[str, Any]) -> Experiment:
-    config = ConfigDict(config_of(record))
+    config = ConfigDict({**_BEFORE, **config_of(record)})
     for name, value in changes.items():
         if value is not None:
             section, _, key = name.rpartition('.')

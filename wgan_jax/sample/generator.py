@@ -32,8 +32,7 @@ def load(workdir: str | None, generator: Path | None, step: str | None, *, raw: 
     if generator is not None:
         return stablehlo.load(generator)
     run = open_run(workdir, step)
-    state = run.state.replace(ema=None) if raw else run.state
-    return stablehlo.of_exported(stablehlo.export_generator(state, run.experiment.latent_dim))
+    return stablehlo.of_exported(stablehlo.export_generator(run.state_for_images(raw=raw), run.experiment.latent_dim))
 
 
 def images_of(generator: Generator, seeds: np.ndarray, truncation: float | None) -> Iterator[np.ndarray]:

@@ -12,8 +12,9 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
+from wgan_jax.algorithm.state import num_parameters
 from wgan_jax.data.source import is_plane
-from wgan_jax.runs.experiment import Experiment, num_parameters
+from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.memory_limits import num_bytes
 from wgan_jax.training.layer_table import layers_of, table
 from wgan_jax.training.rounds import compile_rounds, stays_on_host

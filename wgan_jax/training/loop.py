@@ -51,7 +51,9 @@ class Run:
         self._experiment, self._rounds, self._writers, self._rewinds = experiment, rounds, writers, rewinds
         self._state, self._sums = parallel.replicate(carry)
         self._latents = parallel.replicate(experiment.sample_latents())
-        self._generate = compiling.compiled(generate, deterministic=experiment.deterministic)
+        self._generate = compiling.compiled(
+            lambda state, latents: generate(experiment.for_images(state), latents), deterministic=experiment.deterministic
+        )
         self._all_finite = compiling.compiled(not_finite.all_finite)
         self._watch = not_finite.Watch(images.shape[1:], experiment.clip_value)
         self._saved_step, self._logged_step = self.step or None, self.step
