@@ -72,6 +72,24 @@ def test_equal_to_pytorchs_rule_in_float64(double_precision, name, b1, b2, refer
     np.testing.assert_allclose(result, reference(grads), rtol=1e-12)
 
 
+@pytest.mark.parametrize('eps', [1e-7, 0.5])
+def test_epsilon_against_the_rule_of_keras(double_precision, eps):
+    """Keras adds epsilon before the bias is corrected, so after t updates its epsilon is ours divided by sqrt(1 - b2^t).
+
+    Keras: rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon); Kingma and Ba 2015, the end of section 2.
+    """
+    rate, b1, b2 = 2e-4, 0.5, 0.9
+    gradients = np.random.default_rng(0).normal(size=(5, 7))
+    ours, m, v = optimizers.make_optimizer('adam', rate, b1, b2, eps=eps), np.zeros(7), np.zeros(7)
+    state = ours.init(jnp.zeros(7))
+    for t, gradient in enumerate(gradients, start=1):
+        updates, state = ours.update(jnp.asarray(gradient), state)
+        m, v = b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient**2
+        as_in_keras = eps * np.sqrt(1 - b2**t)
+        expected = -rate * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + as_in_keras)
+        np.testing.assert_allclose(updates, expected, rtol=1e-12)
+
+
 def test_optax_amsgrad_is_another_rule():
     """The reason for scale_by_amsgrad; if this fails, optax may be used."""
     grads = gradients()

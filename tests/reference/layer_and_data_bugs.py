@@ -132,7 +132,7 @@ BUGS = [
     ('images in another order than their files', 'data/images', 'pending.popleft()', 'pending.pop()'),
     ('files in the order of their names', 'data/files', 'return sorted(names, key=name_hash)', 'return sorted(names)'),
     ('files in another order', 'data/files', 'sorted(names, key=name_hash)', 'sorted(names, key=name_hash, reverse=True)'),
-    ('seed and epoch exchanged', 'data/plan', 'key=[seed, epoch]', 'key=[epoch, seed]'),
+    ('the next epoch has the order of the next seed', 'data/plan', 'key=[seed, epoch]', 'key=[seed + epoch, 0]'),
     ('the plan begins with the second image', 'data/plan', 'start = before * batch_size', 'start = before * batch_size + 1'),
     (
         'images of the next rounds gathered in another order',
@@ -149,4 +149,32 @@ BUGS = [
         'reshape(size, size, channels).swapaxes(0, 1)',
     ),
     ('colours in the order of OpenCV', 'data/images', 'reshape(size, size, channels)', 'reshape(size, size, channels)[..., ::-1]'),
+    # Keys for what tutorials do otherwise, and the statistics for images.
+    (
+        'noise on real images only',
+        'algorithm/steps',
+        'real, fake = (image_noise.add(images, keys[:, i], state.step) for i, images in enumerate((real, fake)))',
+        'real = image_noise.add(real, keys[:, 0], state.step)',
+    ),
+    ('noise on images that grows', 'algorithm/noise', '1.0 - step / self.until', 'step / self.until'),
+    (
+        'normal and uniform alpha exchanged',
+        'algorithm/noise',
+        'jax.random.normal if normal_alpha else jax.random.uniform',
+        'jax.random.uniform if normal_alpha else jax.random.normal',
+    ),
+    (
+        'shared latents that are those of another round',
+        'algorithm/noise',
+        "update // sharing if player == 'critic' else update",
+        'update',
+    ),
+    ("Adam without the config's epsilon", 'algorithm/optimizers', 'optax.adam(rate, b1, b2, eps=eps)', 'optax.adam(rate, b1, b2)'),
+    ('a sum of statistics in place of their mean', 'algorithm/standing_statistics', 'values / num_batches', 'values'),
+    (
+        'standing statistics that are moved running ones',
+        'algorithm/standing_statistics',
+        'running / (1 - momenta[tuple(entry.key for entry in path[:-1])])',
+        'running',
+    ),
 ]

@@ -20,7 +20,7 @@ from tests.reference.mutations import MUTATIONS, PACKAGE, Mutation, mutated
 
 # The quickest first in each folder; those of the folder with the bug are run before all others.
 TESTS = [f'tests/algorithm/test_{name}.py' for name in ('losses', 'optimizers', 'weight_clipping', 'noise', 'steps')]
-TESTS += [f'tests/algorithm/test_{name}.py' for name in ('descent', 'dropout', 'properties')]
+TESTS += [f'tests/algorithm/test_{name}.py' for name in ('standing_statistics', 'descent', 'dropout', 'properties')]
 TESTS += [f'tests/data/test_{name}.py' for name in ('plan', 'files', 'images', 'feed', 'folder', 'celeba')]
 TESTS += [f'tests/convolutions/test_{name}.py' for name in ('cpu', 'fused', 'winograd')]
 TESTS += [
