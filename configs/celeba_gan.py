@@ -5,7 +5,7 @@ configs/celeba_wgan.py. The number of steps is ours.
 
     python train.py --config=configs/celeba_gan.py
 
-Measured: 0.6 s per round on 2 cores, 16 hours in all; use a GPU.
+Measured: 0.6 to 0.8 s per round on 2 cores, 16 to 21 hours in all; use a GPU.
 """
 
 from ml_collections import ConfigDict

@@ -5,8 +5,8 @@ as in the authors' code. The paper trains on LSUN bedrooms (configs/lsun_bedroom
 
     python train.py --config=configs/celeba_wgan.py
 
-Measured: 1.5 s per round on 2 cores, 43 hours in all; use a GPU. docs/results.md shows the result at 32x32 pixels and half the
-width on 2 cores.
+Measured: 1.5 to 2.4 s per round on 2 cores, 2 to 3 days in all; use a GPU. docs/results.md shows the result at 32x32 pixels and
+half the width on 2 cores.
 """
 
 from ml_collections import ConfigDict

@@ -5,7 +5,7 @@ otherwise 5. The rest is configs/celeba_wgan.py.
 
     python train.py --config=configs/celeba_wgan_authors.py
 
-Measured: 1.5 s per round on 2 cores, 18 times that per boosted round, 45 hours in all; use a GPU.
+Measured: 1.5 to 2.4 s per round on 2 cores, 18 times that per boosted round, 2 to 3 days in all; use a GPU.
 """
 
 from ml_collections import ConfigDict

@@ -6,8 +6,8 @@ number of steps is from Appendix E.
 
     python train.py --config=configs/celeba_wgan_gp.py
 
-Measured: 2.3 s per round on 2 cores, 5 days in all; use a GPU. docs/results.md shows the result at 32x32 pixels and half the width
-on 2 cores.
+Measured: 2.3 to 3.3 s per round on 2 cores, 5 to 8 days in all; use a GPU. docs/results.md shows the result at 32x32 pixels and
+half the width on 2 cores.
 """
 
 from ml_collections import ConfigDict

@@ -5,7 +5,7 @@ work: --config.data.image_size=128. A tenth of the images is held out.
 
     python train.py --config=configs/folder_wgan_gp.py --config.data.folder=DIR
 
-Measured: 2.3 s per round on 2 cores, 33 hours in all; use a GPU. On a CPU, begin with --config.data.image_size=32
+Measured: 2.3 to 3.3 s per round on 2 cores, 1 to 2 days in all; use a GPU. On a CPU, begin with --config.data.image_size=32
 --config.generator.num_features=32 --config.critic.num_features=32, which takes 0.15 s per round.
 """
 

@@ -5,7 +5,7 @@ for you: fetch http://dl.yf.io/lsun/scenes/bedroom_train_lmdb.zip, unzip it into
 
     python train.py --config=configs/lsun_bedroom_wgan.py --config.data.manual_dir=DIR
 
-Measured: 1.5 s per round on 2 cores, 43 hours in all, as configs/celeba_wgan.py; use a GPU.
+Measured: 1.5 to 2.4 s per round on 2 cores, 2 to 3 days in all, as configs/celeba_wgan.py; use a GPU.
 """
 
 from ml_collections import ConfigDict

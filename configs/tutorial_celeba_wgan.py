@@ -7,7 +7,7 @@ it is the official training split, which has 80.3 %.
 
     python train.py --config=configs/tutorial_celeba_wgan.py
 
-Measured: 1.5 s per round on 2 cores, an hour in all; not yet run to the end.
+Measured: 1.5 to 2.4 s per round on 2 cores, 1 to 2 hours in all; not yet run to the end.
 """
 
 from ml_collections import ConfigDict
