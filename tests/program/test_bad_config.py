@@ -134,7 +134,8 @@ def is_cheap(config):
     layers = [player[key] or 0 for player in (config.generator, config.critic) for key in ('num_layers', 'num_extra_layers')]
     images = max(schedule_of(config).kinds(0, 1)) * config.batch_size
     size = config.data.image_size or 28
-    return state < 2**24 and max(layers) <= 4 and images <= 512 and config.num_samples <= 64 and size <= 32
+    of_pictures = max(config.num_samples, 64 * config.standing_batches)
+    return state < 2**24 and max(layers) <= 4 and images <= 512 and of_pictures <= 64 and size <= 32
 
 
 def train_a_round(config, workdir):

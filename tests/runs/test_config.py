@@ -28,6 +28,8 @@ def test_the_default_is_valid_and_draws_no_warning():
         ({'interval_unit': 'hours'}, "config.interval_unit='hours' is unknown; known: rounds, epochs."),
         ({'gp_alpha': 'beta'}, "config.gp_alpha='beta' is unknown; known: uniform, normal."),
         ({'gp_alpha': 'normal', 'gp_weight': 0.0}, 'config.gp_alpha=normal needs a gradient penalty: set config.gp_weight=10'),
+        ({'standing_batches': 1001}, 'config.standing_batches=1001 must be at most 1000, each of 64 latents.'),
+        ({'standing_batches': -1}, 'config.standing_batches=-1 must be 0 or greater.'),
         ({'image_noise': -0.1}, 'config.image_noise=-0.1 must be 0 (no noise) or greater.'),
         ({'image_noise_until': 100}, 'config.image_noise_until=100 needs noise: set config.image_noise=0.1, or None.'),
         ({'critic_optimizer__eps': 0.0}, 'config.critic_optimizer.eps=0.0 must be greater than 0.'),

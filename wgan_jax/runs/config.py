@@ -20,6 +20,7 @@ DTYPES = ('float32', 'bfloat16')
 ON_NAN = ('stop', 'rewind')
 UNITS = ('rounds', 'epochs')  # of the intervals
 _MAX_LAYERS = 200  # each layer is traced and compiled separately: some minutes at this number
+_MAX_STANDING = 1000  # each picture computes them anew
 _POSITIVE = (
     'num_steps',
     'batch_size',
@@ -203,6 +204,8 @@ def _check_values(flat: dict[str, Any]) -> None:
     for name in [f'{player}.{key}' for player in ('generator', 'critic') for key in ('num_layers', 'num_extra_layers')]:
         if flat[name] is not None and flat[name] > _MAX_LAYERS:
             raise UserError(f'config.{name}={flat[name]} must be at most {_MAX_LAYERS}: each layer is compiled separately.')
+    if flat['standing_batches'] > _MAX_STANDING:
+        raise UserError(f'config.standing_batches={flat["standing_batches"]} must be at most {_MAX_STANDING}, each of 64 latents.')
     if not flat['image_noise'] >= 0:
         raise UserError(f'config.image_noise={flat["image_noise"]} must be 0 (no noise) or greater.')
     if not flat['gp_weight'] >= 0:
