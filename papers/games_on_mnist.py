@@ -5,9 +5,10 @@
     python -m papers games_on_mnist --data=celeba --size=full --manual_dir=DIR --features=inception      # for a GPU
 
 All games have the same networks (KerasCNN), latents, batch size and number of generator updates; each has the optimizer and the
-number of critic updates of its own paper. With --games=tutorials the games are WGAN-GP as in the paper, and with what tutorials do
-otherwise, each by itself and together. Size small: a quarter of the networks' width, batch 64, 1,000 generator updates, an hour on
-2 cores. Size full: as in configs/. The same command continues runs that were stopped, and only scores complete ones.
+number of critic updates of its own paper. With --games=tutorials the games are WGAN-GP as in the paper, with each thing that
+tutorials do otherwise, and as Keras's example combines them. Size small: a quarter of the networks' width, batch 64, 1,000
+generator updates, an hour on 2 cores. Size full: as in configs/. The same command continues runs that were stopped, and only
+scores complete ones.
 
 It writes table.md (mean and standard deviation over the seeds of every score at the last step, the scores of real images, and the
 Frechet distance over training), grids.png (samples of the first seed) and runs/ into --out.

@@ -11,9 +11,12 @@ import pytest
 
 from tests.runs.test_checkpoint import contents
 from tests.tiny_runs import tiny, train
+from wgan_jax.algorithm.steps import zero_sums
 from wgan_jax.errors import UserError
 from wgan_jax.runs import checkpoint_format
+from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.directory import locked
+from wgan_jax.runs.experiment import build
 from wgan_jax.runs.saved_run import open_run
 
 
@@ -33,6 +36,17 @@ def test_nothing_in_the_directory_changes_and_it_may_be_in_use(straight, tmp_pat
         before = contents(run)
         open_run(str(run))
         assert contents(run) == before
+
+
+def test_a_run_from_before_a_key_does_what_it_did(tmp_path):
+    config = tiny()
+    experiment, record = build(config), {**config.to_dict(), 'data_set': {'num_images': 1, 'crc32': 0}, 'rewinds': 0}
+    del record['standing_batches']
+    with Checkpoints(tmp_path / 'checkpoints', 1) as checkpoints:
+        checkpoints.save(1, (experiment.create_state(), zero_sums(config.gp_weight)), record)
+    saved = open_run(str(tmp_path))
+    assert saved.experiment.outputs.standing_batches == 0
+    assert saved.state_for_images() is saved.state
 
 
 def test_keys_can_be_changed(straight):

@@ -58,9 +58,9 @@ def test_a_report_that_cannot_be_written_draws_a_warning_and_the_run_is_complete
 def test_standing_statistics_change_the_pictures_and_nothing_else(tmp_path, straight):
     """They are those of the state, so a run that was continued, here with another number of batches before, draws the same."""
     config = tiny(standing_batches=2)
-    for run, batches in (('whole', 2), ('continued', 1)):
-        for num_steps in (6, 12) if run == 'continued' else (12,):
-            train(tiny(standing_batches=2 if num_steps == 12 else batches, num_steps=num_steps), tmp_path / run)
+    train(config, tmp_path / 'whole')
+    train(tiny(standing_batches=1, num_steps=6), tmp_path / 'continued')
+    train(config, tmp_path / 'continued')
     whole, continued = (final_state(tmp_path / run, config)[1] for run in ('whole', 'continued'))
     for x, y, z in zip(whole, continued, final_state(straight, tiny())[1], strict=True):
         np.testing.assert_array_equal(x, y)

@@ -37,6 +37,8 @@ class SavedRun(NamedTuple):
     def state_for_images(self, *, raw: bool = False) -> GANState:
         """The state with the batch statistics with which images are made; with `raw`, without the average of the generator."""
         state = self.state.replace(ema=None) if raw else self.state
+        if not self.experiment.outputs.standing_batches:
+            return state  # and not a copy of it, optimizers included, on the device
         return compiled(self.experiment.for_images, deterministic=self.experiment.deterministic)(state)
 
 
