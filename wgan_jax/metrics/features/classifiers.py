@@ -22,7 +22,7 @@ from wgan_jax.models.layers import Conv
 
 SHA256 = {  # of the files in weights/: other weights would give other scores under the same name
     'mnist_cnn': 'dce056bfe1c97774ea835bbe4f887e09e3d63ae11866cc57baee117fa3d9a047',
-    'digits_cnn': '3a3e2a7992bf86af4c1d942e74fceb5a68311870cb17f21e9e8b27b9c9f04862',
+    'digits_cnn': 'c0442495dd30b60451bf077cc8d8f7f6612a3122b15eb1e882f0be097bf71bd8',
 }
 _BATCH = 500
 _HEADER_BYTES = 2**16  # of a .npy file, at most

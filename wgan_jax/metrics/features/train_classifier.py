@@ -130,8 +130,8 @@ def _read_digits(_: None) -> tuple[Labelled, Labelled]:
     from sklearn.datasets import load_digits  # slow to import
 
     labels = load_digits().target.astype(np.int32)
-    train, test = digits.source(split='train').load(), digits.source(split='test').load()
-    return (train, labels[: len(train)]), (test, labels[len(train) :])
+    train, test = ((digits.source(split).load(), labels[digits.numbers(split)]) for split in ('train', 'test'))
+    return train, test
 
 
 def _read_celeba(directory: Path) -> tuple[Labelled, Labelled]:
