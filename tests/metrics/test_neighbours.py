@@ -91,38 +91,56 @@ def test_ties_and_duplicates_are_inside():
 
 
 def test_copying_on_a_line_by_hand():
-    """Train 0, 10. Held out 1, 8, 14: distances 1, 2, 4. Fake 0, 9, 12, 17: 0, 1, 2, 7.
+    """Train 0, 10. Relative distances are the nearer one over the mean of both: held out 1, 8: 1/5, 2/5.
 
-    0 is nearer than all 3; 1 than 2, and ties one; 2 than 1, and ties one; 7 than none: (3 + 2.5 + 1.5) / 12.
+    Fake 0 and 9: 0, below 2, and 1/5, below one and tied with one. 7 has the same nearest item as 9 and a greater 3/5: no evidence.
     """
-    found = copying(line(0, 9, 12, 17), line(0, 10), line(1, 8, 14))
-    assert found == pytest.approx({'probability': 7 / 12, 'distance_ratio': 1.5 / 2.0})
+    assert copying(line(0, 9, 7), line(0, 10), line(1, 8)) == pytest.approx((2 + 1.5 + 1) / 6)
 
 
-def test_copying_is_the_mann_whitney_statistic():
-    rng = np.random.default_rng(6)
-    train, held_out, fake = (np.round(3 * rng.normal(size=(count, 2))) for count in (30, 41, 57))
-    train, fake = train + 0.5, np.round(0.8 * fake)
-    of_fake, of_held_out = (np.linalg.norm(items[:, None] - train[None], axis=2).min(axis=1) for items in (fake, held_out))
-    assert len(np.unique(of_fake)) < 30  # there are ties
-    statistic = scipy.stats.mannwhitneyu(of_held_out, of_fake).statistic
-    found = copying(fake, train, held_out)
-    np.testing.assert_allclose(found['probability'], statistic / (41 * 57), rtol=1e-14)
-    np.testing.assert_allclose(found['distance_ratio'], np.median(of_fake) / np.median(of_held_out), rtol=1e-14)
+def test_copying_is_the_mann_whitney_statistic(monkeypatch):
+    """Of the samples that are the least of those with the same nearest item."""
+    random = np.random.default_rng(6)
+    train, held_out, fake = (random.normal(size=(count, 2)) for count in (60, 41, 57))
+    fake[:20] = held_out[:20]
+    least = []
+    for items in (fake, held_out):
+        found = np.linalg.norm(items[:, None] - train[None], axis=2)
+        relative = found.min(axis=1) / np.sort(found)[:, :50].mean(axis=1)
+        groups = {}
+        for index, value in zip(found.argmin(axis=1), relative, strict=True):
+            groups.setdefault(index, []).append(value)
+        least.append([min(values) for values in groups.values()])
+    assert len(set(least[0] + least[1])) < len(least[0] + least[1])  # there are ties
+    statistic = scipy.stats.mannwhitneyu(least[1], least[0]).statistic / len(least[0]) / len(least[1])
+    evidence = len(least[0]) / 57
+    assert evidence < 1
+    expected = evidence * statistic + (1 - evidence) / 2
+    np.testing.assert_allclose(copying(fake, train, held_out), expected, rtol=1e-12)
+    monkeypatch.setattr('wgan_jax.metrics.neighbours._REFERENCE_BYTES', 8 * 2 * 7)  # the reference in nine parts
+    np.testing.assert_allclose(copying(fake, train, held_out), expected, rtol=1e-12)
 
 
 def test_copying_of_copies_new_items_and_poor_items():
     train, held_out, new = np.random.default_rng(7).normal(size=(3, 300, 4))
-    assert copying(train[:50], train, held_out) == {'probability': 1.0, 'distance_ratio': 0.0}
-    np.testing.assert_allclose(copying(new, train, held_out)['probability'], 0.5, atol=0.08)
-    assert copying(new + 50, train, held_out)['probability'] == 0.0
+    assert copying(train, train, held_out) == 1.0
+    np.testing.assert_allclose(copying(new, train, held_out), 0.5, atol=0.08)
+    half = np.concatenate([train[:150], new[:150]])
+    np.testing.assert_allclose(copying(half, train, held_out), 0.75, atol=0.1)
+    assert copying(train[[0] * 300], train, held_out) < 0.51  # all the same
 
 
-def test_there_is_no_ratio_if_most_held_out_items_are_training_items():
-    items = np.random.default_rng(8).normal(size=(6, 2))
-    found = copying(items + 1, items, np.concatenate([items[:3], items[:2] + 1]))
-    assert set(found) == {'probability'}
-    assert found['probability'] < 0.5
+def test_noise_and_blurred_samples_are_no_copies():
+    """All of them are nearer to one blurred training image than a new image is to any."""
+    random = np.random.default_rng(10)
+    train, held_out = random.normal(size=(400, 30)), random.normal(size=(100, 30))
+    train[0] *= 0.1  # a blurred image
+    for size in (0.1, 0.3):
+        samples = size * random.normal(size=(100, 30))
+        assert (nearest(samples, train)[1] == 0).all()
+        assert nearest(samples, train)[0].max() < nearest(held_out, train)[0].min()
+        assert copying(samples, train, held_out) < 0.51
+    assert copying(train[100:200] + 0.1 * random.normal(size=(100, 30)), train, held_out) == 1.0
 
 
 def test_a_large_reference_is_processed_in_parts(monkeypatch):

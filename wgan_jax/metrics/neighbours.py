@@ -6,6 +6,7 @@ import numpy as np
 
 from wgan_jax.metrics.checks import check_features
 
+_NEAREST = 50  # training items in the mean that a relative distance is relative to: as in Carlini et al. 2023
 _BLOCK_BYTES = 2**26  # of one block of distances; a few blocks are in memory at a time, whatever the number of items
 _REFERENCE_BYTES = 2**28  # of the part of a reference that is compared at a time: the whole may be the pixels of a data set
 _SLACK = 1e-13  # of the squared norms: far above the rounding of |x|^2 + |y|^2 - 2 x.y, far below any distance that matters
@@ -23,8 +24,7 @@ def nearest(queries: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
     """
     check_features(1, queries=queries, reference=reference)
     distances, indices = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
-    rows = max(1, _REFERENCE_BYTES // (8 * reference.shape[1]))
-    for start in range(0, len(reference), rows):
+    for start, rows in _parts(reference):
         found, places = _nearest(queries, reference[start : start + rows], 1)
         nearer = found[:, 0] < distances
         distances[nearer], indices[nearer] = found[nearer, 0], start + places[nearer, 0]
@@ -67,34 +67,58 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str
     }
 
 
-def copying(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> dict[str, float]:
-    """Whether generated items are closer to the training set than new real items are, as copies would be.
+def copying(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
+    """Whether generated items single out training items, as copies do, more than new real items do.
 
-    The statistic of Meehan, Chaudhuri, Dasgupta 2020 (A Non-Parametric Test to Detect Data-Copying) with two differences: they
-    count the samples that are farther away, and they sum over the cells of a clustering. Without the clustering, copies in one
-    region can be hidden by poor samples in another, and a generator that makes only poor samples is near 0.
+    An item singles out its nearest training item if that one is much nearer than the 50 nearest are on average: the relative
+    distance of Carlini et al. 2023 (Extracting Training Data from Diffusion Models, arXiv 2301.13188). Those of the samples are
+    compared with those of held-out items, as Meehan, Chaudhuri, Dasgupta 2020 (A Non-Parametric Test to Detect Data-Copying)
+    compare distances. Of the samples with the same nearest training item only the nearest counts, and the others are no evidence
+    either way: otherwise noise and blurred samples, which are all near to one blurred training image, would pass for copies. So
+    samples that are all copies of a few training items are not found; they lack variety.
 
     Args:
       fake: features or pixels [N, D] of generated items.
       train: those of the training set, [M, D].
-      held_out: those of other items from the same source, [K, D].
+      held_out: those of other items from the same source, [K, D]; K about N, so that as many of them share their nearest item.
 
     Returns:
-      probability: of a sample being closer to its nearest training item than a held-out item to its own; a tie counts one half
-      (Mann-Whitney). 0.5 means no copying, 1 means copies. distance_ratio: median distance of the samples over that of the
-      held-out items; left out if that is 0, because more than half of the held-out items are training items.
+      0.5: no copying. 1: copies of different training items. Below 0.5: the samples are like noise. It is the probability of the
+      relative distance of a sample being less than that of a held-out item, where a tie, or being no evidence, counts one half.
 
     Raises:
       ValueError: the features have different D, or a number is not finite.
     """
     check_features(1, fake=fake, train=train, held_out=held_out)
-    of_fake, of_held_out = nearest(fake, train)[0], np.sort(nearest(held_out, train)[0])
+    of_fake, of_held_out = _relative_distances(fake, train), np.sort(_relative_distances(held_out, train))
     farther = len(of_held_out) - np.searchsorted(of_held_out, of_fake, side='right')
     tied = len(of_held_out) - np.searchsorted(of_held_out, of_fake, side='left') - farther
-    result = {'probability': float(np.mean(farther + 0.5 * tied) / len(of_held_out))}
-    if (middle := float(np.median(of_held_out))) > 0.0:
-        result['distance_ratio'] = float(np.median(of_fake)) / middle
-    return result
+    evidence = len(of_fake) / len(fake)
+    return float(evidence * np.mean(farther + 0.5 * tied) / len(of_held_out) + 0.5 * (1.0 - evidence))
+
+
+def _relative_distances(queries: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The distance to the nearest item over the mean distance to the nearest ones: 1 if these are equally near, 0 for a copy.
+
+    Of the queries with the same nearest item, only the one with the least such ratio is there.
+    """
+    distances, indices = np.empty((len(queries), 0)), np.empty((len(queries), 0), np.int64)
+    for start, rows in _parts(reference):
+        part = reference[start : start + rows]
+        found, places = _nearest(queries, part, min(_NEAREST, len(part)))
+        distances, indices = np.concatenate([distances, found], axis=1), np.concatenate([indices, start + places], axis=1)
+        order = np.argsort(distances, axis=1, kind='stable')[:, :_NEAREST]
+        distances, indices = np.take_along_axis(distances, order, axis=1), np.take_along_axis(indices, order, axis=1)
+    relative = distances[:, 0] / np.maximum(distances.mean(axis=1), np.finfo(np.float64).tiny)
+    order = np.argsort(relative, kind='stable')
+    _, first = np.unique(indices[order, 0], return_index=True)
+    return relative[order][first]
+
+
+def _parts(reference: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(start, number of items) of each part of a reference that is compared at a time."""
+    rows = max(1, _REFERENCE_BYTES // (8 * reference.shape[1]))
+    return ((start, rows) for start in range(0, len(reference), rows))
 
 
 def _nearest(queries: np.ndarray, reference: np.ndarray, k: int, *, skip_self: bool = False) -> tuple[np.ndarray, np.ndarray]:

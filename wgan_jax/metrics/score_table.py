@@ -9,7 +9,7 @@ import numpy as np
 from wgan_jax.metrics import frechet, kernel, neighbours, sliced, ssim
 
 MOST_NEIGHBOURS = 10_000  # of each set, for precision, recall, density and coverage: the cost grows with the square
-NEAREST = 1000  # samples whose nearest training images are searched
+NEAREST = 1000  # samples at most whose nearest training images are searched, and as many held-out images
 PAIRS = 2000  # whose similarity is averaged: the mean is then known to a few thousandths
 NEIGHBOUR = 5  # the k of precision, recall, density and coverage: Naeem et al. 2020
 SLICED = {'patches_per_image': 32, 'num_directions': 128}  # the paper's 128 and 512 take sixteen times as long
@@ -92,8 +92,8 @@ def _diversity(sample: Sample, train: Reference) -> dict[str, float]:
 
 
 def _copying(sample: Sample, train: Reference) -> dict[str, float]:
-    found = neighbours.copying(pixels(sample.images[:NEAREST]), pixels(train.images), pixels(sample.held_out[:NEAREST]))
-    return {'copying' if name == 'probability' else f'copying_{name}': value for name, value in found.items()}
+    count = min(NEAREST, len(sample.images), len(sample.held_out))
+    return {'copying': neighbours.copying(pixels(sample.images[:count]), pixels(train.images), pixels(sample.held_out[:count]))}
 
 
 def pixels(images: np.ndarray) -> np.ndarray:  # [N, H, W, C] -> [N, H * W * C]
@@ -109,7 +109,7 @@ SCORES = (
     Score(_classes, 'shares', higher=('modes_*',), shown=('kl_to_uniform_*',)),
     Score(_sliced, least_side=sliced.PATCH, lower=('swd',)),  # also swd_28, ... for the levels
     Score(_diversity, shown=('ms_ssim',)),  # lowest for noise
-    Score(_copying, 'held_out', shown=('copying',)),  # lowest for noise; also copying_distance_ratio
+    Score(_copying, 'held_out', shown=('copying',)),  # lowest for noise
 )
 INCEPTION = {  # the usual names of scores on the features of the Inception network
     'fd_*': 'fid',

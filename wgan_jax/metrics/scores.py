@@ -59,9 +59,10 @@ class Scorer:
     def protocol(self) -> dict[str, Any]:
         """Everything that the scores depend on and that their names do not say."""
         network, images = self.network, self._train.images
+        num_held_out = 0 if self.held_out is None else len(self.held_out)
         return {
             'num_real': len(images),
-            'num_held_out': 0 if self.held_out is None else len(self.held_out),
+            'num_held_out': num_held_out,
             'seed': self._train.seed,
             'features': None if network is None else network.name,
             'weights_sha256': None if network is None else network.weights_sha256,
@@ -72,7 +73,7 @@ class Scorer:
             'sliced': score_table.SLICED,
             'ms_ssim_pairs': score_table.PAIRS,
             'ms_ssim_levels': ssim.num_levels(*images.shape[1:3]),
-            'num_for_copying': min(score_table.NEAREST, self._num_samples),
+            'num_for_copying': min(score_table.NEAREST, self._num_samples, num_held_out),
             'pixels': 'rounded to 8 bits',
         }
 

@@ -20,8 +20,7 @@ _SCORES = {
     'kl_to_uniform': 'Divergence of the class shares of samples from equal shares: 0 if all classes are equally frequent.',
     'swd': 'Sliced Wasserstein distance between patches of samples and of training images; swd_14: at 14x14 pixels.',
     'ms_ssim': 'Average similarity of two samples. If it is far above that of real images, the samples lack variety.',
-    'copying_distance_ratio': 'Distance to the nearest training image, divided by that of new real images: far below 1 for copies.',
-    'copying': 'Probability that a sample is nearer to a training image than a new real image is: 1 for copies, else about 0.5.',
+    'copying': 'Whether samples single out training images, as copies do: 1 for copies, 0.5 for new images, less for noise.',
 }
 SLOPES = (
     'Slopes between pairs of a real and a generated image. An optimal critic has slope 1 (orange line) between images that the '
@@ -54,7 +53,7 @@ def quantity(name: str, config: dict[str, Any]) -> str:
         case 'wasserstein_estimate' if wasserstein:
             return (
                 'Mean score of real images minus mean score of generated ones. It is positive once the critic has caught up, and '
-                'falls as the samples improve. Its scale depends on the critic.'
+                'falls as the samples improve, unless the critic memorises the training images. Its scale depends on the critic.'
             )
         case 'wasserstein_estimate':
             return (

@@ -17,6 +17,7 @@ from wgan_jax.models import make_network
 ROUND = {'loss': LOSSES['wasserstein'], 'latent_dim': 3, 'gp_weight': 0.0, 'gp_one_sided': False}
 
 
+@pytest.mark.slow
 def test_a_report_has_all_results_and_changes_nothing():
     state = make_state(TrainModeCritic(), TinyGenerator(batch_norm=True))
     train, held_out = random_images(17), random_images(9, seed=1)
