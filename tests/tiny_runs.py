@@ -27,7 +27,7 @@ _PLAYERS, _PROGRAMS = {}, {}
 def tiny(module=digits_wgan_gp, **changes):
     config = module.get_config()
     config.update(batch_size=8, n_critic=2, latent_dim=3, num_steps=12, num_samples=4, ema_decay=0.9)
-    config.update(log_every=4, sample_every=6, checkpoint_every=5)
+    config.update(log_every=4, sample_every=6, checkpoint_every=5, eval_every=None)
     for player in (config.generator, config.critic):
         player.update(num_features=4, num_layers=1)
     config.update(changes)

@@ -58,6 +58,18 @@ def test_a_run_that_was_stopped_has_the_scores_of_one_that_was_not(run, tmp_path
     assert_same_run(tmp_path, run, scored())
 
 
+@pytest.mark.parametrize('best_metric', ['fd_digits_cnn', None])
+def test_the_last_step_is_scored_until_the_run_is_extended(run, tmp_path, capsys, best_metric):
+    """However short the run; an extended run has the record of one that ran through."""
+    for num_steps, steps in ((4, [4]), (8, [6, 8]), (12, [6, 12])):
+        train(scored(num_steps=num_steps, best_metric=best_metric), tmp_path)
+        assert [record['step'] for record in read_evaluations(tmp_path)] == steps
+    assert read_evaluations(tmp_path) == read_evaluations(run)
+    assert lines(tmp_path) == lines(run)
+    assert 'Warning' not in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_run_that_was_killed_between_saving_and_scoring_is_scored_by_the_same_command(run, tmp_path, capsys):
     """After the last checkpoint, and after one before it."""
     config = scored(best_metric=None, checkpoint_every=6, checkpoints_to_keep=2)
@@ -98,7 +110,7 @@ def test_the_command_gives_the_numbers_of_training_and_the_best_step(run, tmp_pa
     records = read_evaluations(run)
     best = min(records, key=lambda record: record['scores']['fd_digits_cnn_60'])
     program.main([f'--workdir={run}', '--step=best', f'--out={tmp_path / "out"}', f'--images={tmp_path / "images"}'])
-    report = json.loads((tmp_path / 'out' / 'evaluation.json').read_text())
+    report = json.loads((tmp_path / 'out' / f'step_{best["step"]:06d}_digits_cnn_60.json').read_text())
     assert report['step'] == best['step']
     for name in ('scores', 'floor', 'classes', 'critic'):
         assert report[name] == best[name]
@@ -107,7 +119,7 @@ def test_the_command_gives_the_numbers_of_training_and_the_best_step(run, tmp_pa
     value = best['scores']['fd_digits_cnn_60']
     assert any(line.split()[:2] == ['fd_digits_cnn_60', f'{value:.4g}'] for line in printed.splitlines())
     for name in ('samples', 'nearest', 'critic', 'classes', 'progress'):
-        Image.open(tmp_path / 'out' / 'evaluation' / f'{name}.png').verify()
+        Image.open(tmp_path / 'out' / f'{name}.png').verify()
     samples = sorted((tmp_path / 'images' / 'samples').iterdir())
     assert [path.name for path in samples] == [f'{number:06d}.png' for number in range(60)]
     saved_run = open_run(str(run), 'best')
@@ -123,7 +135,7 @@ def test_raw_and_the_seed_change_the_numbers(run, tmp_path, monkeypatch):
     monkeypatch.setattr(command, '_draw', lambda *arguments: None)  # takes longer than the rest
 
     def report(*arguments):
-        return command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', *arguments]))
+        return command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', *arguments]))[0]
 
     average, raw, reseeded = read_evaluations(run)[-1], report('--raw'), report('--seed=1')
     assert [each['protocol']['generator'] for each in (average, raw, reseeded)] == [

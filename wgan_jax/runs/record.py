@@ -31,6 +31,7 @@ class RunWriter:
         held: dict[str, Any] | None = None,
         keep_line: bool = True,
         keep_picture: bool = True,
+        keep_scores: bool = True,
     ) -> None:
         """Continues after `step`: removes what an earlier process wrote about later steps, since it will be written again.
 
@@ -42,12 +43,13 @@ class RunWriter:
           keep_line: whether the line of `step` itself stays. It does not when a run that ended between log points is extended,
             because the next line covers those rounds too.
           keep_picture: whether the samples of `step` itself stay; they do not if only the end of a run made that picture.
+          keep_scores: the same for its scores.
         """
         self._run_dir = run_dir
         replace_file(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
-        last_line, held = step if keep_line else step - 1, held or {}
+        last_line, last_scores, held = step if keep_line else step - 1, step if keep_scores else step - 1, held or {}
         self._metrics = Log(run_dir / _METRICS, _has_seconds, last_line, held.get(_METRICS))
-        self._evaluations = Log(run_dir / _EVALUATIONS, _has_scores, step, held.get(_EVALUATIONS), may_be_missing=True)
+        self._evaluations = Log(run_dir / _EVALUATIONS, _has_scores, last_scores, held.get(_EVALUATIONS), may_be_missing=True)
         pictures = sample_pictures(run_dir)
         for later in [number for number in pictures if number > step or (number == step and not keep_picture)]:
             pictures.pop(later).unlink()
@@ -85,11 +87,14 @@ class RunWriter:
         self._events.scalars({**means, 'images_per_second': timing['images_per_second']}, step)
         return timing['images_per_second']
 
-    def evaluation(self, step: int, report: dict[str, Any], seconds: float) -> None:
-        """Writes the scores of a step and waits for the disk; the `seconds` of scoring do not count as training."""
+    def evaluation(self, step: int, report: dict[str, Any], seconds: float, *, provisional: bool = False) -> None:
+        """Writes the scores of a step and waits for the disk; the `seconds` of scoring do not count as training.
+
+        `provisional` as for `metrics`.
+        """
         self._began += seconds
         self._last_time += seconds
-        self._evaluations.append(step, report)
+        self._evaluations.append(step, report, provisional=provisional)
         self._evaluations.sync()
         critic = {name: value for name, value in report['critic'].items() if isinstance(value, float)}
         self._events.scalars({f'scores/{name}': value for name, value in report['scores'].items()}, step)

@@ -85,12 +85,14 @@ class Run:
                     self._log(bar)
                 if last or self._is_due(every.sample_every):
                     self._sample()
-                if every.best_metric is not None and self._is_due(every.eval_every):
-                    self._save(score=self._score())
+                is_scored = every.eval_every is not None and (last or self._is_due(every.eval_every))
+                is_saved = self._is_due(every.checkpoint_every)
+                if every.best_metric is not None and is_scored:
+                    self._save(stop=not (is_saved or self._is_due(every.eval_every)), score=self._score())
                 else:
-                    if self._is_due(every.checkpoint_every):
-                        self._save()  # before scoring, which may take minutes
-                    if self._is_due(every.eval_every):
+                    if is_saved or (last and is_scored):
+                        self._save(stop=not is_saved)  # before scoring, which may take minutes
+                    if is_scored:
                         self._score()
             if self.step < num_steps:
                 stop.record(stopped_by)
@@ -167,7 +169,8 @@ class Run:
         """Writes the scores of the state; returns the score that its checkpoint is kept for."""
         if self._writers is None or self._writers.scoring is None:
             return None
-        return write_scores(self._writers.record, self._writers.scoring, self.step, self._state)
+        provisional = not self._is_due(self._experiment.outputs.eval_every)
+        return write_scores(self._writers.record, self._writers.scoring, self.step, self._state, provisional=provisional)
 
     def _save(self, *, stop: bool = False, score: Score | None = None) -> None:
         if self._writers is not None:
@@ -178,9 +181,15 @@ class Run:
         self._saved_step = self.step
 
 
-def write_scores(record: RunWriter, scoring: Scoring, step: int, state: GANState) -> Score | None:
-    """Writes the scores of a state; returns the score that its checkpoint is kept for."""
+def write_scores(record: RunWriter, scoring: Scoring, step: int, state: GANState, *, provisional: bool) -> Score | None:
+    """Writes the scores of a state and prints the first; returns the score that its checkpoint is kept for.
+
+    `provisional` scores are those of a last step that eval_every does not reach: they go when the run is extended.
+    """
     start = time.perf_counter()
     report = scoring(jax.device_get(state))
-    record.evaluation(step, report, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    record.evaluation(step, report, seconds, provisional=provisional)
+    name, value = next(iter(report['scores'].items()))
+    tqdm.write(f'step {step}, scored in {seconds:.0f} s: {name} {value:.4g}')
     return scoring.best_score(report['scores'])

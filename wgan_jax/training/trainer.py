@@ -125,7 +125,7 @@ def _train_once(
     experiment = experiment._replace(train_key=noise.after_rewinds(experiment.train_key, rewinds))
     check_unchanged(images)  # a run that goes back reads them again
     with ExitStack() as stack:
-        scoring = _scoring(experiment, images, step)
+        scoring = _scoring(experiment, images)
         writers = None
         if checkpoints is not None:
             writer = RunWriter(
@@ -134,7 +134,8 @@ def _train_once(
                 step,
                 held=saved.get('held'),
                 keep_line=int(carry[1]['rounds']) == 0,
-                keep_picture=step % _sample_every(saved, experiment, len(images)) == 0,
+                keep_picture=_was_due('sample_every', step, saved, experiment, len(images)),
+                keep_scores=_was_due('eval_every', step, saved, experiment, len(images)),
             )
             stack.enter_context(closing(writer))
             writers = Writers(writer, checkpoints, scoring, {**record, 'rewinds': rewinds})
@@ -173,16 +174,15 @@ def _restore(
     return int(step), int(rewinds), carry, saved
 
 
-def _sample_every(saved: dict[str, Any], experiment: Experiment, num_images: int) -> int:
-    """The rounds between two pictures, from the record of a checkpoint."""
+def _was_due(interval: str, step: int, saved: dict[str, Any], experiment: Experiment, num_images: int) -> bool:
+    """Whether an interval, from the record of the checkpoint of `step`, reached that step, or only the end of a run did."""
     rounds = experiment.rounds_per_epoch(num_images) if saved.get('interval_unit') == 'epochs' else 1
-    return rounds * saved.get('sample_every', 1)
+    return step % (rounds * (saved.get(interval) or 1)) == 0
 
 
-def _scoring(experiment: Experiment, images: np.ndarray, step: int) -> Scoring | None:
-    """What scores the run, in process 0, if there is a step left to score."""
-    every = experiment.outputs.eval_every
-    if every is None or max(step - 1, 0) // every >= experiment.num_steps // every:
+def _scoring(experiment: Experiment, images: np.ndarray) -> Scoring | None:
+    """What scores the run, in process 0."""
+    if experiment.outputs.eval_every is None:
         return None
     with processes.all_or_none():
         if processes.is_first():
@@ -193,10 +193,9 @@ def _scoring(experiment: Experiment, images: np.ndarray, step: int) -> Scoring |
 def _complete(experiment: Experiment, run_dir: Path, images: np.ndarray, step: int, carry: Carry, saved: dict[str, Any]) -> None:
     """Writes what a process did not write that was killed after the checkpoint of the last step: its scores and the report."""
     every, scored = experiment.outputs.eval_every, read_evaluations(run_dir)
-    is_due = every is not None and step == experiment.num_steps and step % every == 0
-    if is_due and (not scored or scored[-1]['step'] < step):
+    if every is not None and step == experiment.num_steps and (not scored or scored[-1]['step'] < step):
         with closing(RunWriter(run_dir, experiment.config, step, held=saved.get('held'))) as writer:
-            write_scores(writer, Scoring(experiment, images), step, carry[0])
+            write_scores(writer, Scoring(experiment, images), step, carry[0], provisional=step % every != 0)
     _report(run_dir)
 
 
