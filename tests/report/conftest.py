@@ -1,11 +1,14 @@
-"""Run directories as training leaves them, written without training."""
+"""Run directories as training leaves them, written without training, and their page."""
 
 import json
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from configs.default import get_config
+from wgan_jax.report.page import render
+from wgan_jax.report.read_runs import read_runs
 from wgan_jax.runs.files import save_png
 
 CRITIC = {
@@ -60,6 +63,44 @@ def write_run(path, steps=(0, 10, 20), lines=20, scored=(10, 20), shape=(24, 24,
     for number, picture in enumerate(['real', *(f'step_{step:06d}' for step in steps)]):
         save_png(np.full(shape, number, np.uint8), path / 'samples' / f'{picture}.png')
     return path
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, the text, and the rows of tables."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.words, self.rows, self.in_row = [], [], [], False
+        self.feed(source)
+        self.text = ' '.join(' '.join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag == 'tr':
+            self.rows.append([])
+            self.in_row = True
+
+    def handle_endtag(self, tag):
+        if tag == 'tr':
+            self.in_row = False
+
+    def handle_data(self, data):
+        self.words.append(data)
+        if self.in_row and data.strip():
+            self.rows[-1].append(data.strip())
+
+    def all(self, tag, **wanted):
+        return [found for name, found in self.elements if name == tag and wanted.items() <= found.items()]
+
+
+def add_evaluation(path, name, content, text=None):
+    """A file as wgan_jax.evaluate writes it."""
+    (path / 'evaluation').mkdir(exist_ok=True)
+    (path / 'evaluation' / f'{name}.json').write_text(text or json.dumps(content))
+
+
+def page_of(*paths):
+    return Page(render(read_runs(paths)))
 
 
 @pytest.fixture

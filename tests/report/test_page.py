@@ -2,50 +2,17 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from tests.report.conftest import evaluation, write_lines, write_run
+from tests.report.conftest import Page, add_evaluation, evaluation, page_of, write_lines, write_run
 from wgan_jax.errors import UserError
 from wgan_jax.report import __main__ as command
 from wgan_jax.report import drawing
 from wgan_jax.report.page import render, write
 from wgan_jax.report.read_runs import Curve, read_runs
 from wgan_jax.runs.files import save_png
-
-
-class Page(HTMLParser):
-    """Elements with their attributes, the text, and the rows of tables."""
-
-    def __init__(self, source):
-        super().__init__()
-        self.elements, self.words, self.rows, self.in_row = [], [], [], False
-        self.feed(source)
-        self.text = ' '.join(' '.join(self.words).split())
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag == 'tr':
-            self.rows.append([])
-            self.in_row = True
-
-    def handle_endtag(self, tag):
-        if tag == 'tr':
-            self.in_row = False
-
-    def handle_data(self, data):
-        self.words.append(data)
-        if self.in_row and data.strip():
-            self.rows[-1].append(data.strip())
-
-    def all(self, tag, **wanted):
-        return [found for name, found in self.elements if name == tag and wanted.items() <= found.items()]
-
-
-def page_of(*paths):
-    return Page(render(read_runs(paths)))
 
 
 @pytest.fixture(scope='module')
@@ -75,31 +42,6 @@ def test_the_page_needs_nothing_outside_itself_and_is_the_same_each_time(one_run
     page = Page(source)
     assert {found[key][0] for _, found in page.elements for key in ('href', 'xlink:href') if key in found} == {'#'}
     assert render(read_runs([path])) == source
-
-
-def test_several_runs_share_what_can_be_compared_and_nothing_else(make_run):
-    runs = [
-        make_run('a', steps=(0, 20)),
-        make_run('b', gp_weight=0.0, clip_value=0.03, steps=(0, 8, 16)),
-        make_run('c/a', loss='minimax'),
-    ]
-    other = {'features': 'other_cnn', 'data': {'name': 'digits'}}
-    # b: only the latest evaluation has another protocol; c/a: all of them have.
-    (runs[1] / 'evaluation.json').write_text(json.dumps(evaluation(20, 9.0, **other)))
-    write_lines(runs[2] / 'evaluations.jsonl', [evaluation(step, 3.0, **other) for step in (10, 20)])
-    page = page_of(*runs)
-    labels = [svg['aria-label'] for svg in page.all('svg', role='img')]
-    for name in ('b', 'c/a'):
-        assert f'Estimate of {name} over steps' in labels
-    assert labels.count('Throughput over steps') == 1
-    assert labels.count('fd_digits_cnn_1k over steps') == 2  # a and b; c/a
-    assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows  # a
-    assert ['fd_digits_cnn_1k', '↓', '0.1234', '9', '10', '3', '4'] in page.rows  # b and c/a
-    assert 'the protocols differ in features.' in page.text
-    assert ['clip_value', 'None', '0.03', 'None'] in page.rows
-    assert '3.27 % at ±c = ±0.03' in page.text
-    assert page.all('input', type='range')[0]['data-steps'] == '0,8,10,16,20'
-    assert len(page.all('img', alt='real images')) == 1  # the same for all runs
 
 
 def test_each_run_has_its_own_name(make_run):
@@ -135,7 +77,8 @@ def test_damaged_files_leave_a_page_of_what_is_whole(make_run, capsys):
         file.write(f'{json.dumps({"step": 10**400, "seconds": 1})}\n{json.dumps({"step": 6, **odd})}\n')
         file.write('{"step": 7, "critic_loss": NaN, "generator_loss": -Infinity, "seconds": 12}\n{"st')
     (path / 'evaluations.jsonl').write_text(json.dumps({**evaluation(9, 1.5), 'critic': {'layers': 3}, 'classes': 'no'}) + '\n{}\n')
-    (path / 'evaluation.json').write_text('[' * 100_000)
+    add_evaluation(path, 'deep', None, '[' * 100_000)
+    add_evaluation(path, 'other', {'step': 20})
     (path / 'config.json').write_text('{"num_steps"')
     (path / 'samples' / 'step_000010.png').write_bytes(b'\x89PNG\r\n\x1a\nno')
     (path / 'checkpoints' / '9' / 'meta').mkdir(parents=True)

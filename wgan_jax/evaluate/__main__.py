@@ -3,7 +3,8 @@
     python -m wgan_jax.evaluate --workdir=RUN                  # the newest checkpoint; --step=N or --step=best for another
     python -m wgan_jax.evaluate --workdir=RUN --images=DIR     # also writes the samples, and real images, as PNG files
 
-It writes evaluation.json into the run's directory, and pictures into evaluation/ there.
+It writes a JSON file and pictures into evaluation/ in the run's directory. The name of the file says the step, the features and the
+number of samples, so that evaluations stand beside each other; the pictures are those of the last one.
 """
 
 import argparse
@@ -21,7 +22,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument('--workdir', required=True, help='directory of the run')
     parser.add_argument('--step', help="number of a checkpoint, or 'best', by the run's best_metric; default: the newest")
-    parser.add_argument('--out', type=expand, help='where evaluation.json and evaluation/ are written; default: the workdir')
+    parser.add_argument('--out', type=expand, help='directory of the numbers and the pictures; default: evaluation/ in the workdir')
     parser.add_argument('--num_samples', type=int, help='generated images; default: eval_num_samples of the run')
     parser.add_argument('--features', help='digits_cnn, mnist_cnn, celeba_attributes, inception or none; default: by the data set')
     parser.add_argument('--weights', help='file with the weights of inception or celeba_attributes')

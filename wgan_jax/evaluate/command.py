@@ -16,7 +16,7 @@ from wgan_jax.disk import replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate import plots
 from wgan_jax.evaluate.scoring import Scoring
-from wgan_jax.metrics.scores import without_count
+from wgan_jax.metrics.scores import with_count, without_count
 from wgan_jax.runs.files import make_directories, run_directory, save_images, save_png
 from wgan_jax.runs.record import read_evaluations
 from wgan_jax.runs.saved_run import open_run
@@ -29,13 +29,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Scores, and prints the table and what was written."""
     check_devices()
     use_compilation_cache()
-    print(table(evaluate(arguments)))
-    out = arguments.out or Path(arguments.workdir)
-    print(f'\nWritten: {out / "evaluation.json"} with the protocol, and pictures in {out / "evaluation"}.')
+    report, path = evaluate(arguments)
+    print(f'{table(report)}\n\nWritten: {path} with the protocol, and pictures beside it.')
 
 
-def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Scores a checkpoint, and returns the content of evaluation.json.
+def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path]:
+    """Scores a checkpoint, writes the numbers and the pictures, and returns the numbers and their file.
 
     Raises:
       UserError: the run, its images or the weights of the feature network cannot be found.
@@ -50,7 +49,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     folders = [arguments.images / name for name in ('samples', 'real')] if arguments.images is not None else []
     saved = open_run(arguments.workdir, arguments.step, changes)
     run_dir = run_directory(arguments.workdir)
-    out = arguments.out or run_dir
+    out = arguments.out or run_dir / 'evaluation'
     make_directories(out, *folders)
     source = saved.experiment.data.source
     if is_plane(source.image_shape):
@@ -67,11 +66,20 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     report = {'run': str(arguments.workdir), 'step': saved.step, **scoring(state, samples)}
     if arguments.raw:
         report['protocol']['generator'] = 'raw'
-    replace_file(out / 'evaluation.json', (json.dumps(report, indent=1) + '\n').encode())
-    _draw(report, saved.experiment.clip_value, samples, scoring, run_dir, out / 'evaluation')
+    path = out / _file_name(report, arguments)
+    replace_file(path, (json.dumps(report, indent=1) + '\n').encode())
+    _draw(report, saved.experiment.clip_value, samples, scoring, run_dir, out)
     for folder, exported in zip(folders, (samples, scoring.scorer.real(len(samples))), strict=False):
         save_images(exported, (folder / f'{number:06d}.png' for number in itertools.count()))
-    return report
+    return report, path
+
+
+def _file_name(report: dict[str, Any], arguments: argparse.Namespace) -> str:
+    """A name for each choice of the command line, so that evaluations stand beside each other."""
+    protocol = report['protocol']
+    what = with_count(protocol['features'] or 'pixels', protocol['num_samples'])
+    others = [name for name, given in (('raw', arguments.raw), (f'seed_{arguments.seed}', arguments.seed)) if given]
+    return '_'.join([f'step_{report["step"]:06d}', what, *others]) + '.json'
 
 
 def table(report: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from wgan_jax.metrics.scores import without_count
 from wgan_jax.runs.files import save_figure, save_png
@@ -109,9 +110,13 @@ def draw_norms(axes: Axes, report: dict[str, Any]) -> str:
 
 
 def draw_score(axes: Axes, records: list[dict[str, Any]], name: str, colour: str = BLUE) -> None:
-    """One score over training."""
+    """One score over training; a single one has its value beside it."""
     drawn = [record for record in records if name in record['scores']]
     axes.plot([record['step'] for record in drawn], [record['scores'][name] for record in drawn], 'o-', color=colour)
+    if len(drawn) == 1:
+        step, value = drawn[0]['step'], drawn[0]['scores'][name]
+        axes.annotate(f'{value:.4g}', (step, value), xytext=(6, 6), textcoords='offset points')
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel('step')
 
 

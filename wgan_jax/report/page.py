@@ -140,7 +140,7 @@ def _missing(records: Sequence[Record]) -> dict[str, list[Missing]]:
             continue
         if record.evaluation is None:
             add('scores', f'{name} has no scores yet. To compute them:', evaluate)
-        elif len(record.evaluations) < 2:
+        if record.config.get('eval_every') is None and not record.evaluations:
             add('progress', f'{name} has no scores over training. To compute them during a run, set:', '--config.eval_every=N')
         if not (record.path / 'evaluation' / 'nearest.png').is_file():
             add('nearest', f'{name} has no picture of nearest images yet. To make it:', evaluate)

@@ -35,10 +35,15 @@ class Record(NamedTuple):
     seconds: float | None  # training time
     # The lines of evaluations.jsonl: `step` is an int, scores, floor and as_many are {str: float}, critic and protocol are dicts.
     evaluations: list[dict[str, Any]]
-    evaluation: dict[str, Any] | None  # the last one of these and of evaluation.json, with the same types
+    afterwards: list[dict[str, Any]]  # those that a command made, with the same types
     versions: dict[str, Any]  # by package
     data_set: dict[str, Any]  # the result of data.identity
     pictures: dict[int, Path]  # grids of samples, by step
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The latest evaluation: of the last step that has one, the one with most samples."""
+        return max(reversed(self.evaluations + self.afterwards), key=_step_and_samples, default=None)
 
     @property
     def device(self) -> str | None:
@@ -77,11 +82,7 @@ def _is_step(value: Any) -> bool:
 def _read(path: Path, name: str) -> Record:
     lines = [line for line in record.read_metrics(path) if _is_step(line['step'])]
     evaluations = [_evaluation(line) for line in record.read_evaluations(path) if _is_step(line['step'])]
-    latest = [*evaluations[-1:]]
-    later = _json(path / 'evaluation.json')
-    parts = ('scores', 'floor', 'critic', 'protocol')
-    if _is_step(later.get('step')) and all(isinstance(later.get(part), dict) for part in parts):
-        latest.append(_evaluation(later))
+    contents = [_json(file) for file in sorted((path / 'evaluation').glob('*.json'))]
     meta = _meta(path / 'checkpoints')
     names = dict.fromkeys(key for line in lines for key in line)
     return Record(
@@ -92,7 +93,7 @@ def _read(path: Path, name: str) -> Record:
         step=lines[-1]['step'] if lines else 0,
         seconds=number(lines[-1]['seconds']) if lines else None,
         evaluations=evaluations,
-        evaluation=max(reversed(latest), key=lambda one: one['step'], default=None),
+        afterwards=[_evaluation(content) for content in contents if _is_evaluation(content)],
         versions=_dict(meta.get('versions')),
         data_set=_dict(_dict(meta.get('record')).get('data_set')),
         pictures=dict(sorted(record.sample_pictures(path).items())),
@@ -104,6 +105,17 @@ def _curve(lines: list[dict[str, Any]], key: str) -> Curve:
     pairs = np.array([(line['step'], number(line[key])) for line in lines if key in line])
     finite = np.isfinite(pairs[:, 1])
     return Curve(pairs[finite, 0].astype(np.int64), pairs[finite, 1], int(np.sum(~finite)))
+
+
+def _is_evaluation(content: dict[str, Any]) -> bool:
+    return _is_step(content.get('step')) and all(
+        isinstance(content.get(part), dict) for part in ('scores', 'floor', 'critic', 'protocol')
+    )
+
+
+def _step_and_samples(evaluation: dict[str, Any]) -> tuple[int, float]:
+    num_samples = number(evaluation['protocol'].get('num_samples'))
+    return evaluation['step'], 0.0 if math.isnan(num_samples) else num_samples
 
 
 def _evaluation(line: dict[str, Any]) -> dict[str, Any]:

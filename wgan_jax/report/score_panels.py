@@ -19,17 +19,29 @@ _IGNORED_OF_DATA = ('dir', 'manual_dir', 'folder', 'placement', 'strict')
 _Draw = Callable[[Axes, dict[str, Any], Record], str]  # (axes, evaluation, record) -> title
 
 
+class Column(NamedTuple):
+    """The scores of one state of a run."""
+
+    run: int
+    evaluation: dict[str, Any]
+
+    @property
+    def generator(self) -> str:
+        """Raw, or an average."""
+        return str(self.evaluation['protocol'].get('generator', ''))
+
+
 class Cell(NamedTuple):
-    """The score of one run."""
+    """One score of a column."""
 
     value: float | None
     as_many: float | None  # the same score of as many samples as there are held-out images
 
 
 class Table(NamedTuple):
-    """The scores of runs that can be compared."""
+    """Scores that can be compared: the latest of each run and kind of generator."""
 
-    runs: list[int]
+    columns: list[Column]
     protocol: dict[str, Any]
     differs: list[str]  # entries of the protocol that differ from the first table's
     rows: list[tuple[str, str, float | None, list[Cell]]]  # name, arrow, score of real images, scores of the runs
@@ -37,15 +49,17 @@ class Table(NamedTuple):
 
 
 def over_training(records: Sequence[Record]) -> list[tuple[list[int], Row]]:
-    """For each group of comparable runs: a panel per score, with the curves of all its runs."""
-    last = [record.evaluations[-1] if len(record.evaluations) > 1 else None for record in records]
-    return [(group, _scores_of(records, group)) for group in _comparable(records, last)]
+    """For each group of comparable evaluations while training: its runs, and a panel per score with their curves."""
+    columns = [Column(run, evaluation) for run, record in enumerate(records) for evaluation in record.evaluations]
+    return [(list(dict.fromkeys(column.run for column in group)), _curves(group)) for group in _comparable(records, columns)]
 
 
 def tables(records: Sequence[Record]) -> list[Table]:
-    """The latest scores: a table for each group of comparable runs."""
-    groups = _comparable(records, [record.evaluation for record in records])
-    return [_table(records, group, groups[0]) for group in groups]
+    """The latest scores: a table for each group of comparable evaluations, beginning with the latest of the first run."""
+    columns = [Column(run, one) for run, record in enumerate(records) for one in record.evaluations + record.afterwards]
+    groups = _comparable(records, columns)
+    groups.sort(key=lambda group: min((column.evaluation is not records[column.run].evaluation, column.run) for column in group))
+    return [_table(records, _newest(group), groups[0][0]) for group in groups]
 
 
 def critic_rows(records: Sequence[Record]) -> list[Row]:
@@ -65,31 +79,42 @@ def class_rows(records: Sequence[Record]) -> list[Row]:
     return _rows(records, [('Classes of the samples', captions.CLASSES, draw)])
 
 
-def _comparable(records: Sequence[Record], evaluations: Sequence[dict[str, Any] | None]) -> list[list[int]]:
-    """Groups the runs that have an evaluation by protocol and data set."""
-    groups: dict[str, list[int]] = {}
-    for run, (record, evaluation) in enumerate(zip(records, evaluations, strict=True)):
-        if evaluation is not None:
-            groups.setdefault(json.dumps(_comparison_key(record, evaluation), sort_keys=True), []).append(run)
+def _comparable(records: Sequence[Record], columns: Sequence[Column]) -> list[list[Column]]:
+    """Groups evaluations by protocol and data set."""
+    groups: dict[str, list[Column]] = {}
+    for column in columns:
+        key = _comparison_key(records[column.run], column.evaluation)
+        groups.setdefault(json.dumps(key, sort_keys=True), []).append(column)
     return list(groups.values())
 
 
-def _scores_of(records: Sequence[Record], group: list[int]) -> Row:
-    names = dict.fromkeys(name for run in group for name in records[run].evaluations[-1]['scores'] if '_error_' not in name)
+def _newest(group: list[Column]) -> list[Column]:
+    """Of each run and kind of generator, the evaluation of the last step."""
+    newest: dict[tuple[int, str], Column] = {}
+    for column in group:
+        earlier = newest.get((column.run, column.generator))
+        if earlier is None or column.evaluation['step'] > earlier.evaluation['step']:
+            newest[column.run, column.generator] = column
+    return sorted(newest.values(), key=lambda column: column.run)
+
+
+def _curves(group: list[Column]) -> Row:
+    names = dict.fromkeys(name for column in group for name in column.evaluation['scores'] if '_error_' not in name)
+    of_runs = {run: [column.evaluation for column in group if column.run == run] for run in {column.run for column in group}}
 
     def panel(name: str) -> Panel:
         def draw(axes: Axes) -> None:
-            for run in group:
-                plots.draw_score(axes, records[run].evaluations, name, colour(run))
-            plots.draw_floor(axes, records[group[0]].evaluations, name)
+            for run, evaluations in of_runs.items():
+                plots.draw_score(axes, evaluations, name, colour(run))
+            plots.draw_floor(axes, [group[0].evaluation], name)
 
         return Panel(name, drawing.svg(draw, f'{name} over steps'), captions.score(name))
 
     return Row('', '', [panel(name) for name in names])
 
 
-def _table(records: Sequence[Record], group: list[int], first: list[int]) -> Table:
-    evaluations = [records[run].evaluation for run in group]
+def _table(records: Sequence[Record], columns: list[Column], first: Column) -> Table:
+    evaluations = [column.evaluation for column in columns]
     by_name = [[_without_counts(evaluation[part]) for part in ('scores', 'as_many')] for evaluation in evaluations]
     floor = _without_counts(evaluations[0]['floor'])
     names = dict.fromkeys(name for evaluation in evaluations for name in evaluation['scores'])
@@ -98,9 +123,9 @@ def _table(records: Sequence[Record], group: list[int], first: list[int]) -> Tab
         short = without_count(name)
         better = ('↓' if lower_is_better(name) else '↑') if can_choose(name) else ''
         rows.append((name, better, floor.get(short), [Cell(all_.get(short), fewer.get(short)) for all_, fewer in by_name]))
-    one, other = (_comparison_key(records[run], records[run].evaluation) for run in (first[0], group[0]))
+    one, other = (_comparison_key(records[column.run], column.evaluation) for column in (first, columns[0]))
     differs = sorted(name for name in one | other if one.get(name) != other.get(name))
-    return Table(group, evaluations[0]['protocol'], differs, rows, any(evaluation['as_many'] for evaluation in evaluations))
+    return Table(columns, evaluations[0]['protocol'], differs, rows, any(evaluation['as_many'] for evaluation in evaluations))
 
 
 def _rows(records: Sequence[Record], kinds: list[tuple[str, str, _Draw]]) -> list[Row]:
