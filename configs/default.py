@@ -48,7 +48,7 @@ def get_config() -> ConfigDict:
     config.log_every = 100  # a line of metrics.jsonl: means over the rounds since the previous line
     config.sample_every = 1000  # a grid of images
     config.num_samples = 64  # images in a grid
-    config.standing_batches = 0  # of 64 latents, for the statistics of batch norm in images, at most 1000; 0: the running ones
+    config.standing_batches = 16  # of 64 latents, for the statistics of batch norm in images, at most 1000; 0: the running ones
     config.checkpoint_every = 1000  # a checkpoint to resume from
     config.checkpoints_to_keep = 3  # the newest ones; a checkpoint of where the run was stopped does not count
 

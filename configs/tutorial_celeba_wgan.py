@@ -18,6 +18,7 @@ from configs import celeba_wgan
 def get_config() -> ConfigDict:
     """Returns the locked config."""
     config = celeba_wgan.get_config()
+    config.standing_batches = 0
     config.interval_unit = 'epochs'
     config.num_steps = 5
     config.log_every = config.sample_every = 1

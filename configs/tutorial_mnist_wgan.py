@@ -17,6 +17,7 @@ from configs import mnist_wgan
 def get_config() -> ConfigDict:
     """Returns the locked config."""
     config = mnist_wgan.get_config()
+    config.standing_batches = 0
     config.interval_unit = 'epochs'
     config.num_steps = 1000
     config.log_every = config.sample_every = 1

@@ -16,6 +16,7 @@ from configs import mnist_wgan_gp
 def get_config() -> ConfigDict:
     """Returns the locked config."""
     config = mnist_wgan_gp.get_config()
+    config.standing_batches = 0
     config.interval_unit = 'epochs'
     config.num_steps = 20
     config.log_every = config.sample_every = 1

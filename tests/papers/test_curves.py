@@ -65,7 +65,7 @@ def test_the_files_have_the_numbers_of_the_run(tmp_path, monkeypatch, capsys):
     scorer = scores.Scorer(images, None, registry.load('digits_cnn', None), num_samples=250)
     latents = jax.random.normal(jax.random.key(1), (1, 250, 32))[0]
     for row in rows:
-        measured, _ = scorer.score(to_uint8(generate(open_run(str(run_dir), row['step']).state, latents)))
+        measured, _ = scorer.score(to_uint8(generate(open_run(str(run_dir), row['step']).state_for_images(), latents)))
         np.testing.assert_allclose(float(row['fd_digits_cnn']), measured['fd_digits_cnn_250'], rtol=1e-4)
     assert f'correlation {float(rows[0]["spearman"]):.2f}.' in capsys.readouterr().out
     replace_file(tmp_path / 'estimate_and_quality.csv', b'')

@@ -43,7 +43,7 @@ def grid_of(paths):
 
 def test_images_are_the_generators_by_seed(run, hundred):
     assert sorted(path.name for path in hundred.iterdir()) == [f'{seed:06d}.png' for seed in range(100)]
-    state = open_run(str(run)).state
+    state = open_run(str(run)).state_for_images()
     images = generator.to_uint8(generate(state, generator.latents(np.arange(100, dtype=np.uint32), 3)))
     written = np.stack([pixels(hundred / f'{seed:06d}.png') for seed in range(100)])
     np.testing.assert_allclose(written.astype(int), images[..., 0], atol=1)
