@@ -4,11 +4,10 @@
     python -m papers games_on_mnist --games=tutorials --manual_dir=DIR
     python -m papers games_on_mnist --data=celeba --size=full --manual_dir=DIR --features=inception      # for a GPU
 
-All games have the same networks (KerasCNN), latents, batch size and number of generator updates; each has the optimizer and the
-number of critic updates of its own paper. With --games=tutorials the games are WGAN-GP as in the paper, with each thing that
-tutorials do otherwise, and as Keras's example combines them. Size small: a quarter of the networks' width, batch 64, 1,000
-generator updates, an hour on 2 cores. Size full: as in configs/. The same command continues runs that were stopped, and only
-scores complete ones.
+All games have the same networks, latents, batch size and number of generator updates; each has the optimizer and the number of
+critic updates of its own paper. With --games=tutorials the games are WGAN-GP as in the paper, with each thing that tutorials do
+otherwise, and as Keras's example combines them. Size small: MLPs with two layers of 256, batch 64, 20,000 generator updates. Size
+full: KerasCNN as in configs/. The same command continues runs that were stopped, and only scores complete ones.
 
 It writes table.md (mean and standard deviation over the seeds of every score at the last step, the scores of real images, and the
 Frechet distance over training), grids.png (samples of the first seed) and runs/ into --out.
@@ -60,13 +59,17 @@ GAMES: dict[str, dict[str, Keys]] = {  # differences from WGAN-GP
         'as Keras': {'shared_images': True, 'gp_alpha': 'normal', **_ADAM_OF_KERAS},
     },
 }
-_SMALL = {'batch_size': 64, 'generator.num_features': 16, 'critic.num_features': 16}
+_SMALL = {'batch_size': 64, 'generator.norm': 'batch'} | {
+    f'{player}.{key}': value
+    for player in ('generator', 'critic')
+    for key, value in {'network': 'mlp', 'num_features': 256, 'num_layers': 2}.items()
+}
 SIZES: dict[tuple[str, str], tuple[str, Keys]] = {  # (data set, size): (config, differences from it)
-    ('mnist', 'small'): ('mnist_wgan_gp', {'num_steps': 1000, **_SMALL}),
+    ('mnist', 'small'): ('mnist_wgan_gp', {'num_steps': 20_000, **_SMALL}),
     ('mnist', 'full'): ('mnist_wgan_gp', {'num_steps': 20_000}),
     ('celeba', 'full'): ('celeba_wgan_gp', {'num_steps': 100_000}),
 }
-NUM_CHECKPOINTS = 5
+NUM_CHECKPOINTS = 10
 _SHOWN = 20  # samples of each game
 
 
@@ -137,7 +140,8 @@ def _train(waiting: list[tuple[str, int]], options: argparse.Namespace, cores: s
     """Trains the waiting runs one after the other, on some of the machine's cores."""
     config, size = SIZES[options.data, options.size]
     every = size['num_steps'] // NUM_CHECKPOINTS
-    keys = {**size, 'sample_every': every, 'checkpoint_every': every, 'checkpoints_to_keep': NUM_CHECKPOINTS, 'log_every': 20}
+    keys = {**size, 'sample_every': every, 'checkpoint_every': every, 'checkpoints_to_keep': NUM_CHECKPOINTS}
+    keys |= {'log_every': every // 10, 'eval_every': None}
     keys |= {f'data.{name}': getattr(options, name) for name in ('dir', 'manual_dir') if getattr(options, name)}
     while waiting:
         game, seed = waiting.pop(0)
