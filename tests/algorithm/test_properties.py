@@ -132,6 +132,7 @@ def test_updates_are_as_many_as_the_schedule_says_and_devices_stay_alike(schedul
     assert int(state.generator.params['clock']) == int(state.generator.step) == int(state.step) == rounds
 
 
+@pytest.mark.slow
 @examples(2)
 @given(n_critic=SIZES, batch_size=SIZES, devices=st.integers(2, 4), seed=SEEDS, loss=st.sampled_from(sorted(LOSSES)))
 def test_the_number_of_devices_changes_nothing_but_rounding(n_critic, batch_size, devices, seed, loss):

@@ -33,7 +33,7 @@ def latents_of(number):
     return jax.random.normal(jax.random.fold_in(KEY, number), (BATCH, LATENT_DIM))
 
 
-@pytest.mark.parametrize('network', GENERATORS)
+@pytest.mark.parametrize('network', [name if name == 'mlp' else pytest.param(name, marks=pytest.mark.slow) for name in GENERATORS])
 def test_another_pass_with_the_batch_does_not_move_its_statistics(network):
     """Running statistics move towards those of the batch, so they stay where they are only if they are these."""
     state = state_with(network).replace(ema=None)

@@ -184,6 +184,7 @@ def test_batch_norm_over_parts_of_a_batch_gives_another_update(players):
     assert max(np.abs(x - y).max() for x, y in zip(leaves(whole.critic), leaves(parts.critic), strict=True)) > 1e-4
 
 
+@pytest.mark.slow
 def test_noise_on_images_reaches_both_kinds_of_images_and_both_players(players):
     """The critic's scores of real and of generated images change, and so does the generator's loss; faded noise changes nothing."""
     state, real = make_state(players), real_images(4)

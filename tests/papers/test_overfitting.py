@@ -21,6 +21,7 @@ def tiny(options):
     return experiment_of('digits_wgan', options, num_steps=4, num_scores=2, **TINY, data={'fraction': 1 / 5})
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_the_saved_critic(tmp_path):
     found = overfitting.follow(tiny(Options(Path('unused'), quick=True)), tmp_path / 'run', 250)
     np.testing.assert_array_equal(found['step'], [2, 4])

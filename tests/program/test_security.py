@@ -132,6 +132,7 @@ print(json.dumps({'loaded': before, 'written': sorted(written), 'moved': moved, 
 """
 
 
+@pytest.mark.slow
 def test_a_whole_run_and_its_resume(tmp_path):
     """It unpickles nothing, and writes only to its own directories, with safe permissions."""
     (tmp_path / 'images').mkdir()

@@ -67,6 +67,7 @@ def test_a_workdir_that_is_not_utf8_is_refused(tmp_path):
     assert result.stderr == f'Error: --workdir={tmp_path}/\\udcff is not UTF-8, which checkpoints need: give another name.\n'
 
 
+@pytest.mark.slow
 def test_the_advice_of_the_messages_can_be_typed():
     """None unsets a key, so any config can become another game or another network by flags."""
     flags = ['--config.gp_weight=10', '--config.clip_value=None', '--config.critic.norm=layer', '--config.critic.num_features=4']
@@ -92,6 +93,7 @@ def test_a_mistake_in_a_config_file_is_answered_in_one_sentence(tmp_path, change
     assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_run_without_a_terminal_prints_a_line_per_log_point(tmp_path):
     small = ['--config.num_steps=3', '--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
     result = run(WGAN, f'--workdir={tmp_path}', *small)

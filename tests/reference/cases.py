@@ -24,7 +24,7 @@ class Networks(NamedTuple):
     batch_size: int = 6
     rounds: int = 5
     n_critics: tuple[int, int] = (1, 3)
-    objectives: tuple[str, ...] | None = None  # None: all
+    objectives: tuple[str, ...] | None = None  # None: all; none with a penalty if the critic has batch norm
     dropout: bool = False  # in the critic, with given masks; otherwise its rates are 0
 
 
@@ -44,15 +44,21 @@ _PLAIN_DCGAN = {**_DCGAN, 'norm': 'none', 'constant_width': True}
 _WIDE_DCGAN = {'network': 'dcgan', 'num_features': 10, 'num_extra_layers': 1}
 _KERAS_CNN = {'network': 'keras_cnn', 'num_features': 4}
 _WGANS = ('wgan_rmsprop', 'wgan_gp')
+# All objectives with two networks; with the others one of each kind, since an optimizer does not know what it optimizes.
 NETWORKS = {
-    'upsample_cnn': Networks((8, 12, 2), _UPSAMPLE_CNN, _UPSAMPLE_CNN),
-    'upsample_cnn_layer_norm': Networks((8, 12, 2), {**_UPSAMPLE_CNN, 'norm': 'layer'}, {**_UPSAMPLE_CNN, 'norm': 'layer'}),
-    'keras_cnn': Networks((13, 18, 2), _KERAS_CNN, _KERAS_CNN),
+    'upsample_cnn': Networks((8, 12, 2), _UPSAMPLE_CNN, _UPSAMPLE_CNN, objectives=('gan_non_saturating', 'wgan_rmsprop')),
+    'upsample_cnn_layer_norm': Networks(
+        (8, 12, 2), *2 * ({**_UPSAMPLE_CNN, 'norm': 'layer'},), objectives=('gan_minimax', *_WGANS)
+    ),
+    'keras_cnn': Networks((13, 18, 2), _KERAS_CNN, _KERAS_CNN, objectives=('gan_non_saturating', *_WGANS)),
     'keras_cnn_dropout': Networks((13, 18, 2), _KERAS_CNN, _KERAS_CNN, objectives=_WGANS, dropout=True),
-    'dcgan': Networks((16, 16, 3), _DCGAN, _DCGAN),
+    'dcgan': Networks((16, 16, 3), _DCGAN, _DCGAN, objectives=('gan_minimax', 'wgan_amsgrad')),
     'dcgan_no_norm': Networks((16, 16, 3), _PLAIN_DCGAN, _PLAIN_DCGAN),
     'dcgan_extra_layers': Networks(
-        (16, 16, 1), {**_DCGAN, 'num_extra_layers': 1}, {**_DCGAN, 'num_extra_layers': 1, 'norm': 'layer'}
+        (16, 16, 1),
+        {**_DCGAN, 'num_extra_layers': 1},
+        {**_DCGAN, 'num_extra_layers': 1, 'norm': 'layer'},
+        objectives=('gan_minimax', 'wgan_amsgrad', 'wgan_lp'),
     ),
     # Wide enough, with enough images, for the tiles of wgan_jax/convolutions/winograd.py.
     'dcgan_wide': Networks(
@@ -61,9 +67,8 @@ NETWORKS = {
     'mlp': Networks(
         (4, 3, 2), {'network': 'mlp', 'num_features': 16, 'norm': 'batch'}, {'network': 'mlp', 'num_features': 16, 'num_layers': 2}
     ),
-    'resnet': Networks((16, 16, 3), {'network': 'resnet', 'num_features': 2}, {'network': 'resnet', 'num_features': 2}),
+    'resnet': Networks((16, 16, 3), *2 * ({'network': 'resnet', 'num_features': 2},), objectives=('gan_non_saturating', *_WGANS)),
 }
-_BATCH_NORM_IN_THE_CRITIC = ('upsample_cnn', 'dcgan')
 
 OBJECTIVES = {
     'gan_minimax': Objective('minimax', {'name': 'amsgrad', 'learning_rate': 1e-3, 'b1': 0.9, 'b2': 0.999}),
@@ -78,11 +83,10 @@ OBJECTIVES = {
 
 
 def pairs() -> Iterator[tuple[str, str]]:
-    """The names of networks and objectives that are compatible: no penalty for a critic with batch norm."""
+    """The names of networks and objectives that are compared."""
     for name, networks in NETWORKS.items():
         for objective in networks.objectives or OBJECTIVES:
-            if not (OBJECTIVES[objective].gp_weight and name in _BATCH_NORM_IN_THE_CRITIC):
-                yield name, objective
+            yield name, objective
 
 
 def real_images(inputs: dict[str, np.ndarray]) -> np.ndarray:

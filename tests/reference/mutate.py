@@ -55,7 +55,8 @@ def failing_test(mutation: Mutation, named: str | None) -> str:
         shutil.copy(PACKAGE.parent / 'pyproject.toml', copy)
         (copy / 'wgan_jax' / f'{mutation.file}.py').write_text(mutated(mutation))
         near = f'tests/{Path(mutation.file).parent}/'
-        for tests in ([f'tests/{named}'] if named else [], sorted(TESTS, key=lambda path: not path.startswith(near))):
+        first = ['-m', '', f'tests/{named}'] if named else []  # also if it is slow
+        for tests in (first, sorted(TESTS, key=lambda path: not path.startswith(near))):
             if not tests:
                 continue
             command = [sys.executable, '-m', 'pytest', '-x', '-n', '0', '-p', 'no:cacheprovider', *tests]

@@ -51,6 +51,7 @@ def test_an_estimate_that_explodes_draws_one_warning_per_factor_of_ten():
     assert Watch((8, 8, 1), 0.01).warning(1, 1e30) is None  # what clipping bounds
 
 
+@pytest.mark.slow
 def test_a_run_without_a_bound_draws_a_warning(tmp_path, capsys):
     config = tiny(digits_wgan, num_steps=8, clip_value=None)
     config.critic_optimizer.learning_rate = 1.0

@@ -132,6 +132,7 @@ def boosted(**changes):
     return config
 
 
+@pytest.mark.slow
 def test_a_boosted_run_follows_its_schedule_and_resumes(tmp_path, monkeypatch):
     """Stopped at step 3, among the first boosted rounds. Images per second count every critic update."""
     config, counts, write = boosted(num_steps=14), [], record.RunWriter.metrics

@@ -137,6 +137,7 @@ def test_an_extended_run_has_no_picture_of_its_earlier_end(tmp_path, straight):
     assert_same_run(tmp_path, straight, tiny())
 
 
+@pytest.mark.slow
 def test_no_round_counts_twice_when_the_log_interval_changes(tmp_path):
     """Whatever the interval, each line is the mean over the rounds since the line before it."""
     train(tiny(log_every=1), tmp_path / 'every')
