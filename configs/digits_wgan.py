@@ -5,7 +5,7 @@ c = 0.01 also works and ends with an estimate of a thousandth; c = 0.1 and a lea
 
     python train.py --config=configs/digits_wgan.py
 
-Measured: 25 to 40 s on 2 cores. Expect digits, a little rougher than with the penalty; the estimate falls from 1.4 to 0.32.
+Measured: 25 to 40 s on 2 cores. Expect digits, a little rougher than with the penalty; the estimate falls from 1.2 to 0.29.
 """
 
 from ml_collections import ConfigDict

@@ -31,7 +31,7 @@ from wgan_jax.training import trainer
 from wgan_jax.training.trainer import check_grid
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*load_module:DeprecationWarning')  # of ml_collections, for each config file
-SMALL = {'num_steps': 1, 'batch_size': 8, 'n_critic': 1, 'num_samples': 4}
+SMALL = {'num_steps': 1, 'batch_size': 8, 'n_critic': 1, 'num_samples': 4, 'eval_every': 'None'}
 SMALL |= {'generator.num_features': 4, 'critic.num_features': 4}
 CONFIGS = {
     'digits_wgan_gp': {},

@@ -67,7 +67,10 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     nbclient.NotebookClient(notebook, timeout=600, resources={'metadata': {'path': tmp_path}}).execute()
     texts = {cell.source: ''.join(output.get('text', '') for output in cell.outputs) for cell in cells}
     assert any('shovels times places: 42.0' in text for text in texts.values())
-    left = [tmp_path / 'runs' / name for name in ('toys.html', 'digits_wgan_gp/report.html', 'digits_wgan_gp/evaluation.json')]
+    left = [
+        tmp_path / 'runs' / name
+        for name in ('toys.html', 'digits_wgan_gp/report.html', 'digits_wgan_gp/evaluation/step_000040_digits_cnn_1k.json')
+    ]
     pictures = re.findall(r'-m papers (\w+)', ' '.join(texts))
     left += [tmp_path / 'figures' / f'{name}.{kind}' for name in pictures for kind in ('png', 'csv')]
     assert [path for path in left if not path.exists()] == []
