@@ -99,14 +99,15 @@ def test_a_run_without_a_terminal_prints_a_line_per_log_point(tmp_path):
     result = run(WGAN, f'--workdir={tmp_path}', *small)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ''
-    assert len(result.stdout.splitlines()) == 5  # compiled, log point, done, how to continue, report
+    assert len(result.stdout.splitlines()) == 6  # compiled, log point, scores, done, how to continue, report
+    assert '\nstep 3, scored in ' in result.stdout
     assert '\nstep 3 of 3, epoch 0.08: estimate ' in result.stdout
     assert 'Done at step 3.' in result.stdout
 
 
 @pytest.mark.slow
 def test_a_resumed_run_compiles_nothing_again(tmp_path):
-    small = ['--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
+    small = ['--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4', '--config.eval_every=None']
     environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
     programs = []
     for steps in (2, 4):
