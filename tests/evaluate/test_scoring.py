@@ -191,7 +191,8 @@ def test_the_command_runs_on_any_number_of_devices(tmp_path, monkeypatch):
 def test_with_batch_norm_the_critics_diagnostics_do_not_depend_on_the_number_of_devices(run, tmp_path, monkeypatch):
     for number in (1, 2, 3):
         monkeypatch.setattr(scoring.jax, 'device_count', lambda number=number: number)
-        report, _ = command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', '--num_samples=20']))
+        arguments = program.parse([f'--workdir={run}', f'--out={tmp_path}', '--features=none', '--num_samples=20'])
+        report, _ = command.evaluate(arguments)
         assert report['critic'] == read_evaluations(run)[-1]['critic']
 
 

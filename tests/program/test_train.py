@@ -107,7 +107,8 @@ def test_a_run_without_a_terminal_prints_a_line_per_log_point(tmp_path):
 
 @pytest.mark.slow
 def test_a_resumed_run_compiles_nothing_again(tmp_path):
-    small = ['--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4', '--config.eval_every=None']
+    small = ['--config.batch_size=8', '--config.critic.num_features=4', '--config.generator.num_features=4']
+    small.append('--config.eval_every=None')
     environment = {'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
     programs = []
     for steps in (2, 4):
