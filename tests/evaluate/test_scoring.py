@@ -66,6 +66,9 @@ def test_the_last_step_is_scored_until_the_run_is_extended(run, tmp_path, capsys
         assert [record['step'] for record in read_evaluations(tmp_path)] == steps
     assert read_evaluations(tmp_path) == read_evaluations(run)
     assert lines(tmp_path) == lines(run)
+    if best_metric is not None:
+        assert open_run(str(tmp_path), 'best').step == open_run(str(run), 'best').step
+        assert not (tmp_path / 'checkpoints' / '8').exists()  # whatever its score
     assert 'Warning' not in capsys.readouterr().out
 
 

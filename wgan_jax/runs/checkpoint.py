@@ -107,6 +107,7 @@ class Checkpoints:
         # A true copy: on CPU a fetched array can be a view of a buffer that the next call donates.
         arrays = {name: np.array(leaf, copy=True) for name, leaf in named_leaves(tree).items()}
         meta = checkpoint_format.metadata_of(arrays, {'record': record, 'stop': stop, 'score': score})
+        self._scores = {at: value for at, value in self._scores.items() if at not in self._stops}  # as if it had not stopped
         (self._stops.add if stop else self._stops.discard)(step)  # orbax asks at once which ones to keep
         if score is not None:
             self._scores[step] = score.value
