@@ -16,7 +16,7 @@ from pathlib import Path
 from measuring import OurRounds, load_config, seconds_per_round
 from ml_collections import ConfigDict
 
-from wgan_jax.runs.experiment import build
+from wgan_jax.runs.build import build
 from wgan_jax.runs.record import read_metrics
 from wgan_jax.training import trainer
 

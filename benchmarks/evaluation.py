@@ -1,6 +1,6 @@
 """Seconds of an evaluation, part by part.
 
-    python benchmarks/evaluation.py --workdir=RUN [--num_samples=10000] [any other flag of wgan_jax.evaluate]
+    python benchmarks/evaluation.py RUN [--num_samples=10000] [any other flag of wgan_jax.evaluate]
 
 Scores the newest checkpoint of a run twice. The first evaluation includes compiling; the features of the real images are computed
 once per run, before it.

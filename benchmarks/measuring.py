@@ -49,8 +49,8 @@ class OurRounds:
         from wgan_jax.algorithm.state import num_parameters
         from wgan_jax.data.plan import index_plan
         from wgan_jax.devices import parallel
-        from wgan_jax.runs.experiment import build
-        from wgan_jax.training.rounds import compile_rounds
+        from wgan_jax.runs.build import build
+        from wgan_jax.training.programs import compile_rounds
 
         experiment, images = build(config), random_images(config)
         rows = images.reshape(len(images), -1)

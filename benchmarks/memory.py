@@ -19,7 +19,7 @@ from typing import Any
 
 from measuring import load_config
 
-from wgan_jax.runs.experiment import build
+from wgan_jax.runs.build import build
 from wgan_jax.training import dry_run
 
 ROOT = Path(__file__).parent.parent

@@ -21,7 +21,8 @@ from measuring import load_config
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import generate
 from wgan_jax.metrics.frechet import Moments, frechet_distance
-from wgan_jax.runs.experiment import Experiment, build
+from wgan_jax.runs.build import build
+from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.record import read_metrics
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.runs.terminal import keep_orbax_quiet

@@ -42,7 +42,7 @@ from measuring import OurRounds, load_config, machine, seconds_per_round
 
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState, PlayerState
-from wgan_jax.runs.experiment import build
+from wgan_jax.runs.build import build
 
 CONFIGS = 'celeba_wgan,celeba_gan,celeba_wgan_gp,mnist_gan,mnist_wgan,mnist_wgan_gp'
 

@@ -20,7 +20,8 @@ from measuring import load_config, machine
 from wgan_jax.algorithm.state import GANState, generate
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.metrics.frechet import Moments, frechet_distance
-from wgan_jax.runs.experiment import Experiment, prepare
+from wgan_jax.runs.build import prepare
+from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.runs.terminal import keep_orbax_quiet
 from wgan_jax.training import trainer
@@ -75,7 +76,7 @@ def main() -> None:
         scorer = None if scoring is None else scoring.scorer
         for count in BATCHES:
             config.standing_batches = count
-            varied = prepare(config)._replace(create_state=experiment.create_state)
+            varied = prepare(config)._replace(create=experiment.create)
             scoring = Scoring(varied, varied.data.source.load(), scorer=scorer)
             scorer = scoring.scorer
             moments = Moments.of(scorer.network.apply(scoring.samples(state))[0])

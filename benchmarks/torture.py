@@ -34,6 +34,7 @@ from measuring import ROOT
 from PIL import Image
 
 from wgan_jax.errors import UserError
+from wgan_jax.export.__main__ import parse
 from wgan_jax.export.command import export
 from wgan_jax.report.read_runs import read_runs
 from wgan_jax.runs.checkpoint import Checkpoints
@@ -114,8 +115,7 @@ class Reader:
 
     def __init__(self, directory: Path) -> None:
         self._workdir, self._stop, self._error = directory / 'run', threading.Event(), None
-        exported = {'player': 'generator', 'step': None, 'raw': False, 'out': directory / 'exported'}
-        self._export = argparse.Namespace(workdir=str(self._workdir), **exported)
+        self._export = parse([str(self._workdir), f'--out={directory / "exported"}'])
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -132,7 +132,7 @@ class Reader:
                 try:
                     read()
                 except UserError as error:
-                    if not re.search('holds no run|has no checkpoints yet', str(error)):
+                    if not re.search('is no directory|holds no run|has no checkpoints yet', str(error)):
                         self._error = error
                 except Exception as error:
                     self._error = error

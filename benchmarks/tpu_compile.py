@@ -3,8 +3,9 @@
     pip install libtpu
     python benchmarks/tpu_compile.py [--configs celeba_wgan,celeba_wgan_gp] [--dtypes float32,bfloat16]
         [--topologies v5e:2x4,v5e:4x8,v4:2x4x4] [--batch_per_core 64]
+    python benchmarks/tpu_compile.py --configs digits_wgan_gp --members 8      # a group of 8 on each core
 
-Nothing is measured. libtpu compiles the program of a run, training.rounds.compile_rounds, with CelebA's 162,770 images on each
+Nothing is measured. libtpu compiles the program of a run, training.programs.compile_rounds, with CelebA's 162,770 images on each
 core. A core is a JAX device: a chip of v5e, or a chip of v4 with its two TensorCores as one (megacore). Columns:
 
     args, temp, aliased   MiB: arguments (data set and state), temporary memory, results that replace arguments
@@ -12,6 +13,8 @@ core. A core is a JAX device: a chip of v5e, or a chip of v4 with its two Tensor
     gradients             MB of each collective of gradients and metrics in the program
     statistics            number and kB of the collectives of batch norm's statistics, forward and backward
     collectives           their kinds
+
+For a group the products of a call are counted: they are as many as for one run, each with the members as a further axis.
 
 A collective is counted once, as it stands in the program: those of a critic step run n_critic times in a round. The script fails
 if the program exchanges data with the host while it runs.
@@ -61,13 +64,26 @@ def host_transfers(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if _HOST.search(line)]
 
 
-def compile_for(config: Any, topology: str, batch_per_core: int | None) -> tuple[Any, int]:
-    """The compiled rounds, and the number of cores; `batch_per_core` replaces the config's batch."""
+def products(text: str) -> list[tuple[int, ...]]:
+    """The shapes of the results of a program's convolutions and matrix products."""
+    shapes = re.findall(r' = \w+\[([\d,]*)\]\S* (?:convolution|dot)\(', text)
+    return [tuple(int(side) for side in shape.split(',') if side) for shape in shapes]
+
+
+def compile_for(config: Any, topology: str, batch_per_core: int | None, members: int | None = None) -> tuple[Any, int]:
+    """The compiled rounds, and the number of cores.
+
+    Args:
+      config: the config.
+      topology: kind and number of cores.
+      batch_per_core: replaces the config's batch.
+      members: of a group, on each core; None for a single run on all cores.
+    """
     from jax.experimental import topologies
 
     from wgan_jax import convolutions
-    from wgan_jax.runs.experiment import build
-    from wgan_jax.training import rounds
+    from wgan_jax.runs.build import build
+    from wgan_jax.training import programs
 
     options = OPTIONS.get(topology.split(':')[0], {})
     devices = topologies.get_topology_desc(topology_name=topology, platform='tpu', **options).devices
@@ -75,7 +91,12 @@ def compile_for(config: Any, topology: str, batch_per_core: int | None) -> tuple
     with convolutions.compiling_for('tpu'):
         experiment = build(config)
         shape = (IMAGES, *experiment.data.source.image_shape)
-        program = rounds.compile_rounds(experiment, shape, config.n_critic, on_host=False, devices=devices)
+        if members:
+            program = programs.compile_members(
+                experiment, [], shape, config.n_critic, members, members, on_host=False, devices=devices
+            )
+        else:
+            program = programs.compile_rounds(experiment, shape, config.n_critic, on_host=False, devices=devices)
     return program.run, len(devices)
 
 
@@ -84,7 +105,7 @@ def operations(config: Any, cores: int) -> int:
     import jax
     from roofline import counted
 
-    from wgan_jax.runs.experiment import build
+    from wgan_jax.runs.build import build
 
     config.batch_size //= cores
     experiment = build(config)
@@ -117,6 +138,18 @@ def print_row(config: Any, topology: str, batch_per_core: int | None) -> None:
     )
 
 
+def print_group(config: Any, topology: str, members: int) -> None:
+    """Compiles the program of a run on one device of a topology and that of a group, and prints what each has."""
+    for count in (None, members):
+        compiled, _ = compile_for(config, topology, None, count)
+        found, temporary = products(compiled.as_text()), compiled.memory_analysis().temp_size_in_bytes
+        print(
+            f'{topology:12}{count or 1:4} members on a core: {len(found)} products, {sum(shape[0] == count for shape in found)} of '
+            f'them over all members; {len(collectives(compiled.as_text()))} collectives; {temporary / 2**20:.1f} MiB temporary',
+            flush=True,
+        )
+
+
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser()
@@ -125,6 +158,7 @@ def main() -> None:
     parser.add_argument('--topologies', default='v5e:2x4,v5e:4x8,v4:2x4x4')
     parser.add_argument('--batch_per_core', type=int, help="default: the config's batch, divided among the cores")
     parser.add_argument('--num_features', type=int, help="of both networks; default: the config's")
+    parser.add_argument('--members', type=int, help='of a group on each core, instead of one run on all cores')
     arguments = parser.parse_args()
     if importlib.util.find_spec('libtpu') is None:
         raise SystemExit('The compiler for TPUs is missing: pip install libtpu.')
@@ -138,12 +172,16 @@ def main() -> None:
     for name, dtype in itertools.product(arguments.configs.split(','), arguments.dtypes.split(',')):
         print(f'\n{name}, {dtype}')
         titles = f'{"topology":12}{"cores":>6}{"batch":>6}{"args":>9}{"temp":>9}{"aliased":>9}{"GFLOP":>9}'
-        print(f'{titles}{"gradients, MB":>18}{"stat.":>7}{"kB":>7}{"compile s":>11} collectives')
+        titles += f'{"gradients, MB":>18}{"stat.":>7}{"kB":>7}{"compile s":>11} collectives\n'
+        print('' if arguments.members else titles, end='')
         for topology in arguments.topologies.split(','):
             config = load_config(name, None, dtype)
             if arguments.num_features:
                 config.generator.num_features = config.critic.num_features = arguments.num_features
-            print_row(config, topology, arguments.batch_per_core)
+            if arguments.members:
+                print_group(config, topology, arguments.members)
+            else:
+                print_row(config, topology, arguments.batch_per_core)
 
 
 if __name__ == '__main__':

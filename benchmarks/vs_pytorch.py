@@ -99,7 +99,7 @@ def check(name: str, batch_size: int) -> None:
     from pytorch_rounds import TorchRounds
 
     from tests.reference.pytorch_layout import load
-    from wgan_jax.runs.experiment import build
+    from wgan_jax.runs.build import build
 
     config = load_config(name, batch_size)
     state, images, generator = build(config).create_state(), random_images(config), np.random.default_rng(1)

@@ -30,6 +30,8 @@ def get_config() -> ConfigDict:
         optimizer.learning_rate = 2e-4
         optimizer.b1, optimizer.b2 = 0.5, 0.999
     config.data.name = 'gaussians_8'
+    config.log_every = 200
+    config.exact_points = 512  # as in the other toy configs, so that a report can compare them
     config.sample_every = 100
     config.num_samples = 1000
     return config

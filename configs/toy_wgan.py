@@ -30,6 +30,7 @@ def get_config() -> ConfigDict:
     config.critic_optimizer.learning_rate = 1e-4
     config.generator_optimizer.learning_rate = 3e-4
     config.data.name = 'gaussians_8'
+    config.exact_points = 512
     config.sample_every = 100
     config.num_samples = 1000
     return config

@@ -6,6 +6,7 @@ rounds; 128 units and 1e-3 are ours, for a minute on a small machine.
 
     python train.py --config=configs/toy_wgan_gp.py
     python train.py --config=configs/toy_wgan_gp.py --config.data.name=swiss_roll --workdir=runs/toy_swiss_roll    # or gaussians_25
+    python train.py --config=configs/toy_wgan_gp.py --config.data.name=w1_funnels --workdir=runs/toy_funnels
 
 Measured: 40 to 60 s on 2 cores. Expect all eight Gaussians with about equal weight, each a little narrower than the real one or
 beside it; the estimate falls from 1.6 (mean of the first 100 steps) to 0.05. All of the 25 are found in as many steps.
@@ -30,6 +31,7 @@ def get_config() -> ConfigDict:
         optimizer.learning_rate = 1e-3
         optimizer.b1, optimizer.b2 = 0.5, 0.9
     config.data.name = 'gaussians_8'
+    config.exact_points = 512
     config.sample_every = 100
     config.num_samples = 1000
     return config

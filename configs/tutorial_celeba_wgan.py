@@ -1,9 +1,12 @@
 """The PyTorch tutorial for WGAN on CelebA to the letter: celeba_wgan, but with batch norm after the activations.
 
 The images are the whole centre square of 178 pixels, resized to 64. 5 epochs: 2,545 batches, 509 rounds each, with the mean scores
-of real and generated images, which the tutorial watches. Two differences stay: the critic is clipped after each of its updates and
-not before the next, and its scores are high for real images and not low. The tutorial trains on a random 80 % of all images; here
-it is the official training split, which has 80.3 %.
+of real and generated images, which the tutorial watches. Some differences stay:
+
+- The critic is clipped after each of its updates and not before the next, and its scores are high for real images and not low.
+- Weights start from normal numbers with a deviation of 0.02, as in DCGAN, and not from PyTorch's defaults.
+- fastai cuts a square out of each image at a random height, another one in each epoch.
+- The tutorial trains on a random 80 % of all images; here it is the official training split, which has 80.3 %.
 
     python train.py --config=configs/tutorial_celeba_wgan.py
 

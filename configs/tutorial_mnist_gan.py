@@ -1,6 +1,6 @@
 """The PyTorch tutorial for GAN on MNIST to the letter: mnist_gan, but both players' updates of a round share one batch of latents.
 
-500 epochs of 938 rounds, with the losses and five samples after each. The tutorial's label of real images is 0, and its
+500 epochs of 938 rounds, with the losses and 16 samples after each. The tutorial's label of real images is 0, and its
 discriminator estimates the probability of a fake: the same game with the sign of the logit reversed.
 
     python train.py --config=configs/tutorial_mnist_gan.py
@@ -22,6 +22,6 @@ def get_config() -> ConfigDict:
     config.log_every = config.sample_every = 1
     config.checkpoint_every = 5
     config.eval_every = 50
-    config.num_samples = 5
+    config.num_samples = 16
     config.shared_latents = True
     return config

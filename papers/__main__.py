@@ -1,4 +1,4 @@
-"""Makes a figure or the table of the papers; `python -m papers --help` lists their names."""
+"""Makes a figure or a table of the papers; `python -m papers --help` lists their names."""
 
 import argparse
 import importlib
@@ -21,14 +21,18 @@ FIGURES = {  # name of a module: what its figure shows
     'value_surfaces': 'value surfaces of critics, clipping and penalty (WGAN-GP, figure 1a)',
     'gradient_norms': 'gradients by layer and weights, clipping and penalty (WGAN-GP, figure 1b)',
     'overfitting': "a critic's loss on training and validation images, for 1,000 digits and for all (WGAN-GP, figure 5b)",
+    'random_search': 'the best score of k random settings, GAN against WGAN, WGAN-GP and WGAN-LP (Lucic et al. 2018, figure 4)',
 }
-TABLE = 'games_on_mnist'  # has options of its own
+COMMANDS = {  # with options of their own
+    'games_on_mnist': 'scores of GAN, WGAN, WGAN-GP and WGAN-LP',
+    'known_distances': 'critics against distances and gradients that are known exactly (Korotin et al. 2022)',
+}
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, Options]:
     """Reads the command line of a figure: its name and its options."""
     names = '\n'.join(f'  {name:22}{shows}' for name, shows in FIGURES.items())
-    names += f'\n  {TABLE:22}scores of GAN, WGAN, WGAN-GP and WGAN-LP; for its options: python -m papers {TABLE} --help'
+    names += ''.join(f'\n  {name:22}{shows}; options: python -m papers {name} --help' for name, shows in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog='python -m papers', epilog=f'names:\n{names}', formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -45,14 +49,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with errors_in_a_sentence('--out'):
-        if arguments[:1] == [TABLE]:
-            importlib.import_module(f'papers.{TABLE}').main(arguments[1:])
+        if arguments and arguments[0] in COMMANDS:
+            importlib.import_module(f'papers.{arguments[0]}').main(arguments[1:])
             return
         name, options = parse(arguments)
         from wgan_jax.devices.compiling import use_compilation_cache  # imports jax: a mistyped option is answered before
 
         use_compilation_cache()
+        before = _times(options.out)
         importlib.import_module(f'papers.{name}').draw(options)
+        written = [str(path) for path, time in _times(options.out).items() if before.get(path) != time]
+        print(f'Written: {", ".join(written)}')
+
+
+def _times(directory: Path) -> dict[Path, int]:
+    """When each file in a directory was last written."""
+    return {path: path.stat().st_mtime_ns for path in sorted(directory.glob('*')) if path.is_file()}
 
 
 if __name__ == '__main__':

@@ -14,29 +14,29 @@ Frechet distance over training), grids.png (samples of the first seed) and runs/
 """
 
 import argparse
+import importlib
 import json
-import os
-import re
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.measuring import machine
+from wgan_jax.devices import parallel
+from wgan_jax.devices.compiling import use_compilation_cache
 from wgan_jax.disk import replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.metrics import frechet
 from wgan_jax.metrics.scores import Scorer, without_count
+from wgan_jax.runs.build import prepare_group
 from wgan_jax.runs.files import expand, save_png
+from wgan_jax.runs.members import combine
 from wgan_jax.runs.saved_run import open_run
+from wgan_jax.training.group import train_group
 
-ROOT = Path(__file__).parent.parent
 Keys = dict[str, Any]  # keys of a config with their values
 _RMSPROP = {
     f'{player}_optimizer.{key}': value
@@ -80,7 +80,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument('--data', choices=('mnist', 'celeba'), default='mnist')
     parser.add_argument('--size', choices=('small', 'full'), default='small')
     parser.add_argument('--seeds', type=int, default=3, help='runs of each game')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count() if os.cpu_count() == 2 else 1, help='runs at a time')
     parser.add_argument('--out', type=expand, default=Path('runs/table'), help='output directory; default: runs/table')
     parser.add_argument('--dir', help='directory of the data sets, like --config.data.dir')
     parser.add_argument('--manual_dir', help='directory of files fetched by hand, like --config.data.manual_dir')
@@ -96,7 +95,7 @@ def main(arguments: Sequence[str]) -> None:
     rows = []
     for game in final:
         for seed in range(options.seeds):
-            measured, distances, samples = scores.of(workdir_of(options.out, game, seed))
+            measured, distances, samples = scores.of(options.out / 'runs' / name_of(game, seed))
             final[game].append(measured)
             over_training[game].append({f'step {step}': value for step, value in distances.items()})
             rows += [samples] if seed == 0 else []
@@ -115,46 +114,32 @@ def main(arguments: Sequence[str]) -> None:
     ]
     replace_file(options.out / 'table.md', ('\n'.join(text) + '\n').encode())
     print('\n'.join(text))
+    print(f'\nWritten: {options.out / "table.md"}, {options.out / "grids.png"}')
 
 
-def workdir_of(out: Path, game: str, seed: int) -> Path:
-    """The directory of a run."""
-    return out / 'runs' / f'{re.sub("[ -]", "_", game.lower())}_{seed}'
+def name_of(game: str, seed: int) -> str:
+    """The name of a run, and of its directory."""
+    return f'{game},seed_{seed}'
 
 
 def train_all(options: argparse.Namespace) -> None:
-    """Trains all runs, --jobs at a time, each on an equal share of the cores: small networks use one core better than two.
+    """Trains all runs, the seeds of a game in one program.
 
     Raises:
-      UserError: a run failed.
+      UserError: see train_group; or a signal has stopped it.
     """
-    waiting = [(game, seed) for seed in range(options.seeds) for game in GAMES[options.games]]
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else [0]
-    shares = [set(cores[part :: options.jobs]) for part in range(options.jobs)]
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for trained in [pool.submit(_train, waiting, options, share) for share in shares]:
-            trained.result()  # raises the error of the thread
-
-
-def _train(waiting: list[tuple[str, int]], options: argparse.Namespace, cores: set[int]) -> None:
-    """Trains the waiting runs one after the other, on some of the machine's cores."""
-    config, size = SIZES[options.data, options.size]
+    parallel.use_a_device_per_core()
+    use_compilation_cache()
+    name, size = SIZES[options.data, options.size]
     every = size['num_steps'] // NUM_CHECKPOINTS
     keys = {**size, 'sample_every': every, 'checkpoint_every': every, 'checkpoints_to_keep': NUM_CHECKPOINTS}
     keys |= {'log_every': every // 10, 'eval_every': None}
-    keys |= {f'data.{name}': getattr(options, name) for name in ('dir', 'manual_dir') if getattr(options, name)}
-    while waiting:
-        game, seed = waiting.pop(0)
-        workdir = workdir_of(options.out, game, seed)
-        command = [sys.executable, str(ROOT / 'train.py'), f'--config={ROOT}/configs/{config}.py', f'--workdir={workdir}']
-        command += [f'--config.{key}={value}' for key, value in (keys | GAMES[options.games][game] | {'seed': seed}).items()]
-        print(f'{game}, seed {seed}', flush=True)
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        if hasattr(os, 'sched_setaffinity'):
-            os.sched_setaffinity(process.pid, cores)
-        if process.wait():
-            waiting.clear()  # the other threads end after their current run
-            raise UserError(f'Training of {game}, seed {seed}, ended with status {process.returncode}; see above.')
+    keys |= {f'data.{key}': getattr(options, key) for key in ('dir', 'manual_dir') if getattr(options, key)}
+    config = importlib.import_module(f'configs.{name}').get_config()
+    config.update_from_flattened_dict(keys)
+    stopped_by = train_group(prepare_group(combine(config, GAMES[options.games], options.seeds)), str(options.out / 'runs'))
+    if stopped_by is not None:
+        raise UserError(f'Stopped by {stopped_by.name}: the same command continues from here.')
 
 
 class Scores:

@@ -12,12 +12,13 @@ import pytest
 from configs import digits_wgan_gp
 from wgan_jax.algorithm.steps import zero_sums
 from wgan_jax.data import feed
+from wgan_jax.runs.build import build, prepare
 from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.config import flatten
-from wgan_jax.runs.experiment import build, prepare
 from wgan_jax.runs.resume import MAY_CHANGE
-from wgan_jax.training import rounds, trainer
-from wgan_jax.training.rounds import Rounds, compile_rounds
+from wgan_jax.training import programs, rounds, trainer
+from wgan_jax.training.programs import compile_rounds
+from wgan_jax.training.rounds import Rounds
 
 TIMING = ('seconds', 'images_per_second')
 # Tracing and compiling take much longer than these runs, so all runs with the same mathematics share players and programs.
@@ -27,7 +28,7 @@ _PLAYERS, _PROGRAMS = {}, {}
 def tiny(module=digits_wgan_gp, **changes):
     config = module.get_config()
     config.update(batch_size=8, n_critic=2, latent_dim=3, num_steps=12, num_samples=4, ema_decay=0.9)
-    config.update(log_every=4, sample_every=6, checkpoint_every=5, eval_every=None)
+    config.update(log_every=4, sample_every=6, checkpoint_every=5, eval_every=None, exact_points=None)
     for player in (config.generator, config.critic):
         player.update(num_features=4, num_layers=1)
     config.update(changes)
@@ -38,13 +39,13 @@ def prepared(config):
     """The experiment of a config; two whose configs differ only in outputs have the same functions, which jax compiles once."""
     experiment = prepare(config)
     key = str(sorted((name, value) for name, value in flatten(experiment.config).items() if name not in MAY_CHANGE))
-    return experiment._replace(create_state=_PLAYERS.setdefault(key, experiment.create_state))
+    return experiment._replace(create=_PLAYERS.setdefault(key, experiment.create))
 
 
 def compile_once(experiment, shape, n_critic, **settings):
     """compile_rounds, with a memory."""
-    limits = experiment.outputs, experiment.batch_size, feed.CHUNK_BYTES, rounds.PLAN_BYTES
-    key = (experiment.create_state, *limits, shape, n_critic, *settings.items())
+    limits = experiment.outputs, experiment.batch_size, feed.CHUNK_BYTES, programs.PLAN_BYTES
+    key = (experiment.create, *limits, shape, n_critic, *settings.items())
     if key not in _PROGRAMS:
         _PROGRAMS[key] = compile_rounds(experiment, shape, n_critic, **settings)
     return _PROGRAMS[key]
@@ -54,7 +55,7 @@ def train(config, workdir):
     """Trains without the report of a complete run, which takes longer than the run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rounds, 'compile_rounds', compile_once)
-        patch.setattr(trainer, '_report', lambda run_dir: None)
+        patch.setattr(trainer, 'write_report', lambda run_dirs, into: None)
         return trainer.train(prepared(config), str(workdir))
 
 
@@ -88,9 +89,9 @@ def assert_same_run(one, other, config):
         assert (one / 'samples' / name).read_bytes() == (other / 'samples' / name).read_bytes()
 
 
-def stop_at(step, monkeypatch):
-    """Sends SIGTERM after `step` rounds, at the end of a call."""
-    advance, to_boundary = Rounds.advance, rounds.rounds_to_boundary
+def stop_at(step, monkeypatch, module=rounds, calls=Rounds):
+    """Sends SIGTERM after `step` rounds, at the end of a call; `module` has the class `calls` of a run or of a group."""
+    advance, to_boundary = calls.advance, module.rounds_to_boundary
 
     def rounds_to_boundary(before, experiment):
         count = to_boundary(before, experiment)
@@ -102,5 +103,5 @@ def stop_at(step, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
-    monkeypatch.setattr(rounds, 'rounds_to_boundary', rounds_to_boundary)
-    monkeypatch.setattr(Rounds, 'advance', advance_and_stop)
+    monkeypatch.setattr(module, 'rounds_to_boundary', rounds_to_boundary)
+    monkeypatch.setattr(calls, 'advance', advance_and_stop)

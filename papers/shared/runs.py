@@ -15,7 +15,8 @@ from wgan_jax.errors import UserError
 from wgan_jax.metrics import frechet
 from wgan_jax.metrics.features import registry
 from wgan_jax.metrics.sliced import sliced_wasserstein
-from wgan_jax.runs.experiment import Experiment, prepare
+from wgan_jax.runs.build import prepare
+from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.record import read_metrics
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.sample.generator import to_uint8

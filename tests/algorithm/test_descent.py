@@ -30,11 +30,13 @@ CRITIC_LOSSES = {
     'wasserstein': lambda real, fake: jnp.mean(fake) - jnp.mean(real),
     'minimax': lambda real, fake: jnp.mean(softplus(-real)) + jnp.mean(softplus(fake)),
     'non_saturating': lambda real, fake: jnp.mean(softplus(-real)) + jnp.mean(softplus(fake)),
+    'hinge': lambda real, fake: jnp.mean(jnp.maximum(0.0, 1.0 - real)) + jnp.mean(jnp.maximum(0.0, 1.0 + fake)),
 }
 GENERATOR_LOSSES = {
     'wasserstein': lambda fake: -jnp.mean(fake),
     'minimax': lambda fake: -jnp.mean(softplus(fake)),
     'non_saturating': lambda fake: jnp.mean(softplus(-fake)),
+    'hinge': lambda fake: -jnp.mean(fake),
 }
 
 

@@ -29,6 +29,14 @@ def test_cross_entropy_critic_by_hand(name):
     np.testing.assert_allclose(losses.LOSSES[name].critic(REAL, FAKE), expected, rtol=1e-6)
 
 
+def test_hinge_losses_by_hand():
+    real, fake = jnp.array([0.25, 3.0]), jnp.array([-0.5, -2.0])  # the second ones are beyond their margins
+    np.testing.assert_allclose(losses.LOSSES['hinge'].critic(real, fake), 0.75 / 2 + 0.5 / 2, rtol=1e-6)
+    np.testing.assert_allclose(losses.LOSSES['hinge'].generator(fake), 1.25, rtol=1e-6)
+    for_critic = jax.grad(losses.LOSSES['hinge'].critic, argnums=(0, 1))(real, fake)
+    np.testing.assert_allclose(for_critic, [[-0.5, 0.0], [0.5, 0.0]], rtol=1e-6)
+
+
 def test_generator_losses_of_the_gan_by_hand():
     # log(1 - sigmoid(x)) = -log(1 + e^x); -log(sigmoid(x)) = log(1 + e^-x)
     minimax = -(log1pexp(-1.0) + log1pexp(0.0)) / 2
@@ -50,10 +58,10 @@ def test_cross_entropies_are_exact(double_precision, scale):
 
 @pytest.mark.parametrize('name', sorted(losses.LOSSES))
 def test_players_pull_in_opposite_directions(name):
-    """The critic wants fake scores lower, the generator wants them higher."""
+    """The critic wants fake scores lower, the generator wants them higher; here they are above the margin of the hinge loss."""
     loss = losses.LOSSES[name]
-    for_critic = np.asarray(jax.grad(loss.critic, argnums=1)(REAL, FAKE))
-    for_generator = np.asarray(jax.grad(loss.generator)(FAKE))
+    for_critic = np.asarray(jax.grad(loss.critic, argnums=1)(REAL, FAKE / 2))
+    for_generator = np.asarray(jax.grad(loss.generator)(FAKE / 2))
     np.testing.assert_array_equal(np.sign(for_critic), [1.0, 1.0])
     np.testing.assert_array_equal(np.sign(for_generator), [-1.0, -1.0])
 

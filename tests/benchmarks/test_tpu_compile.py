@@ -1,6 +1,7 @@
 """benchmarks/tpu_compile.py: how it reads the text of a program, and the program itself, compiled for TPUs."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from wgan_jax.algorithm.state import num_parameters
-from wgan_jax.runs.experiment import build
+from wgan_jax.runs.build import build
 
 BENCHMARKS = ROOT / 'benchmarks'
 sys.path.insert(0, str(BENCHMARKS))
@@ -69,3 +70,16 @@ def test_one_reduction_of_gradients_per_player_and_step():
     assert ' + '.join(f'{size / 1e6:.2f}' for size in sizes) in row
     assert row.count(' + ') == 1
     assert row.split()[-1] == 'all-reduce'
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec('libtpu') is None, reason='the compiler for TPUs is missing: pip install libtpu')
+def test_a_group_is_one_batched_program_without_collectives():
+    """As many products as for one run, each of them over all members: so there is no loop over members."""
+    options = ['--configs=digits_wgan_gp', '--dtypes=float32', '--topologies=v5e:2x4', '--num_features=8', '--members=3']
+    command = [sys.executable, str(BENCHMARKS / 'tpu_compile.py'), *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pattern = r'v5e:2x4 +(\d+) members on a core: (\d+) products, (\d+) of them over all members; (\d+) collectives'
+    (_, number, *_), group = re.findall(pattern, done.stdout)
+    assert group == ('3', number, number, '0')

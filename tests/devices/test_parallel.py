@@ -33,7 +33,9 @@ GAMES = {
         'layer',
         {'name': 'adam', 'learning_rate': 1e-2, 'b1': 0.0, 'b2': 0.9},
     ),
+    'hinge': ({'loss': 'hinge'}, 'mlp', 'none', {'name': 'adam', 'learning_rate': 1e-3, 'b1': 0.5, 'b2': 0.999}),
 }
+OF_CRITIC = {'hinge': {'weights': 'spectral', 'activation': 'leaky_relu'}}
 
 
 def arguments(state, rounds, gp_weight):
@@ -47,9 +49,10 @@ def ten_rounds(game, devices=None, **more):
     In float32, RMSProp and Adam amplify rounding too much in their first steps.
     """
     settings, network, norm, optimizer = GAMES[game]
+    width = 8 if network == 'mlp' else 2
     critic, generator = (
-        make_network(player, (16, 16, 1), network=network, num_features=8 if network == 'mlp' else 2, norm=norm, dtype=jnp.float64)
-        for player in ('critic', 'generator')
+        make_network(player, (16, 16, 1), network, num_features=width, norm=norm, dtype=jnp.float64, **options)
+        for player, options in (('critic', OF_CRITIC.get(game, {})), ('generator', {}))
     )
     plain = {name: value for name, value in optimizer.items() if name != 'clip_value'}
     state = create_state(
@@ -196,3 +199,10 @@ def test_deterministic_sets_the_compiler_option(monkeypatch):
     mapped = parallel.map_rounds(lambda state, sums, images, indices, rounds, key, axis_name: (state, sums))
     arguments = [np.zeros(()), np.zeros(()), np.zeros(()), np.zeros((8, 1)), np.zeros(()), np.zeros(())]
     assert compiling.compile_ahead(mapped, arguments, deterministic=True) is not None
+
+
+def test_independent_calls_are_mapped_over_devices_and_what_each_has():
+    numbers = np.arange(2 * jax.device_count(), dtype=np.float32).reshape(jax.device_count(), 2)
+    doubled, total = parallel.map_independent(lambda x, y: (2 * x, jnp.sum(y)))(numbers, np.ones((*numbers.shape, 3), np.float32))
+    np.testing.assert_array_equal(doubled, 2 * numbers)
+    np.testing.assert_array_equal(total, np.full(numbers.shape, 3))

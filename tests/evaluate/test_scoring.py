@@ -154,7 +154,7 @@ def test_raw_and_the_seed_change_the_numbers(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--workdir=nowhere'], r'Error: --workdir=nowhere holds no run'),
+        (['--workdir=nowhere'], r'Error: nowhere is no directory; give the directory of a run\.'),
         (['--workdir=~nobody-here/run'], r'Error: --workdir=~nobody-here/run starts with the home directory of an unknown user'),
         (['--step=3'], r'--step=3 is not a checkpoint of .*; there are: '),
         (['--features=inceptoin'], r"config\.eval_features='inceptoin' is unknown"),

@@ -19,8 +19,8 @@ from wgan_jax.errors import UserError
 from wgan_jax.export import __main__ as main_program
 from wgan_jax.export import command, stablehlo
 from wgan_jax.models import NETWORKS, make_network
+from wgan_jax.runs.build import build
 from wgan_jax.runs.checkpoint import Checkpoints
-from wgan_jax.runs.experiment import build
 from wgan_jax.runs.saved_run import open_run
 
 _QUICK = ('dcgan', 'mlp')  # networks whose critic is exported in a few seconds

@@ -17,6 +17,7 @@ from wgan_jax.metrics.distances import (
     kl_divergence,
     total_variation,
     wasserstein_1d,
+    wasserstein_of_samples,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -203,3 +204,20 @@ def test_nearly_equal_distributions_have_a_distance():
         p = random.dirichlet(np.ones(8))
         q = p * (1 + 1e-9 * random.normal(size=8))
         assert 0 <= jensen_shannon_distance(p, q / q.sum()) < 1e-7
+
+
+@pytest.mark.parametrize('dimension', [1, 2, 5])
+def test_the_distance_of_samples_is_that_of_the_linear_program(dimension):
+    x, y = np.random.default_rng(dimension).normal(size=(2, 15, dimension))
+    weights = np.full(15, 1 / 15)
+    expected = earth_movers_distance(weights, weights, costs_between(x, y)).cost
+    np.testing.assert_allclose(wasserstein_of_samples(x, y), expected, rtol=1e-6)
+    np.testing.assert_allclose(wasserstein_of_samples(x, x[::-1] + 3), 3 * np.sqrt(dimension), rtol=1e-12)
+    if dimension == 1:
+        np.testing.assert_allclose(wasserstein_of_samples(x[:, 0], y[:, 0]), wasserstein_1d(x[:, 0], y[:, 0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(('sizes', 'named'), [((3, 4), '3 and 4'), ((0, 0), '0 and 0'), ((2001, 2001), '2001 and 2001')])
+def test_samples_that_cannot_be_assigned_are_refused(sizes, named):
+    with pytest.raises(ValueError, match=f'equal size, from 1 to 2000 points, not {named}'):
+        wasserstein_of_samples(*(np.zeros((size, 2)) for size in sizes))

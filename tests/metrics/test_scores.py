@@ -71,7 +71,7 @@ def test_each_score_is_that_of_its_metric_under_a_name_with_the_count(scorer):
     taken_for = np.bincount(logits.argmax(axis=1), minlength=3) / 100
     expected |= {'modes_quarters_100': 3, 'kl_to_uniform_quarters_100': rel_entr(taken_for, np.full(3, 1 / 3)).sum()}
     assert set(measured) == set(expected)
-    patterns = [pattern for score in SCORES for pattern in (*score.lower, *score.higher, *score.shown)]
+    patterns = [pattern for score in SCORES.values() for pattern in (*score.lower, *score.higher, *score.shown)]
     assert all(any(fnmatch.fnmatchcase(name, f'{pattern}_*') for pattern in patterns) for name in measured)
     for name, value in expected.items():
         np.testing.assert_allclose(measured[name], value, rtol=1e-5, atol=1e-9, err_msg=name)

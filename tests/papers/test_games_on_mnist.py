@@ -1,4 +1,5 @@
 import argparse
+import signal
 
 import pytest
 
@@ -6,25 +7,23 @@ from configs import mnist_wgan_gp
 from papers import games_on_mnist
 from wgan_jax.errors import UserError
 from wgan_jax.runs.config import check
+from wgan_jax.runs.members import programs
 
 
-def test_a_failed_training_ends_the_command(tmp_path, monkeypatch):
-    class Failed:
-        pid, returncode = 0, 1
+def test_the_seeds_of_a_game_share_a_program_and_a_stop_ends_the_command(tmp_path, monkeypatch):
+    trained = {}
 
-        def __init__(self, *arguments, **options):
-            pass
+    def train_group(experiments, workdir):
+        trained.update({name: experiment.config for name, experiment in experiments.items()})
+        return signal.SIGTERM
 
-        def wait(self):
-            return self.returncode
-
-    monkeypatch.setattr(games_on_mnist.subprocess, 'Popen', Failed)
-    monkeypatch.setattr(games_on_mnist.os, 'sched_setaffinity', lambda *arguments: None, raising=False)
-    options = argparse.Namespace(
-        games='papers', data='mnist', size='small', seeds=2, jobs=2, out=tmp_path, dir=None, manual_dir=None
-    )
-    with pytest.raises(UserError, match=r'Training of .*, seed 0, ended with status 1'):
+    monkeypatch.setattr(games_on_mnist, 'train_group', train_group)
+    monkeypatch.setattr(games_on_mnist, 'use_compilation_cache', lambda: None)
+    options = argparse.Namespace(games='papers', data='mnist', size='small', seeds=2, out=tmp_path, dir=None, manual_dir=None)
+    with pytest.raises(UserError, match='Stopped by SIGTERM: the same command continues from here'):
         games_on_mnist.train_all(options)
+    assert programs(trained) == [[f'{game},seed_{seed}' for seed in (0, 1)] for game in games_on_mnist.GAMES['papers']]
+    assert trained['WGAN,seed_1']['clip_value'] == 0.01
 
 
 def test_table():

@@ -13,8 +13,8 @@ from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.algorithm.state import num_parameters
 from wgan_jax.data import SOURCES
 from wgan_jax.models import NETWORKS
+from wgan_jax.runs.build import build
 from wgan_jax.runs.config import check, flatten
-from wgan_jax.runs.experiment import build
 
 NAMES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
 
@@ -26,9 +26,10 @@ def load(name):
 def test_all_configs_exist():
     games = {f'{data}_{game}' for data in ('celeba', 'digits', 'mnist', 'toy') for game in ('gan', 'wgan', 'wgan_gp')}
     variants = {f'celeba_{game}_{network}' for game in ('gan', 'wgan') for network in ('mlp', 'nobn')}
+    bounded = {'celeba_sngan', 'digits_wgan_sn', 'mnist_wgan_sn', 'toy_wgan_tight'}
     others = {'celeba_wgan_authors', 'celeba_wgan_gp_resnet', 'celeba_wgan_lp', 'folder_wgan_gp', 'lsun_bedroom_wgan'}
     letters = {f'tutorial_{name}' for name in ('mnist_gan', 'mnist_wgan', 'mnist_wgan_gp', 'celeba_wgan', 'celeba_wgan_10_percent')}
-    assert set(NAMES) == {'default'} | games | variants | others | letters
+    assert set(NAMES) == {'default'} | games | variants | bounded | others | letters
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -85,7 +85,7 @@ def test_checkpoints_that_cannot_be_written_end_the_process(tmp_path):
     (run.workdir / 'checkpoints').mkdir(parents=True)
     (run.workdir / 'checkpoints').chmod(0o555)
     command = [sys.executable, '-c', give_up + begin, *run._command]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 1
     assert f'Error: {run.workdir}/checkpoints cannot be written (Permission denied).' in result.stderr
 

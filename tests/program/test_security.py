@@ -115,7 +115,7 @@ import jax
 from tests.tiny_runs import tiny
 from wgan_jax.data import folder
 from wgan_jax.devices import compiling
-from wgan_jax.runs.experiment import prepare
+from wgan_jax.runs.build import prepare
 from wgan_jax.training import trainer
 
 place = pathlib.Path(sys.argv[1])

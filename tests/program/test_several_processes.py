@@ -45,12 +45,12 @@ class Processes:
         self.processes = [subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) for command in commands]
 
     @classmethod
-    def training(cls, workdir, keys, *extra, number=2, environment=TWO):
-        """Starts train.py; all processes but the first get the `extra` flags."""
+    def training(cls, workdir, keys, *extra, number=2, environment=TWO, flags=()):
+        """Starts train.py with `flags`; all processes but the first get the `extra` flags."""
         keys = {'config': digits_wgan_gp} | keys
         config = keys.pop('config').__name__.split('.')[-1]
         command = [sys.executable, 'train.py', f'--config=configs/{config}.py', f'--workdir={workdir}']
-        command += [f'--config.{name}={value}' for name, value in keys.items()]
+        command += [f'--config.{name}={value}' for name, value in keys.items()] + list(flags)
         if number == 1:
             return cls([command], environment)
         command += [f'--coordinator={free_address()}', f'--num_processes={number}']
@@ -67,7 +67,7 @@ class Processes:
 
     def wait(self):
         """(return codes, standard outputs, standard errors)."""
-        outputs = [process.communicate(timeout=240) for process in self.processes]
+        outputs = [process.communicate(timeout=900) for process in self.processes]
         return [process.returncode for process in self.processes], *zip(*outputs, strict=True)
 
 
@@ -86,7 +86,7 @@ def run(*arguments, **options):
 
 
 def wait_for(happened):
-    deadline = time.time() + 180
+    deadline = time.time() + 600
     while not happened():
         assert time.time() < deadline
         time.sleep(0.1)

@@ -15,6 +15,10 @@ PASSES = 3  # of the critic in one of its updates: real images, fakes and the po
 NUMBERS = ('critic_loss', 'wasserstein_estimate', 'gradient_penalty', 'critic_norm', 'generator_loss', 'generator_norm')
 
 
+# The objectives of the papers on WGAN, for critics of plain layers.
+PAPERS = ('gan_minimax', 'gan_non_saturating', 'wgan_rmsprop', 'wgan_amsgrad', 'wgan_gp', 'wgan_lp')
+
+
 class Networks(NamedTuple):
     """Two players."""
 
@@ -24,7 +28,7 @@ class Networks(NamedTuple):
     batch_size: int = 6
     rounds: int = 5
     n_critics: tuple[int, int] = (1, 3)
-    objectives: tuple[str, ...] | None = None  # None: all; none with a penalty if the critic has batch norm
+    objectives: tuple[str, ...] = PAPERS  # none with a penalty if the critic has batch norm
     dropout: bool = False  # in the critic, with given masks; otherwise its rates are 0
 
 
@@ -43,6 +47,7 @@ _DCGAN = {'network': 'dcgan', 'num_features': 4}
 _PLAIN_DCGAN = {**_DCGAN, 'norm': 'none', 'constant_width': True}
 _WIDE_DCGAN = {'network': 'dcgan', 'num_features': 10, 'num_extra_layers': 1}
 _KERAS_CNN = {'network': 'keras_cnn', 'num_features': 4}
+_MLP = {'network': 'mlp', 'num_features': 16, 'num_layers': 2}
 _WGANS = ('wgan_rmsprop', 'wgan_gp')
 # All objectives with two networks; with the others one of each kind, since an optimizer does not know what it optimizes.
 NETWORKS = {
@@ -64,8 +69,24 @@ NETWORKS = {
     'dcgan_wide': Networks(
         (16, 16, 1), _WIDE_DCGAN, {**_WIDE_DCGAN, 'norm': 'layer'}, batch_size=64, rounds=3, n_critics=(1, 2), objectives=_WGANS
     ),
-    'mlp': Networks(
-        (4, 3, 2), {'network': 'mlp', 'num_features': 16, 'norm': 'batch'}, {'network': 'mlp', 'num_features': 16, 'num_layers': 2}
+    'mlp': Networks((4, 3, 2), {'network': 'mlp', 'num_features': 16, 'norm': 'batch'}, _MLP),
+    'mlp_spectral': Networks(
+        (4, 3, 2),
+        _MLP,
+        {**_MLP, 'weights': 'spectral', 'power_iterations': 2, 'activation': 'leaky_relu'},
+        objectives=('gan_hinge',),
+    ),
+    'mlp_orthogonal': Networks(
+        (4, 3, 2), _MLP, {**_MLP, 'weights': 'orthogonal', 'activation': 'max_min'}, objectives=('gan_hinge', 'wgan_layers')
+    ),
+    'dcgan_spectral': Networks(
+        (16, 16, 3), _PLAIN_DCGAN, {**_PLAIN_DCGAN, 'weights': 'spectral'}, objectives=('gan_hinge', 'wgan_layers')
+    ),
+    'dcgan_orthogonal': Networks(
+        (16, 16, 3),
+        _PLAIN_DCGAN,
+        {**_DCGAN, 'norm': 'none', 'num_extra_layers': 1, 'weights': 'orthogonal', 'activation': 'max_min'},
+        objectives=('wgan_layers',),
     ),
     'resnet': Networks((16, 16, 3), *2 * ({'network': 'resnet', 'num_features': 2},), objectives=('gan_non_saturating', *_WGANS)),
 }
@@ -73,6 +94,8 @@ NETWORKS = {
 OBJECTIVES = {
     'gan_minimax': Objective('minimax', {'name': 'amsgrad', 'learning_rate': 1e-3, 'b1': 0.9, 'b2': 0.999}),
     'gan_non_saturating': Objective('non_saturating', {'name': 'adam', 'learning_rate': 2e-4, 'b1': 0.5, 'b2': 0.999}),
+    'gan_hinge': Objective('hinge', {'name': 'adam', 'learning_rate': 2e-4, 'b1': 0.5, 'b2': 0.999}),
+    'wgan_layers': Objective('wasserstein', {'name': 'adam', 'learning_rate': 1e-4, 'b1': 0.0, 'b2': 0.9}),  # bounded by its layers
     'wgan_rmsprop': Objective('wasserstein', {'name': 'rmsprop', 'learning_rate': 5e-5, 'b1': 0.0, 'b2': 0.9}, clip_value=0.01),
     'wgan_amsgrad': Objective('wasserstein', {'name': 'amsgrad', 'learning_rate': 5e-5, 'b1': 0.9, 'b2': 0.999}, clip_value=0.01),
     'wgan_gp': Objective('wasserstein', {'name': 'adam', 'learning_rate': 1e-4, 'b1': 0.0, 'b2': 0.9}, gp_weight=10.0),
@@ -85,7 +108,7 @@ OBJECTIVES = {
 def pairs() -> Iterator[tuple[str, str]]:
     """The names of networks and objectives that are compared."""
     for name, networks in NETWORKS.items():
-        for objective in networks.objectives or OBJECTIVES:
+        for objective in networks.objectives:
             yield name, objective
 
 

@@ -1,6 +1,7 @@
 """Bugs in networks, convolutions, several devices and data, for mutations.py: (name, file, old, new)."""
 
-_SLOPE = 'return nn.leaky_relu(x, 0.2)'
+_SLOPE = 'nn.leaky_relu, negative_slope=0.2'
+_VECTORS = 'jax.lax.stop_gradient(left.value), _product(matrix, jax.lax.stop_gradient(right.value))'
 _BLOCK = 'y = nn.relu(normalize(self.norm, x, train, axis_name))\n            y = Conv('
 _MATRICES = '    return tuple([[float(value)'
 _ACTIVATE = 'return activation(normalize(norm, x, train, axis_name, scale_init=_scale))'
@@ -10,8 +11,8 @@ BUGS = [
     (
         'a norm is missing in the critic',
         'models/dcgan',
-        '_activate(x, _leaky_relu, self.norm,',
-        "_activate(x, _leaky_relu, 'none',",
+        '_activate(x, activation, self.norm,',
+        "_activate(x, activation, 'none',",
     ),
     (
         'norm after the activation',
@@ -20,7 +21,7 @@ BUGS = [
         'return normalize(norm, activation(x), train, axis_name, scale_init=_scale)',
     ),
     ('layer norm over channels only', 'models/layers', 'axes = tuple(range(1, x.ndim))', 'axes = -1'),
-    ('LeakyReLU with a slope of 0.01', 'models/dcgan', _SLOPE, _SLOPE.replace(', 0.2)', ')')),
+    ('LeakyReLU with a slope of 0.01', 'models/bounded', _SLOPE, _SLOPE.replace('0.2', '0.01')),
     ("LeakyReLU with Keras's default slope", 'models/keras_cnn', 'x = nn.leaky_relu(x, 0.2)', 'x = nn.leaky_relu(x, 0.3)'),
     ('ReLU in place of LeakyReLU', 'models/keras_cnn', 'x = nn.leaky_relu(norm(x), 0.2)', 'x = nn.relu(norm(x))'),
     ('a stride of 1 in place of 2', 'models/keras_cnn', '(5, 5), strides=2', '(5, 5), strides=1'),
@@ -39,8 +40,8 @@ BUGS = [
     (
         'a convolution without its padding',
         'models/upsample_cnn',
-        'x = Conv(filters, (3, 3), padding=1',
-        "x = Conv(filters, (3, 3), padding='VALID'",
+        'Conv(self.num_features * 2**i, (3, 3), padding=1',
+        "Conv(self.num_features * 2**i, (3, 3), padding='VALID'",
     ),
     ('dropout of 0.2 in place of 0.3', 'models/keras_cnn', 'nn.Dropout(0.3,', 'nn.Dropout(0.2,'),
     (
@@ -55,6 +56,25 @@ BUGS = [
         'axis_name=axis_name, dropout_key=fake_key',
         'axis_name=axis_name, dropout_key=real_key',
     ),
+    (
+        'one layer of a spectral critic is plain',
+        'models/mlp',
+        'return linear(at_least_float32(x), 1)',
+        'return _dense(x, 1, None)(x)',
+    ),
+    ('a kernel divided by its Frobenius norm', 'models/bounded', f'jnp.dot({_VECTORS})', 'jnp.linalg.norm(matrix)'),
+    (
+        'a largest singular value that counts as a constant',
+        'models/bounded',
+        f'jnp.dot({_VECTORS})',
+        f'jax.lax.stop_gradient(jnp.dot({_VECTORS}))',
+    ),
+    ('singular vectors that are not kept', 'models/bounded', 'left.value, right.value = _power', '_ = _power'),
+    ('singular vectors that change in inference mode', 'models/bounded', 'if train and not self.is_init', 'if not self.is_init'),
+    ('an orthogonal convolution of overlapping patches', 'models/bounded', ' / math.sqrt(_patches_of_a_pixel(self.layer))', ''),
+    ('the inverse of an orthogonal matrix', 'models/bounded', 'identity + upper - upper.T', 'identity + upper.T - upper'),
+    ('the two values of MaxMin exchanged', 'models/bounded', 'jnp.stack([low, high]', 'jnp.stack([high, low]'),
+    ('a hinge without its margin', 'algorithm/losses', 'jax.nn.relu(1.0 - real_scores)', 'jax.nn.relu(-real_scores)'),
     # Convolutions.
     (
         'a wrong entry in the matrix for inputs of tiles',
@@ -125,8 +145,39 @@ BUGS = [
     (
         'the same part of the batch on every device',
         'devices/parallel',
-        'parts[index] for index in mine',
-        'parts[0] for index in mine',
+        'parts[index] for index in own_devices()',
+        'parts[0] for index in own_devices()',
+    ),
+    # Groups.
+    (
+        'the members of a group all have the order of one seed',
+        'devices/parallel',
+        'images, plans[:, plan]',
+        'images, plans[:, 0]',
+    ),
+    (
+        'a number that varies in a group is that of the first member',
+        'runs/experiment',
+        'generator, critic = self.optimizers(numbers)',
+        'generator, critic = self.optimizers({})',
+    ),
+    (
+        'a penalty weight that varies in a group is that of the first member',
+        'runs/experiment',
+        '{name: numbers.get(name, value) for name',
+        '{name: value for name',
+    ),
+    (
+        'a member of a group that waits is trained',
+        'training/member_rounds',
+        'alive and done == step for done',
+        'alive for done',
+    ),
+    (
+        'a member of a group at the place of another',
+        'training/member_rounds',
+        'stacked.reshape(self._shape[::-1] + stacked.shape[1:])',
+        'stacked.reshape(self._shape[::-1] + stacked.shape[1:])[::-1]',
     ),
     # Data.
     ('images in another order than their files', 'data/images', 'pending.popleft()', 'pending.pop()'),

@@ -17,8 +17,10 @@ import itertools
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from tests.reference import cases
+from tests.reference.pytorch_bounded import MaxMin
 from tests.reference.pytorch_layout import in_our_layout, load
 from tests.reference.pytorch_training import (
     Training,
@@ -126,14 +128,15 @@ def _shapes_of_masks(critic: nn.Module, networks: cases.Networks) -> list[tuple[
 
 
 def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variables, points: torch.Tensor) -> float:
-    """The smallest absolute input of a ReLU in the first updates, relative to the root mean square in its layer."""
+    """The smallest absolute input of a ReLU, or difference of a pair in MaxMin, in the first updates, relative to its layer."""
     smallest = []
 
     def measure(layer: nn.Module, arguments: tuple[torch.Tensor]) -> None:
-        smallest.append((arguments[0].abs().min() / arguments[0].square().mean().sqrt()).item())
+        values = arguments[0].unflatten(1, (-1, 2)).diff(dim=2) if isinstance(layer, MaxMin) else arguments[0]
+        smallest.append((values.abs().min() / arguments[0].square().mean().sqrt()).item())
 
     for layer in itertools.chain(generator.modules(), critic.modules()):
-        if isinstance(layer, nn.ReLU | nn.LeakyReLU):
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU | MaxMin):
             layer.register_forward_pre_hook(measure)
     with torch.no_grad(), frozen_statistics(generator), frozen_statistics(critic):
         latents = torch.from_numpy(inputs['latents'][0])
@@ -147,6 +150,8 @@ def _distance_to_kinks(generator: nn.Module, critic: nn.Module, inputs: Variable
 def _scale_slopes(generator: nn.Module, critic: nn.Module, inputs: Variables) -> torch.Tensor:
     """Scales the critic's weights until half of its slopes are above 1, so that a one-sided penalty ignores the other half.
 
+    A critic whose layers bound its slopes stays as it is.
+
     Returns:
       The points at which the slopes are taken.
     """
@@ -154,6 +159,8 @@ def _scale_slopes(generator: nn.Module, critic: nn.Module, inputs: Variables) ->
     with torch.no_grad(), frozen_statistics(generator):
         points = torch.lerp(real, generator(latents), alpha.view(-1, 1, 1, 1))
     points.requires_grad_(True)
+    if any(parametrize.is_parametrized(layer) for layer in critic.modules()):
+        return points.detach()
     give_masks(critic, cases.below(inputs, 'dropout'), 0, 2)
     weights = [layer.weight for layer in critic.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     median = 0.0
@@ -182,8 +189,8 @@ def run(inputs: Variables, networks: cases.Networks, objective: cases.Objective,
         for name, player in players.items():
             variables = variables_of(player, counts[name])
             summaries[f'{name}/params'].append(cases.summary(cases.below(variables, 'params')))
-            if counts[name]:
-                summaries[f'{name}/batch_stats'].append(cases.summary(cases.below(variables, 'batch_stats')))
+            if statistics := cases.below(variables, 'batch_stats'):
+                summaries[f'{name}/batch_stats'].append(cases.summary(statistics))
             if number == 0 and n_critic == 1:
                 result[f'{name}/first_gradients'] = cases.summary(training.gradients[name])
                 for leaf, values in training.gradients[name].items():

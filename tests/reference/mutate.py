@@ -24,6 +24,7 @@ TESTS += [f'tests/algorithm/test_{name}.py' for name in ('standing_statistics', 
 TESTS += [f'tests/data/test_{name}.py' for name in ('plan', 'files', 'images', 'feed', 'folder', 'celeba')]
 TESTS += [f'tests/convolutions/test_{name}.py' for name in ('cpu', 'fused', 'winograd')]
 TESTS += [
+    'tests/models/test_bounded.py',
     'tests/models/test_layers.py',
     'tests/models/test_models.py',
     'tests/reference/test_reference.py',

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.reference.layer_and_data_bugs import BUGS
+from tests.reference import layer_and_data_bugs, points_and_code_bugs
 
 PACKAGE = Path(__file__).parents[2] / 'wgan_jax'
 
@@ -86,8 +86,8 @@ MUTATIONS = [
     Mutation(
         'minimax called non-saturating',
         'algorithm/losses',
-        'AdversarialLoss(cross_entropy_critic_loss, non_saturating_generator_loss)',
-        'AdversarialLoss(cross_entropy_critic_loss, minimax_generator_loss)',
+        'AdversarialLoss(cross_entropy_critic_loss, non_saturating_generator_loss, gives_logits=True)',
+        'AdversarialLoss(cross_entropy_critic_loss, minimax_generator_loss, gives_logits=True)',
     ),
     Mutation(
         'slope over the whole batch',
@@ -226,7 +226,7 @@ MUTATIONS = [
         'momentum: float = 0.9',
         'momentum: float = 0.99',
     ),
-    *itertools.starmap(Mutation, BUGS),
+    *itertools.starmap(Mutation, [*layer_and_data_bugs.BUGS, *points_and_code_bugs.BUGS]),
 ]
 
 

@@ -27,7 +27,14 @@ def in_our_layout(player: nn.Module) -> Iterator[tuple[str, torch.Tensor, Callab
         prefix = f'{kind}_{numbers[kind]}'
         numbers[kind] += 1
         weight = 'scale' if kind.endswith('Norm') else 'kernel'
-        yield f'params/{prefix}/{weight}', layer.weight, _layout_of_weights(kind, layer)
+        bound = getattr(layer, 'parametrizations', {'weight': None})['weight']
+        to_ours = layout_of_weights(layer)
+        yield f'params/{prefix}/{weight}', layer.weight if bound is None else bound.original, to_ours
+        if bound is not None and hasattr(bound[0], '_u'):  # of spectral normalisation
+            vectors, sides = f'batch_stats/Bounded_{numbers["Bounded"]}', bound.original.shape[1:]
+            yield f'{vectors}/left_singular_vector', bound[0]._v, _layout_of_inputs(to_ours, sides)
+            yield f'{vectors}/right_singular_vector', bound[0]._u, _layout_of_outputs(layer)
+            numbers['Bounded'] += 1
         if layer.bias is not None:
             yield f'params/{prefix}/bias', layer.bias, _layout_of_outputs(layer)
         if kind == 'BatchNorm':
@@ -52,10 +59,11 @@ def load(player: nn.Module, variables: dict[str, np.ndarray]) -> None:
             tensor.copy_(values.view(tensor.shape))
 
 
-def _layout_of_weights(kind: str, layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    if kind == 'Conv':
+def layout_of_weights(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The function that converts the weights of a layer, or a tensor of their shape, to the layout of wgan_jax."""
+    if isinstance(layer, nn.Conv2d):
         return lambda w: w.permute(2, 3, 1, 0)
-    if kind == 'TransposedConv':
+    if isinstance(layer, nn.ConvTranspose2d):
         return lambda w: w.permute(2, 3, 0, 1)
     if isinstance(layer, FromImage):
         return lambda w: _channels_last(w, layer.channels).T
@@ -69,6 +77,13 @@ def _layout_of_outputs(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tenso
     if isinstance(layer, ToImage | BatchNormPerValue):
         return lambda values: _channels_last(values, layer.channels)
     return lambda values: values
+
+
+def _layout_of_inputs(
+    of_weights: Callable[[torch.Tensor], torch.Tensor], sides: torch.Size
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The layout of a vector with a value for each input of an output."""
+    return lambda values: of_weights(values.reshape(1, *sides)).reshape(-1)
 
 
 def _channels_last(values: torch.Tensor, channels: int) -> torch.Tensor:  # [..., channels * pixels]

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tests.reference import cases
+from tests.reference.pytorch_bounded import bounded
 from tests.reference.pytorch_layout import in_our_layout, load
 from tests.reference.pytorch_networks import make_players
 
@@ -21,13 +22,15 @@ def critic_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tens
     """The critic's loss without penalty."""
     if loss == 'wasserstein':
         return fake.mean() - real.mean()
+    if loss == 'hinge':
+        return (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()
     ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
     return binary_cross_entropy_with_logits(real, ones) + binary_cross_entropy_with_logits(fake, zeros)
 
 
 def generator_loss(loss: str, fake: torch.Tensor) -> torch.Tensor:
     """The generator's loss."""
-    if loss == 'wasserstein':
+    if loss in ('wasserstein', 'hinge'):
         return -fake.mean()
     if loss == 'minimax':
         return -binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
@@ -46,16 +49,20 @@ def penalty(
 
 @contextlib.contextmanager
 def frozen_statistics(player: nn.Module) -> Iterator[None]:
-    """Lets the batch norm of a player use the statistics of the batch without a change of its running statistics.
+    """Lets a player pass in train mode without a change of its running statistics and singular vectors.
 
-    By default, PyTorch also updates the running statistics of the player that is not being trained.
+    By default, PyTorch also updates those of the player that is not being trained.
     """
     layers = [layer for layer in player.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    vectors = {name: value.clone() for name, value in player.named_buffers() if name.endswith(('_u', '_v'))}
     for layer in layers:
         layer.track_running_stats = False
     yield
     for layer in layers:
         layer.track_running_stats = True
+    with torch.no_grad():
+        for name, value in vectors.items():
+            player.get_buffer(name).copy_(value)
 
 
 class Training:
@@ -158,7 +165,10 @@ def images_of(inputs: Variables) -> torch.Tensor:  # [rounds, n_critic, B, C, H,
 
 def players_of(networks: cases.Networks) -> tuple[nn.Module, nn.Module]:
     """(generator, critic), with given masks in place of dropout, or with none."""
-    players = make_players(networks.image_shape, cases.LATENT_DIM, networks.generator, networks.critic)
+    bounds = {name: value for name, value in networks.critic.items() if name in ('weights', 'power_iterations', 'activation')}
+    critic = {name: value for name, value in networks.critic.items() if name not in bounds}
+    players = make_players(networks.image_shape, cases.LATENT_DIM, networks.generator, critic)
+    bounded(players[1], **bounds)
     for player in players:
         for i, layer in enumerate(player):
             if isinstance(layer, nn.Dropout):

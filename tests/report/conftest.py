@@ -89,6 +89,10 @@ class Page(HTMLParser):
         if self.in_row and data.strip():
             self.rows[-1].append(data.strip())
 
+    def scores(self, name='fd_digits_cnn'):
+        """The rows of a score in the tables: arrow, real, of as many samples, of all samples."""
+        return [row[2:-1] for row in self.rows if row[1:2] == [name]]
+
     def all(self, tag, **wanted):
         return [found for name, found in self.elements if name == tag and wanted.items() <= found.items()]
 
@@ -97,6 +101,19 @@ def add_evaluation(path, name, content, text=None):
     """A file as wgan_jax.evaluate writes it."""
     (path / 'evaluation').mkdir(exist_ok=True)
     (path / 'evaluation' / f'{name}.json').write_text(text or json.dumps(content))
+
+
+def add_start(path, step=0, **changes):
+    """A line of starts.jsonl."""
+    start = {
+        'step': step,
+        'date': '2026-11-29T22:25:07+01:00',
+        'command': 'python train.py',
+        'devices': '2 x TPU v9',
+        'processes': 1,
+    }
+    with (path / 'starts.jsonl').open('a') as file:
+        file.write(json.dumps({**start, **changes}) + '\n')
 
 
 def page_of(*paths):

@@ -90,3 +90,15 @@ def test_the_slider_moves_the_pictures_of_all_runs(make_run, tmp_path, opened):
         ('20', ['20', '16'], 'step 20'),
     ]
     assert page.locator('.film').first.locator('.at').inner_text() == '20'
+
+
+def test_on_paper_it_is_light_and_needs_no_script(make_run, tmp_path, opened):
+    write([make_run('one')], tmp_path / 'report.html')
+    page, _ = opened(tmp_path / 'report.html', colour_scheme='dark')
+    slider, keys = page.locator('label.slider'), page.locator('details table')
+    assert (slider.is_visible(), keys.is_visible()) == (True, False)
+    page.emulate_media(media='print', color_scheme='dark')
+    assert (slider.is_visible(), page.locator('nav').is_visible()) == (False, False)
+    assert page.evaluate('getComputedStyle(document.body).backgroundColor') == 'rgb(255, 255, 255)'
+    assert page.evaluate("getComputedStyle(document.querySelector('#scores')).breakBefore") == 'page'
+    assert shown(page) == ['20']

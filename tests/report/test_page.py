@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.report.conftest import Page, add_evaluation, evaluation, page_of, write_lines, write_run
+from tests.report.conftest import Page, add_evaluation, add_start, evaluation, page_of, write_lines, write_run
 from wgan_jax.errors import UserError
 from wgan_jax.report import __main__ as command
 from wgan_jax.report import drawing
@@ -26,14 +26,20 @@ def test_the_values_of_a_run(one_run):
     page = Page(one_run[1])
     for words in ('WGAN-GP, weight 7.0', 'Steps 20', 'Training 2 min 2 s', '2,510 images/s (median)', 'TPU v9', '1.25 ± 0.5'):
         assert words in page.text
-    assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows
-    assert ['copying_1k', '0.4321'] in page.rows
+    assert page.scores() == [['↓', '0.1234', '2.5', '1.5']]
+    assert page.scores('copying') == [['0.4321']]
+    assert ['297 images', '1,000 samples'] in page.rows
+    assert ['score', 'real', 'one', 'one'] in page.rows
+    sentence = (
+        'After 20 steps, WGAN-GP on digits has a Fréchet distance of 2.5 (297 samples, lower is better; 0.123 for real images '
+    )
+    assert sentence in page.text
     assert ['gp_weight', '7.0'] in page.rows
     # estimate, two losses, penalty and throughput; two scores; four of the critic; classes
     assert len(page.all('svg', role='img')) == 12
     assert [picture['data-step'] for picture in page.all('img') if 'data-step' in picture] == ['0', '10', '20']
     assert page.all('input', type='range')[0]['data-steps'] == '0,10,20'
-    assert 'python -m wgan_jax.evaluate --workdir=' in page.text  # for nearest.png
+    assert 'python -m wgan_jax.evaluate /' in page.text  # for nearest.png
 
 
 def test_the_page_needs_nothing_outside_itself_and_is_the_same_each_time(one_run):
@@ -57,6 +63,7 @@ def test_nothing_of_a_run_is_taken_for_html(make_run):
     bad['critic'] = {**bad['critic'], 'layers': ['</svg><b>$x$', '<script>']}
     write_lines(path / 'evaluations.jsonl', [bad, {**bad, 'step': 30}])
     (path / 'checkpoints' / '3' / 'meta').mkdir(parents=True)
+    add_start(path, command=evil, devices=[evil], versions={evil: [evil]}, commit=evil, processes=evil, date={evil: evil})
     source = render(read_runs([path]))
     assert source.count('<script') == 1
     page = Page(source)
@@ -89,7 +96,7 @@ def test_damaged_files_leave_a_page_of_what_is_whole(make_run, capsys):
     assert '5 values are not finite numbers' in page.text
     assert '1 of 3 pictures are damaged and not shown' in page.text
     assert 'Steps 7' in page.text
-    assert ['fd_digits_cnn_1k', '↓', '0.1234', '1.5', '2.5'] in page.rows
+    assert page.scores() == [['↓', '0.1234', '2.5', '1.5']]
     assert [picture['data-step'] for picture in page.all('img') if 'data-step' in picture] == ['0', '20']
 
 
@@ -110,9 +117,11 @@ def test_a_run_that_has_only_begun(make_run):
     assert page.all('svg') == page.all('input') == []
 
 
-def test_points_in_the_plane_have_pictures_and_no_scores(make_run):
-    page = page_of(make_run(scored=(), shape=(40, 60, 3), **{'data.name': 'swiss_roll'}))
-    assert 'has no scores: points in the plane' in page.text
+@pytest.mark.parametrize('name', ['swiss_roll', 'w1_funnels'])
+def test_points_have_pictures_and_no_scores(make_run, name):
+    page = page_of(make_run(scored=(), shape=(40, 60, 3), **{'data.name': name}))
+    assert [section['id'] for section in page.all('section')] == ['samples', 'training', 'config']
+    assert 'Real points' in page.text
     assert 'python -m wgan_jax' not in page.text  # neither scores nor walks
     assert len(page.all('img')) == 4
 
@@ -129,7 +138,7 @@ def test_walks_and_nearest_images_are_in_the_page_unless_they_are_too_large(make
     assert len(page.all('video', src='data:video/mp4;base64,eHh4eHh4eHh4eA==')) == 1
     assert 'large has a latent walk that is too large for this page:' in page.text
     assert 'mp4 has a latent walk' not in page.text
-    assert f'without has no latent walk yet. To make it: python -m wgan_jax.sample --workdir={runs[3]} --walk' in page.text
+    assert f'without has no latent walk yet. To make it: python -m wgan_jax.sample {runs[3]} --walk' in page.text
     assert len(page.all('img', alt='samples of without and the nearest training images')) == 1
     assert 'gif has no picture of nearest images yet' in page.text
 
@@ -176,6 +185,12 @@ def test_the_median_filter_lasts_as_long_as_that_of_the_authors():
     curve = Curve(np.arange(20, 20 * 501, 20), values, 0)
     assert drawing.filter_window(curve) == 7  # 7 * 20 >= 101 > 5 * 20
     assert drawing.filter_window(curve._replace(steps=np.arange(500))) == 101
-    assert drawing.median_filtered(Curve(np.arange(2), values[:2], 0), 7).values == pytest.approx(np.mean(values[:2]))
     filtered = drawing.median_filtered(curve, 7).values
-    np.testing.assert_array_equal(filtered, [np.median(values[max(0, place - 3) : place + 4]) for place in range(500)])
+    np.testing.assert_array_equal(filtered[3:-3], [np.median(values[place - 3 : place + 4]) for place in range(3, 497)])
+
+
+def test_the_filtered_line_begins_and_ends_on_its_data():
+    values = np.array([9.0, 5.0, 4.0, 7.0, 1.0, 0.0])
+    for count, expected in ((6, [9, 5, 5, 4, 1, 0]), (5, [9, 5, 5, 4, 1]), (2, [9, 5]), (1, [9]), (0, [])):
+        filtered = drawing.median_filtered(Curve(np.arange(count), values[:count], 0), 7).values
+        np.testing.assert_array_equal(filtered, expected)

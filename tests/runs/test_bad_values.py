@@ -20,7 +20,11 @@ HELD = 'is outside float32: use 0, or a size from 1.2e-38 to 3.4e+38.'
         ('digits_gan', 'gp_weight=ten', "--config.gp_weight='ten' must be a number."),
         ('digits_gan', 'deterministic=maybe', "--config.deterministic='maybe' must be True or False."),
         ('digits_gan', 'seed[0]=1', "there is no key 'seed[0]' in the config; did you mean 'seed'?"),
-        ('digits_gan', 'critic..norm=layer', "there is no key 'critic..norm' in the config; configs/default.py lists every key."),
+        (
+            'digits_gan',
+            'critic..norm=layer',
+            "there is no key 'critic..norm' in the config; there are critic.norm and generator.norm.",
+        ),
         ('digits_gan', 'data={}', 'config.data is a section; set a key in it.'),
         ('digits_gan', 'seed', 'Missing value for flag --config.seed.'),
         ('digits_gan', 'generator_optimizer.learning_rate=inf', f'config.generator_optimizer.learning_rate=inf {HELD}'),
@@ -95,7 +99,7 @@ def test_the_message_for_a_bad_value(monkeypatch, name, override, message):
     [
         ('', 'the config file has no function get_config(); see configs/digits_wgan_gp.py for an example.'),
         ('{}', 'the config file does not set config.batch_norm_per_part: start with config = default.get_config().'),
-        ("{**default, 'critic': None}", 'the config file does not set config.critic.bounded: start with config = '),
+        ("{**default, 'critic': None}", 'the config file does not set config.critic.activation: start with config = '),
     ],
 )
 def test_a_config_file_without_a_key_is_refused(tmp_path, body, message):

@@ -22,7 +22,7 @@ def test_the_default_is_valid_and_draws_no_warning():
     [
         ({'dtype': 'float16'}, "config.dtype='float16' rounds the gradients of a critic to 0"),
         ({'dtype': 'float64'}, "config.dtype='float64' is unknown; known: float32, bfloat16."),
-        ({'loss': 'hinge'}, "config.loss='hinge' is unknown; known: minimax, non_saturating, wasserstein."),
+        ({'loss': 'hunge'}, "config.loss='hunge' is unknown; known: minimax, non_saturating, hinge, wasserstein."),
         ({'critic_optimizer__name': 'sgd'}, "config.critic_optimizer.name='sgd' is unknown; known: adam, amsgrad, rmsprop."),
         ({'critic__norm': 'group'}, "config.critic.norm='group' is unknown; known: None, batch, layer, none."),
         ({'interval_unit': 'hours'}, "config.interval_unit='hours' is unknown; known: rounds, epochs."),
@@ -77,7 +77,25 @@ def test_the_default_is_valid_and_draws_no_warning():
             'rounds with config.n_critic=5 or config.boost.n_critic=1000000 are 10000000000 critic updates',
         ),
         ({'seed': -1}, 'config.seed=-1 must be at least 0 and less than 2^32.'),
-        ({'clip_value': 0.01}, 'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'),
+        (
+            {'clip_value': 0.01},
+            'config.clip_value=0.01 and config.gp_weight=10.0 bound the slopes of the critic in more than one way',
+        ),
+        (
+            {'critic__weights': 'spectral'},
+            'config.gp_weight=10.0 and config.critic.weights=spectral bound the slopes of the critic in',
+        ),
+        (
+            {'clip_value': 0.01, 'gp_weight': 0.0, 'critic__weights': 'orthogonal'},
+            'config.clip_value=0.01 and config.critic.weights=o',
+        ),
+        ({'critic__weights': 'weird'}, "config.critic.weights='weird' is unknown; known: None, plain, spectral, orthogonal."),
+        (
+            {'critic__activation': 'gelu'},
+            "config.critic.activation='gelu' is unknown; known: None, relu, leaky_relu, max_min, full_sor",
+        ),
+        ({'critic__power_iterations': 2}, 'config.critic.power_iterations=2 needs config.critic.weights=spectral: set it to None.'),
+        ({'critic__power_iterations': 0}, 'config.critic.power_iterations=0 must be greater than 0.'),
         ({'gp_weight': 0.0, 'gp_one_sided': True}, 'set config.gp_weight=10, or gp_one_sided=False.'),
         ({'batch_size': 66}, 'config.batch_size=66 cannot be shared evenly by 4 devices: use a multiple of 4, such as 64.'),
         (

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.program.test_several_processes import KEYS, LOST, Processes
 from wgan_jax.errors import LocalError, UserError
-from wgan_jax.runs.directory import locked, written_in
+from wgan_jax.runs.directory import locked, no_run, written_in
 
 
 def test_a_second_process_is_refused_and_the_first_is_named(tmp_path):
@@ -107,3 +108,25 @@ def test_if_process_0_cannot_write_it_reports_it_and_the_other_ends_too(tmp_path
     # JAX's runtime may be quicker than our watch: it aborts, and was once seen to crash, in a process without its coordinator.
     assert codes[1] in (75, -signal.SIGABRT, -signal.SIGSEGV), errors
     assert codes[1] == -signal.SIGSEGV or any(sentence in errors[1] for sentence in LOST), errors
+
+
+def test_without_a_run_the_runs_nearby_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in ('digits_gan', 'seeds/seed_2', 'seeds/seed_10', 'sweeps/one/seed_0'):
+        (tmp_path / 'runs' / run / 'checkpoints' / '5').mkdir(parents=True)
+    for number in range(25):
+        (tmp_path / 'many' / f'run_{number}' / 'checkpoints').mkdir(parents=True)
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'file').touch()
+    answers = {
+        'nowhere': 'nowhere is no directory; give the directory of a run.',
+        'file': 'file is no directory; give the directory of a run.',
+        'digits_gan': 'digits_gan is no directory; did you mean runs/digits_gan?',
+        'runs/digits_gna': 'runs/digits_gna is no directory; did you mean runs/digits_gan?',
+        'runs/seeds': 'runs/seeds is a directory of runs: give one of them, runs/seeds/seed_2, runs/seeds/seed_10.',
+        'runs/sweeps': 'runs/sweeps is a directory of runs: give one of them, runs/sweeps/one/seed_0.',
+        'runs/digits_gan/checkpoints/5': 'runs/digits_gan/checkpoints/5 is a part of a run: give its directory, runs/digits_gan.',
+        'empty': 'empty holds no run: it has no directory checkpoints.',
+    }
+    assert {path: no_run(Path(path)) for path in answers} == answers
+    assert no_run(Path('many')).endswith(', many/run_18, many/run_19 and 5 more.')

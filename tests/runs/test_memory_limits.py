@@ -8,9 +8,10 @@ from tests.tiny_runs import compile_once, images_of, prepared, tiny
 from wgan_jax.devices import compiling, parallel
 from wgan_jax.errors import UserError
 from wgan_jax.runs import memory_limits
-from wgan_jax.runs.experiment import build, prepare
-from wgan_jax.training import rounds
-from wgan_jax.training.rounds import Rounds, compile_rounds
+from wgan_jax.runs.build import build, prepare
+from wgan_jax.training import programs, rounds
+from wgan_jax.training.programs import compile_rounds
+from wgan_jax.training.rounds import Rounds
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +63,9 @@ def test_a_data_set_that_must_be_on_the_device_is_counted():
     with pytest.raises(
         UserError, match=r'the data set 7\.45 GiB\): change config\.data\.placement=device or config\.data\.fraction'
     ):
-        memory_limits.check(config, source)
+        memory_limits.check(config, source, num_devices=8)
     config.data.placement = 'auto'
-    memory_limits.check(config, source)
+    memory_limits.check(config, source, num_devices=8)
 
 
 def test_a_program_that_does_not_fit_is_refused(monkeypatch):
@@ -95,7 +96,7 @@ def test_a_call_has_fewer_rounds_where_a_round_has_many_indices(monkeypatch):
     monkeypatch.setattr(compiling, 'compile_ahead', lambda run, arguments, deterministic: arguments)
     capacities = []
     for size in (2**24, 4 * 3 * 2 * 8 + 1, 1):  # for all 100 rounds, for three of 2 * 8 indices of 4 bytes, for none
-        monkeypatch.setattr(rounds, 'PLAN_BYTES', size)
+        monkeypatch.setattr(programs, 'PLAN_BYTES', size)
         program = compile_rounds(experiment, (100, 8, 8, 1), 2, on_host=False)
         capacities.append((program.capacity, program.run[3].shape))
     assert capacities == [(rounds, (8, rounds, 2, 1)) for rounds in (100, 3, 1)]

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from wgan_jax.errors import UserError
+from wgan_jax.runs import terminal
 from wgan_jax.runs.terminal import log_line
 
 PROGRAM = """
@@ -21,7 +23,7 @@ with open(sys.argv[1], 'w') as file:
 
 def outlasts(tmp_path, shell):
     command = ['bash', '-c', shell, 'bash', sys.executable, '-c', PROGRAM, str(tmp_path / 'end')]
-    subprocess.run(command, cwd=os.getcwd(), capture_output=True, timeout=60)
+    subprocess.run(command, cwd=os.getcwd(), capture_output=True, timeout=300)
     return (tmp_path / 'end').read_text() == 'came through, False'
 
 
@@ -36,3 +38,21 @@ def test_a_log_line_says_what_the_tutorials_print():
         'step 938 of 20,000, epoch 1.00: estimate 0.5 (sum 469), critic_loss -0.5, generator_loss 1.25, real_score 2, '
         'fake_score 1.5; 1,234 images/s, 1 h 6 min left'
     )
+    with_exact = log_line(938, 20_000, 1.0005, means | {'wasserstein_true': 0.25}, 938, 1234.5, 4000.0)
+    assert 'estimate 0.5 (sum 469), exact distance 0.25, critic_loss -0.5, ' in with_exact
+
+
+def test_messages_name_commands_as_they_can_be_typed(monkeypatch):
+    text = 'python train.py, python -m wgan_jax.sample RUN or python -m wgan_jax.export. python -m wgan_jax.metrics.features.x'
+    installed = 'wgan-train, wgan-sample RUN or wgan-export. python -m wgan_jax.metrics.features.x'
+    for called, in_checkout, expected in (
+        ('train.py', True, text),
+        ('/usr/bin/wgan-report', True, installed),
+        ('__main__.py', False, installed),
+    ):
+        monkeypatch.setattr('sys.argv', [called])
+        monkeypatch.setattr(terminal, '_IN_CHECKOUT', in_checkout)
+        assert terminal.as_typed(text) == expected
+        with pytest.raises(SystemExit) as caught, terminal.errors_in_a_sentence('--out'):
+            raise UserError(text)
+        assert str(caught.value) == f'Error: {expected}'

@@ -79,7 +79,10 @@ def test_of_many_pictures_of_training_evenly_spaced_ones_are_used(tmp_path, monk
 
 
 def test_missing_and_damaged_pictures_are_named(tmp_path):
-    with pytest.raises(UserError, match=r'has no pictures samples/step_\*\.png'):
+    with pytest.raises(UserError, match=r'holds no run: it has no directory checkpoints\.'):
+        movies.training(tmp_path)
+    (tmp_path / 'checkpoints').mkdir()
+    with pytest.raises(UserError, match=r'has no pictures samples/step_\*\.png: the run has not made them yet\.'):
         movies.training(tmp_path)
     leave_pictures(tmp_path, [1, 2])
     path = tmp_path / 'samples' / 'step_000002.png'

@@ -9,7 +9,7 @@ from configs import toy_wgan_gp
 from tests.tiny_runs import assert_same_run, images_of, tiny, train
 from wgan_jax.errors import UserError
 from wgan_jax.runs.saved_run import open_run
-from wgan_jax.sample.plane import draw_surface, picture
+from wgan_jax.sample.plane import draw_surface, picture, scatter
 
 REAL, FAKE = np.array([[0.5, -1.0], [1.5, 0.0]]), np.array([[-0.5, 1.0]])
 
@@ -89,3 +89,14 @@ def test_a_run_on_points_shows_its_critic(run):
 def test_scores_of_points_are_refused(tmp_path):
     with pytest.raises(UserError, match=r'^config.eval_every=5 asks for scores, which exist for images only: set it to None.$'):
         train(tiny(toy_wgan_gp, eval_every=5), tmp_path)
+
+
+def test_points_of_more_dimensions_are_shown_by_their_first_two_coordinates():
+    points = np.random.default_rng(0).normal(size=(20, 1, 1, 5)).astype(np.float32)
+    others = np.concatenate([points[..., :2], 9 - points[..., 2:]], axis=-1)
+    np.testing.assert_array_equal(picture(points, points[:3]), picture(others, others[:3]))
+    assert (picture(points, points[:3]) != picture(points, points[3:6])).any()
+    (drawn,) = scatter(points).axes[0].collections
+    np.testing.assert_array_equal(drawn.get_offsets(), points[:, 0, 0, :2])
+    assert scatter(points).axes[0].get_title() == '20 generated points, first two of 5 coordinates'
+    assert scatter(points[..., :2]).axes[0].get_title() == '20 generated points'

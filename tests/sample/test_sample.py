@@ -137,15 +137,15 @@ def test_points_in_the_plane_are_only_scattered(players, tmp_path, monkeypatch):
     np.testing.assert_allclose(points, 3 * generator.latents(np.arange(70, dtype=np.uint32), 3)[:, :2], rtol=1e-6)
     assert facts['output']['name'] == 'points'
     for option in ('--walk', f'--images={tmp_path / "images"}'):
-        with pytest.raises(SystemExit, match=r'makes points in the plane, .*: omit --walk and --images'):
+        with pytest.raises(SystemExit, match=r'makes points, which are shown in one picture: omit --walk and --images'):
             command.main([source, option])
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--workdir=nowhere'], r'Error: --workdir=nowhere holds no run'),
-        (['--workdir=nowhere', '--training'], r'Error: --workdir=nowhere has no pictures'),
+        (['--workdir=nowhere'], r'Error: nowhere is no directory; give the directory of a run\.'),
+        (['--workdir=nowhere', '--training'], r'Error: nowhere is no directory; give the directory of a run\.'),
         (['--step=3'], r'Error: --step=3 is not a checkpoint of .*; there are: 5, 6'),
         (['--images=FULL'], r'Error: FULL is not empty'),
         (['--images=.'], r'Error: \. is not empty'),

@@ -7,7 +7,7 @@ import pytest
 
 from tests.algorithm.test_steps import make_state
 from wgan_jax.algorithm.state import num_parameters
-from wgan_jax.runs.experiment import build
+from wgan_jax.runs.build import build
 from wgan_jax.training.layer_table import Layer, layers_of, table
 
 
@@ -53,6 +53,15 @@ def test_the_rows_of_a_network():
     assert critic[-1] == Layer('Dense_0', '', (1,), 8192, 0)
     _, critic = (layers_of(*player) for player in players_of('celeba_wgan_gp_resnet'))
     assert critic[5] == Layer('Conv_3', '3x3, then mean_pool', (32, 32, 128), 73_856, 0)
+
+
+def test_what_bounds_a_layer_is_a_row_before_it():
+    _, (critic, image_shape) = players_of('digits_wgan_sn')
+    layers = layers_of(critic, image_shape)
+    assert layers[:2] == [Layer('Bounded_0', 'spectral weights', (128,), 0, 64 + 128), Layer('Dense_0', '', (128,), 8_320, 0)]
+    assert [layer.statistics for layer in layers] == [192, 0, 256, 0, 129, 0]
+    plain = layers_of(*players_of('digits_wgan_gp')[1])
+    assert [layer[:4] for layer in plain] == [layer[:4] for layer in layers if layer.name.startswith('Dense')]
 
 
 def test_the_rows_of_a_network_with_biases_and_dropout():

@@ -18,7 +18,7 @@ from wgan_jax.data.cache import cached
 from wgan_jax.devices import parallel
 from wgan_jax.errors import LocalError
 from wgan_jax.runs import record
-from wgan_jax.runs.experiment import build
+from wgan_jax.runs.build import build
 from wgan_jax.training import rounds
 from wgan_jax.training.rounds import CALL_SECONDS, MAX_ROUNDS_PER_CALL, Rounds, index_plan, rounds_per_call, rounds_to_boundary
 

@@ -38,6 +38,24 @@ def test_the_first_signal_is_recorded_and_nothing_ends(number):
     assert not any(thread.name == 'signals' for thread in threading.enumerate())
 
 
+@pytest.mark.usefixtures('hangup')
+def test_signals_are_ignored_after_the_end_if_the_process_ends_because_of_one():
+    before = [signal.getsignal(one) for one in HANDLERS]
+    try:
+        with StopRequest(ends_process=True) as stop:
+            stop.listen()
+        assert [signal.getsignal(one) for one in HANDLERS] == before  # nothing had asked to stop
+        with StopRequest(ends_process=True) as stop:
+            stop.listen()
+            os.kill(os.getpid(), signal.SIGTERM)
+        for another in HANDLERS:
+            os.kill(os.getpid(), another)
+    finally:
+        for number, handler in zip(HANDLERS, before, strict=True):
+            signal.signal(number, handler)
+    assert stop.signal == signal.SIGTERM
+
+
 def test_a_signal_that_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
@@ -79,6 +97,6 @@ with StopRequest() as stop:
     time.sleep(1.5)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     assert errors == '\nEnded at once; the last checkpoint is whole.\n'

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import digits_gan, digits_wgan_gp
+from configs import digits_gan, digits_wgan_gp, digits_wgan_sn
 from tests.tiny_runs import TIMING, assert_same_run, final_state, lines, prepared, stop_at, tiny, train
 from wgan_jax.algorithm.state import generate
 from wgan_jax.errors import UserError
 from wgan_jax.runs.directory import locked
 from wgan_jax.runs.saved_run import open_run
+from wgan_jax.runs.starts import read_starts
 from wgan_jax.sample.generator import to_uint8
 from wgan_jax.sample.grid import grid
 from wgan_jax.training import rounds, trainer
@@ -36,6 +37,7 @@ def test_a_run_leaves_everything_it_promises(tmp_path, capsys):
         assert picture.size == (98, 98)  # 2 x 2 images of 8 pixels, 6 times as large, a line between
     assert sorted(path.name for path in (run / 'checkpoints').iterdir() if path.name.isdigit()) == ['10', '5']
     assert len(list((run / 'tensorboard').iterdir())) == 1
+    assert [start['step'] for start in read_starts(run)] == [0]
     output = capsys.readouterr().out
     assert f'Done at step 10. Last picture: {run}/samples/step_000010.png' in output
     assert 'give a larger --config.num_steps' in output
@@ -119,6 +121,17 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(tmp_path, st
     monkeypatch.setattr(rounds, 'rounds_per_call', lambda seconds: 1)
     assert train(tiny(), tmp_path) is None
     assert_same_run(straight, tmp_path, tiny())
+    assert [start['step'] for start in read_starts(tmp_path)] == [0, 7]
+
+
+def test_a_run_with_spectral_normalisation_resumes_with_its_singular_vectors(tmp_path, monkeypatch):
+    config = tiny(digits_wgan_sn)
+    train(config, tmp_path / 'straight')
+    with monkeypatch.context() as stopping:
+        stop_at(7, stopping)
+        assert train(config, tmp_path / 'stopped') == signal.SIGTERM
+    train(config, tmp_path / 'stopped')
+    assert_same_run(tmp_path / 'straight', tmp_path / 'stopped', config)
 
 
 def test_a_complete_run_continues_with_more_steps(tmp_path, straight, capsys):

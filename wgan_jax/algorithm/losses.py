@@ -12,10 +12,17 @@ import optax
 
 
 class AdversarialLoss(NamedTuple):
-    """The losses of both players."""
+    """The losses of both players.
 
-    critic: Callable[[jax.Array, jax.Array], jax.Array]  # (real scores [B], fake scores [B]) -> scalar
-    generator: Callable[[jax.Array], jax.Array]  # (fake scores [B]) -> scalar
+    Attributes:
+      critic: (real scores [B], fake scores [B]) -> scalar.
+      generator: fake scores [B] -> scalar.
+      gives_logits: whether the critic estimates a probability, the sigmoid of its score.
+    """
+
+    critic: Callable[[jax.Array, jax.Array], jax.Array]
+    generator: Callable[[jax.Array], jax.Array]
+    gives_logits: bool = False
 
 
 def wasserstein_critic_loss(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:
@@ -43,9 +50,18 @@ def non_saturating_generator_loss(fake_logits: jax.Array) -> jax.Array:
     return jnp.mean(jax.nn.softplus(-fake_logits))
 
 
+def hinge_critic_loss(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:
+    """mean(max(0, 1 - real)) + mean(max(0, 1 + fake)): scores beyond the margins do not count (Miyato et al. 2018, equation 16).
+
+    The generator's loss is that of WGAN (equation 17). Source of both: Lim and Ye 2017, "Geometric GAN".
+    """
+    return jnp.mean(jax.nn.relu(1.0 - real_scores)) + jnp.mean(jax.nn.relu(1.0 + fake_scores))
+
+
 LOSSES: dict[str, AdversarialLoss] = {
-    'minimax': AdversarialLoss(cross_entropy_critic_loss, minimax_generator_loss),
-    'non_saturating': AdversarialLoss(cross_entropy_critic_loss, non_saturating_generator_loss),
+    'minimax': AdversarialLoss(cross_entropy_critic_loss, minimax_generator_loss, gives_logits=True),
+    'non_saturating': AdversarialLoss(cross_entropy_critic_loss, non_saturating_generator_loss, gives_logits=True),
+    'hinge': AdversarialLoss(hinge_critic_loss, wasserstein_generator_loss),
     'wasserstein': AdversarialLoss(wasserstein_critic_loss, wasserstein_generator_loss),
 }
 

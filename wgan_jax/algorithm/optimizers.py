@@ -1,7 +1,7 @@
 """The PyTorch optimizers of the papers' code as optax transforms."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,7 @@ def make_optimizer(
     clip_value: float | None = None,
     clip_batch_norm: bool = True,
     eps: float = 1e-8,
+    **options: Any,
 ) -> optax.GradientTransformation:
     """Builds the optimizer of one player.
 
@@ -80,8 +81,9 @@ def make_optimizer(
       clip_value: clip the parameters to [-clip_value, clip_value] after each update; None for no clipping.
       clip_batch_norm: also clip the scales and shifts of batch norm, as the WGAN authors' code does.
       eps: added to the root of the second moment, after the correction of its bias; Keras adds it before.
+      **options: what the function in OPTIMIZERS takes besides.
     """
-    optimizer = OPTIMIZERS[name](learning_rate, b1, b2, eps)
+    optimizer = OPTIMIZERS[name](learning_rate, b1, b2, eps, **options)
     if clip_value is None:
         return optimizer
     clip = clip_weights(clip_value)

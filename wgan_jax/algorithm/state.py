@@ -15,7 +15,8 @@ class PlayerState(TrainState):
     """One player. `step` counts this player's own updates.
 
     Attributes:
-      batch_stats: running means and variances of batch norm; {} for a network without it.
+      batch_stats: what a pass in train mode changes: running means and variances of batch norm, and singular vectors of spectral
+        normalisation; {} for a network without both.
     """
 
     batch_stats: Any
@@ -102,6 +103,11 @@ def generate(state: GANState, latents: jax.Array) -> jax.Array:
 def weights_of(state: GANState) -> dict[str, Any]:
     """The `params` and `batch_stats` that make images: the average of the generator if there is one, or its own."""
     return state.ema or {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
+
+
+def has_batch_norm(player: PlayerState) -> bool:
+    """Whether a layer of the network mixes the examples of a batch."""
+    return any(name.endswith('.mean') for name in named_leaves(player.batch_stats))
 
 
 def num_parameters(tree: Any) -> int:

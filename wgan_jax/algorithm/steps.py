@@ -25,7 +25,7 @@ def critic_step(
     *,
     loss: AdversarialLoss,
     latent_dim: int,
-    gp_weight: float = 0.0,
+    gp_weight: float | jax.Array = 0.0,
     gp_one_sided: bool = False,
     image_noise: noise.ImageNoise | None = None,
     grad_accumulation: int = 1,
@@ -40,11 +40,13 @@ def critic_step(
       key: the run's key.
       loss: the losses of both players.
       latent_dim: size of a latent vector.
-      gp_weight: weight of the gradient penalty; 0 leaves it out of the program.
+      gp_weight: weight of the gradient penalty; 0 leaves it out of the program. A traced weight, of a program that serves many
+        runs, never does.
       gp_one_sided: penalise only slopes above 1.
       image_noise: noise on the images that the critic sees; None for none.
       grad_accumulation: parts of B that are processed one after the other, which needs less memory. The update is that of the whole
-        batch, except for dropout masks and for batch norm, whose statistics are then those of a part.
+        batch, except for dropout masks, for batch norm, whose statistics are then those of a part, and for spectral normalisation,
+        whose singular vectors move with each part.
       axis_name: the mapped axis inside pmap, None elsewhere.
       draw: source of latents, alpha and the dropout key; see noise.draw.
 
@@ -80,7 +82,7 @@ def critic_step(
         total = loss.critic(real_scores, fake_scores)
         real_score, fake_score = jnp.mean(real_scores), jnp.mean(fake_scores)
         metrics = {'real_score': real_score, 'fake_score': fake_score, 'wasserstein_estimate': real_score - fake_score}
-        if gp_weight:
+        if isinstance(gp_weight, jax.Array) or gp_weight:
             penalty = gradient_penalty(
                 lambda images: apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0],
                 interpolate(real, fake, alpha.reshape(-1, *(1,) * (real.ndim - 1))),
@@ -102,7 +104,7 @@ def generator_step(
     batch_size: int,
     loss: AdversarialLoss,
     latent_dim: int,
-    ema_decay: float | None = None,
+    ema_decay: float | jax.Array | None = None,
     image_noise: noise.ImageNoise | None = None,
     grad_accumulation: int = 1,
     axis_name: str | None = None,
@@ -150,9 +152,9 @@ def train_round(
     *,
     loss: AdversarialLoss,
     latent_dim: int,
-    gp_weight: float = 0.0,
+    gp_weight: float | jax.Array = 0.0,
     gp_one_sided: bool = False,
-    ema_decay: float | None = None,
+    ema_decay: float | jax.Array | None = None,
     image_noise: noise.ImageNoise | None = None,
     grad_accumulation: int = 1,
     axis_name: str | None = None,

@@ -6,22 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from wgan_jax.data import celeba, digits, folder, lsun, mnist, toys
+from wgan_jax.data import celeba, digits, folder, lsun, mnist, toys, user_array
 from wgan_jax.data.cache import identity
 from wgan_jax.data.share import share, share_size
 from wgan_jax.data.source import Source
 from wgan_jax.errors import UserError
 
-__all__ = ['SOURCES', 'identity', 'make_source']
+__all__ = ['POINTS', 'SOURCES', 'identity', 'make_source']
 
 SOURCES: dict[str, Callable[..., Source]] = {
+    'array': user_array.source,
     'celeba': celeba.source,
     'digits': digits.source,
     'folder': folder.source,
     'lsun_bedroom': lsun.source,
     'mnist': mnist.source,
+    'w1_funnels': toys.w1_funnels,
     **{name: toys.source_of_toy(name) for name in toys.TOYS},
 }
+POINTS = ('w1_funnels', *toys.TOYS)  # those of points, not images
 
 
 def make_source(name: str, fraction: float = 1.0, **options: Any) -> Source:
@@ -60,4 +63,4 @@ def make_source(name: str, fraction: float = 1.0, **options: Any) -> Source:
         images = np.asarray(source.load())  # not a memory map, from which indexing would make another
         return images[share(range(len(images)), fraction)]
 
-    return source._replace(num_images=share_size(source.num_images, fraction), load=load)
+    return source._replace(num_images=source.num_images and share_size(source.num_images, fraction), load=load)

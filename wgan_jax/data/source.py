@@ -1,8 +1,9 @@
 """The description of a data set before it is read, and checks that the data sets share."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ class Source(NamedTuple):
     load: Callable[[], np.ndarray]  # [N, H, W, C] of type `dtype`, memory-mapped if it comes from a file
     dtype: type = np.uint8  # or float32, for values that are not scaled before the networks
     held_out: Callable[[], 'Source'] | None = None  # the images that a run on this split does not see, whatever its fraction
+    found: Mapping[str, Any] = MappingProxyType({})  # options whose values were found in the data, which a run records
 
 
 def held_out(
@@ -57,9 +59,29 @@ def existing(option: str, value: str) -> Path:
     return path
 
 
+def check_images(name: str, source: Source, images: np.ndarray) -> None:
+    """Refuses what a data set has loaded if it is not as described, which training would not notice.
+
+    Raises:
+      UserError: the images have another type or shape, there is none, or a value is not finite.
+    """
+    if images.dtype != source.dtype or images.shape[1:] != tuple(source.image_shape) or not len(images):
+        raise UserError(
+            f'config.data.name={name} has loaded {images.dtype} of shape {images.shape}, and its Source describes '
+            f'{np.dtype(source.dtype)} of shape [N, {", ".join(map(str, source.image_shape))}], N at least 1: correct one of them.'
+        )
+    if images.dtype.kind == 'f' and not np.isfinite(images).all():
+        raise UserError(f'config.data.name={name} has loaded a value that is not finite: remove or repair it.')
+
+
 POINT_SHAPE = (1, 1, 2)  # a point in the plane is an image of one pixel with two channels
 
 
 def is_plane(image_shape: tuple[int, ...]) -> bool:
     """Whether images of this shape are points in the plane."""
     return tuple(image_shape) == POINT_SHAPE
+
+
+def is_points(image_shape: tuple[int, ...]) -> bool:
+    """Whether images of this shape are points: one pixel, whose channels are neither grey nor a colour."""
+    return tuple(image_shape[:2]) == (1, 1) and image_shape[2] not in (1, 3)

@@ -1,6 +1,6 @@
-"""Points in the plane: three distributions for which a critic can be plotted.
+"""Points: three distributions in the plane, for which a critic can be plotted, and those of funnels.py.
 
-Source of their shapes and scales: igul222/improved_wgan_training, commit fa66c57, gan_toy.py.
+Source of the shapes and scales in the plane: igul222/improved_wgan_training, commit fa66c57, gan_toy.py.
 """
 
 import functools
@@ -11,7 +11,7 @@ import numpy as np
 
 from wgan_jax.data.source import POINT_SHAPE, Source, choose, held_out
 
-_SPLITS = {'train': (0, 65_536), 'test': (1, 8_192)}  # split: (seed, number of points)
+SPLITS = {'train': (0, 65_536), 'test': (1, 8_192)}  # split: (seed, number of points)
 _ROOT_HALF = math.sqrt(0.5)
 _EIGHT = [(1, 0), (-1, 0), (0, 1), (0, -1), *((x * _ROOT_HALF, y * _ROOT_HALF) for x in (1, -1) for y in (1, -1))]
 # The centres of a mixture of Gaussians, and the standard deviation of each.
@@ -47,7 +47,7 @@ def source_of_toy(name: str) -> Callable[..., Source]:
     """Returns a function that makes the Source of a toy: float32 coordinates [N, 1, 1, 2], not scaled."""
 
     def source(split: str = 'train') -> Source:
-        seed, count = _SPLITS[choose('split', split, _SPLITS)]
+        seed, count = SPLITS[choose('split', split, SPLITS)]
 
         def load() -> np.ndarray:
             return TOYS[name](count, seed).reshape(-1, *POINT_SHAPE)
@@ -55,3 +55,19 @@ def source_of_toy(name: str) -> Callable[..., Source]:
         return Source(POINT_SHAPE, count, load, np.float32, held_out(source, split))
 
     return source
+
+
+def w1_funnels(dimension: int = 2, funnels: int = 4, split: str = 'train') -> Source:
+    """The data set w1_funnels: points of P of the pair with so many funnels, float32 [N, 1, 1, dimension], not scaled."""
+    from wgan_jax.data.funnels import load, points_of_p  # imports jax, which the processes that prepare images do without
+
+    seed, count = SPLITS[choose('split', split, SPLITS)]
+    pair = load(dimension, funnels)
+    options = {'dimension': dimension, 'funnels': funnels}
+    return Source(
+        (1, 1, dimension),
+        count,
+        lambda: points_of_p(pair, count, seed).reshape(-1, 1, 1, dimension),
+        np.float32,
+        held_out(w1_funnels, split, **options),
+    )

@@ -18,26 +18,47 @@ def use_compilation_cache() -> None:
     """Keeps compiled programs on disk, so that the next run of the same programs does not compile them again.
 
     The directory is JAX_COMPILATION_CACHE_DIR, or else lies in the user's cache directory, with a subdirectory for each kind of
-    CPU, because machine code for one may not run on another. Machine code is run as it is found, so the directory is created for
-    the user alone, and is not used if others can write to it.
+    CPU, because machine code for one may not run on another.
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
+    processor = f'{platform.machine()}-{zlib.crc32(_processor_flags().encode()):08x}'
+    if (directory := private_directory('compiled programs are not kept')) is not None:
+        jax.config.update('jax_compilation_cache_dir', str(directory / processor))
+
+
+def _processor_flags() -> str:
+    """The line of the processor's abilities; '' where the system does not say."""
     cpuinfo = Path('/proc/cpuinfo')
-    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith('flags')), '') if cpuinfo.exists() else ''
+    return next((line for line in cpuinfo.read_text().splitlines() if line.startswith('flags')), '') if cpuinfo.exists() else ''
+
+
+def gains_nothing_by_bfloat16() -> bool:
+    """Whether programs run on a CPU that is known to have no AMX, whose products of bfloat16 are fast (docs/performance.md)."""
+    flags = _processor_flags()
+    return jax.default_backend() == 'cpu' and bool(flags) and 'amx_bf16' not in flags.split()
+
+
+def private_directory(otherwise: str) -> Path | None:
+    """The directory in the user's cache directory for what is run as it is found, such as machine code.
+
+    It is created for the user alone, and is not used if others can write to it: then a warning is printed.
+
+    Args:
+      otherwise: what is not done without it, for the warning.
+    """
     directory = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'wgan_jax'
-    processor = f'{platform.machine()}-{zlib.crc32(flags.encode()):08x}'
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         status = directory.stat()
     except OSError as error:
-        print(f'Warning: {directory} cannot be created ({error.strerror}); compiled programs are not kept.')
-        return
+        print(f'Warning: {directory} cannot be created ({error.strerror}); {otherwise}.')
+        return None
     if status.st_mode & 0o022 or status.st_uid != os.geteuid():
-        print(f'Warning: other users can write to {directory}; compiled programs are not kept: chmod go-w it, or remove it.')
-        return
-    jax.config.update('jax_compilation_cache_dir', str(directory / processor))
+        print(f'Warning: other users can write to {directory}; {otherwise}: chmod go-w it, or remove it.')
+        return None
+    return directory
 
 
 def compile_ahead(mapped: Callable[..., Any], arguments: Any, *, deterministic: bool = False) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -42,6 +43,11 @@ def check_devices() -> None:
 def all_devices() -> list[jax.Device]:
     """The devices of all processes, grouped by process."""
     return [device for index in range(jax.process_count()) for device in jax.local_devices(index)]
+
+
+def own_devices() -> list[int]:
+    """The places of the devices of this process in `all_devices`."""
+    return [place for place, device in enumerate(all_devices()) if device.process_index == jax.process_index()]
 
 
 def replicate(tree: Any) -> Any:
@@ -83,8 +89,7 @@ def scatter(parts: Any) -> Any:  # [devices of this process, ...]
 def split_batch(indices: np.ndarray) -> np.ndarray:  # [K, n_critic, B] -> [devices of this process, K, n_critic, B / devices]
     """Splits the last axis, the global batch, into one part per device, and returns the parts of this process."""
     parts = np.split(indices, jax.device_count(), axis=-1)
-    mine = [index for index, device in enumerate(all_devices()) if device.process_index == jax.process_index()]
-    return np.stack([parts[index] for index in mine])
+    return np.stack([parts[index] for index in own_devices()])
 
 
 def bytes_per_device() -> int:
@@ -121,6 +126,77 @@ def map_rounds(
     in_axes = (None, None, 0 if split_images else None, 0, None, None)
     devices = devices or all_devices()
     return jax.pmap(mapped, axis_name=AXIS_NAME, in_axes=in_axes, out_axes=None, donate_argnums=0, devices=devices)
+
+
+def map_members(
+    train_member: Callable[..., Any],
+    *,
+    split_images: bool = False,
+    devices: Sequence[jax.Device] | None = None,
+    one_by_one: bool | None = None,
+) -> Callable[..., Any]:
+    """Maps the training of one run over many, the members of a group: each is whole on its device, and nothing is exchanged.
+
+    Every array has two leading axes, devices and the members of a device, unless its shape is given here. On a CPU the members of a
+    device follow one another: it is slow at batched small products, and a device for each core keeps all cores busy
+    (`use_a_device_per_core`). Elsewhere they are one batched program, which fills a device that a single small run leaves idle. The
+    states are donated.
+
+    Args:
+      train_member: (state, sums, images, indices, num_rounds, key, numbers) -> (state, sums).
+      split_images: as for map_rounds.
+      devices: as for map_rounds.
+      one_by_one: whether the members of a device follow one another; None: on a CPU.
+
+    Returns:
+      (states, sums, images, plans, plan_of, num_rounds, keys, numbers) -> (states, sums). `plans` are indices
+      [devices, K, P, n_critic, B]; `plan_of` are numbers from 0 to P - 1, since members with one seed share a plan. `num_rounds`
+      are 0 for members that wait, and equal for the others. `keys` are the data of PRNG keys.
+    """
+    devices = devices or all_devices()
+    one_by_one = devices[0].platform == 'cpu' if one_by_one is None else one_by_one
+
+    def mapped(states: Any, sums: Any, images: Any, plans: Any, plan_of: Any, num_rounds: Any, keys: Any, numbers: Any) -> Any:
+        def train(state: Any, sums: Any, plan: Any, rounds: Any, key: Any, numbers: Any) -> Any:
+            return train_member(state, sums, images, plans[:, plan], rounds, jax.random.wrap_key_data(key), numbers)
+
+        members, others = (states, sums), (plan_of, num_rounds, keys, numbers)
+        if one_by_one:
+
+            def body(i: jax.Array, members: Any) -> Any:  # a loop over a carry, which changes it in place
+                trained = train(*jax.tree.map(lambda array: array[i], (*members, *others)))
+                return jax.tree.map(lambda array, new: array.at[i].set(new), members, trained)
+
+            return jax.lax.fori_loop(0, len(plan_of), body, members)
+        # A number of rounds for each member would make a loop that selects the states of all members after every round.
+        most = num_rounds.max()
+        trained = jax.vmap(lambda state, sums, plan, _, key, numbers: train(state, sums, plan, most, key, numbers))(
+            *members, *others
+        )
+        moved = num_rounds > 0
+        return jax.tree.map(lambda old, new: jnp.where(moved.reshape(-1, *(1,) * (old.ndim - 1)), new, old), members, trained)
+
+    in_axes = (0, 0, 0 if split_images else None, 0, 0, 0, 0, 0)
+    return jax.pmap(mapped, axis_name=AXIS_NAME, in_axes=in_axes, donate_argnums=(0, 1), devices=devices)
+
+
+def map_independent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Maps a function over two leading axes of its arguments: devices, and what one device has.
+
+    As in `map_members`, each call is whole on its device, one after the other on a CPU and batched elsewhere.
+    """
+    one_by_one = all_devices()[0].platform == 'cpu'
+
+    def mapped(*arguments: Any) -> Any:
+        return jax.lax.map(lambda one: function(*one), arguments) if one_by_one else jax.vmap(function)(*arguments)
+
+    return jax.pmap(mapped, axis_name=AXIS_NAME, devices=all_devices())
+
+
+def use_a_device_per_core() -> None:
+    """Makes a device of each core of a CPU, for the members of a group; to be called before anything uses a device."""
+    if hasattr(os, 'sched_getaffinity') and '--xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
+        jax.config.update('jax_num_cpu_devices', len(os.sched_getaffinity(0)))
 
 
 def _host_bytes() -> int:

@@ -27,6 +27,13 @@ def greatest(value: int) -> int:
     return value if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(value)).max())
 
 
+def to_all(tree: Any) -> Any:
+    """Arrays that are split over the devices, whole, as numpy arrays in all processes."""
+    if jax.process_count() == 1:
+        return jax.tree.map(np.asarray, tree)
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
 def from_first(tree: Any) -> Any:
     """Copies a tree of arrays from process 0 to all processes; the shapes must already be the same in all."""
     if jax.process_count() == 1:

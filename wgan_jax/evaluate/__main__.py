@@ -1,7 +1,7 @@
 """Scores a checkpoint of a run, and writes every number with its protocol.
 
-    python -m wgan_jax.evaluate --workdir=RUN                  # the newest checkpoint; --step=N or --step=best for another
-    python -m wgan_jax.evaluate --workdir=RUN --images=DIR     # also writes the samples, and real images, as PNG files
+    python -m wgan_jax.evaluate RUN                  # the newest checkpoint; --step=N or --step=best for another
+    python -m wgan_jax.evaluate RUN --images=DIR     # also writes the samples, and real images, as PNG files
 
 It writes a JSON file and pictures into evaluation/ in the run's directory. The name of the file says the step, the features and the
 number of samples, so that evaluations stand beside each other; the pictures are those of the last one.
@@ -11,16 +11,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from wgan_jax.runs import command_line
 from wgan_jax.runs.files import expand
 from wgan_jax.runs.terminal import errors_in_a_sentence, run_command
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog='python -m wgan_jax.evaluate', description='Scores a checkpoint of a run.', allow_abbrev=False
-    )
-    parser.add_argument('--workdir', required=True, help='directory of the run')
+    parser = command_line.parser('evaluate', __doc__)
+    command_line.add_run(parser)
     parser.add_argument('--step', help="number of a checkpoint, or 'best', by the run's best_metric; default: the newest")
     parser.add_argument('--out', type=expand, help='directory of the numbers and the pictures; default: evaluation/ in the workdir')
     parser.add_argument('--num_samples', type=int, help='generated images; default: eval_num_samples of the run')
@@ -29,7 +28,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of the latents and of every other random choice; default: 0')
     parser.add_argument('--raw', action='store_true', help='use the generator itself, even if the run has an average of it')
     parser.add_argument('--images', type=expand, help='directory for the samples and as many real images, as PNG files')
-    for name in ('dir', 'manual_dir', 'folder'):
+    for name in ('dir', 'manual_dir', 'folder', 'file'):
         parser.add_argument(f'--data.{name}', dest=name, help=f'replaces config.data.{name} of the run')
     parsed = parser.parse_args(arguments)
     if not 0 <= parsed.seed < 2**32:
@@ -46,5 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command.run(parsed)
 
 
-if __name__ == '__main__':
+def run() -> None:
+    """Runs the command as a program."""
     run_command(main)
+
+
+if __name__ == '__main__':
+    run()

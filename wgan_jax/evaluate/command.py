@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wgan_jax.data import identity
-from wgan_jax.data.source import is_plane
+from wgan_jax.data.source import is_points
 from wgan_jax.devices.compiling import use_compilation_cache
 from wgan_jax.devices.parallel import check_devices
 from wgan_jax.disk import replace_file
@@ -19,7 +19,7 @@ from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.metrics.scores import with_count, without_count
 from wgan_jax.runs.files import make_directories, run_directory, save_images, save_png
 from wgan_jax.runs.record import read_evaluations
-from wgan_jax.runs.saved_run import open_run
+from wgan_jax.runs.saved_run import SavedRun, open_run
 from wgan_jax.sample.grid import grid
 
 _SHOWN = 64  # samples in the picture; half of them with their nearest training image
@@ -33,6 +33,24 @@ def run(arguments: argparse.Namespace) -> None:
     print(f'{table(report)}\n\nWritten: {path} with the protocol, and pictures beside it.')
 
 
+def images_of(saved: SavedRun) -> np.ndarray:
+    """The images that a run was trained on, uint8 [N, H, W, C].
+
+    Raises:
+      UserError: they cannot be found, they have changed, or they are points, which have no scores.
+    """
+    source = saved.experiment.data.source
+    if is_points(source.image_shape):
+        raise UserError('This run was trained on points, and there are scores for images only: see its samples/.')
+    images = source.load()
+    if identity(images) != saved.data_set:
+        raise UserError(
+            f'This run was trained on other images ({saved.data_set}) than are there now ({identity(images)}): give their place '
+            'with --data.dir, --data.manual_dir, --data.folder or --data.file.'
+        )
+    return images
+
+
 def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path]:
     """Scores a checkpoint, writes the numbers and the pictures, and returns the numbers and their file.
 
@@ -44,22 +62,14 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path]:
         'eval_num_samples': arguments.num_samples,
         'eval_features': arguments.features,
         'eval_weights': arguments.weights,
-        **{f'data.{name}': getattr(arguments, name) for name in ('dir', 'manual_dir', 'folder')},
+        **{f'data.{name}': getattr(arguments, name) for name in ('dir', 'manual_dir', 'folder', 'file')},
     }
     folders = [arguments.images / name for name in ('samples', 'real')] if arguments.images is not None else []
-    saved = open_run(arguments.workdir, arguments.step, changes)
+    saved = open_run(arguments.workdir, arguments.step, changes, trust_code=arguments.trust_code)
     run_dir = run_directory(arguments.workdir)
     out = arguments.out or run_dir / 'evaluation'
     make_directories(out, *folders)
-    source = saved.experiment.data.source
-    if is_plane(source.image_shape):
-        raise UserError(f'{arguments.workdir} was trained on points, and there are scores for images only: see its samples/.')
-    images = source.load()
-    if identity(images) != saved.data_set:
-        raise UserError(
-            f'{arguments.workdir} was trained on other images ({saved.data_set}) than are there now ({identity(images)}): '
-            'give their place with --data.dir, --data.manual_dir or --data.folder.'
-        )
+    images = images_of(saved)
     state = saved.state.replace(ema=None) if arguments.raw else saved.state
     scoring = Scoring(saved.experiment, images, seed=arguments.seed)
     samples = scoring.samples(state)

@@ -13,13 +13,21 @@ from wgan_jax.runs.files import save_figure, save_png
 from wgan_jax.sample import grid
 from wgan_jax.sample.colours import BLUE, GREY, ORANGE
 
+_BETWEEN = 96  # grey between the images of a pair, and between pairs
 _FLOOR = 1e-12  # on a logarithmic axis, in the place of 0
 
 
 def nearest(samples: np.ndarray, neighbours: np.ndarray, path: Path) -> None:
-    """A grid of pairs: a sample on the left, the image of training that is nearest to it on the right; uint8 [N, H, W, C]."""
-    line = np.zeros((len(samples), samples.shape[1], 1, samples.shape[3]), np.uint8)
-    save_png(grid.grid(np.concatenate([samples, line, neighbours], axis=2)), path)
+    """A grid of pairs: a sample on the left, the image of training that is nearest to it on the right; uint8 [N, H, W, C].
+
+    The pairs that are most alike come first.
+    """
+    distances = np.linalg.norm((samples.astype(np.float32) - neighbours).reshape(len(samples), -1), axis=1)
+    order = np.argsort(distances, kind='stable')
+    between, beside = (
+        np.full((*samples.shape[:2], width, samples.shape[3]), _BETWEEN, np.uint8) for width in (1, max(2, samples.shape[2] // 6))
+    )
+    save_png(grid.grid(np.concatenate([samples[order], between, neighbours[order], beside], axis=2)), path)
 
 
 def classes(shares: list[float], real: list[float] | None, path: Path) -> None:
@@ -66,7 +74,7 @@ def draw_classes(axes: Axes, shares: list[float], real: list[float] | None) -> s
     if real is not None:
         axes.bar(places + 0.2, real, 0.4, color=GREY, label='real, held out')
     axes.set(xticks=places, xlabel='class', ylabel='share')
-    return 'What the samples are taken for'
+    return 'Classes of the samples'
 
 
 def draw_slopes(axes: Axes, report: dict[str, Any]) -> str:
@@ -109,13 +117,21 @@ def draw_norms(axes: Axes, report: dict[str, Any]) -> str:
     return 'Spectral norm of each kernel, as a matrix'
 
 
+def comparable(record: dict[str, Any], name: str) -> float:
+    """A score of as many samples as there are held-out images, if it was computed so, since most scores depend on the number."""
+    as_many = {without_count(other): value for other, value in record.get('as_many', {}).items()}
+    return as_many.get(without_count(name), record['scores'][name])
+
+
 def draw_score(axes: Axes, records: list[dict[str, Any]], name: str, colour: str = BLUE) -> None:
-    """One score over training; a single one has its value beside it."""
+    """One score over training, comparable with that of real images; a single one has its value beside it."""
     drawn = [record for record in records if name in record['scores']]
-    axes.plot([record['step'] for record in drawn], [record['scores'][name] for record in drawn], 'o-', color=colour)
+    values = [comparable(record, name) for record in drawn]
+    axes.plot([record['step'] for record in drawn], values, 'o-', color=colour)
     if len(drawn) == 1:
-        step, value = drawn[0]['step'], drawn[0]['scores'][name]
-        axes.annotate(f'{value:.4g}', (step, value), xytext=(6, 6), textcoords='offset points')
+        axes.annotate(f'{values[0]:.4g}', (drawn[0]['step'], values[0]), xytext=(-6, 6), textcoords='offset points', ha='right')
+    if all(float(value).is_integer() for value in values):
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel('step')
 

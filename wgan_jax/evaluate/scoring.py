@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from wgan_jax.algorithm.standing_statistics import BATCH
-from wgan_jax.algorithm.state import GANState, generate
+from wgan_jax.algorithm.state import GANState, generate, has_batch_norm
 from wgan_jax.devices.compiling import compiled, in_batches
 from wgan_jax.errors import UserError
 from wgan_jax.metrics import scores
@@ -36,6 +36,7 @@ class Scoring:
         seed: int = 0,
         best_metric: str | None = None,
         scorer: scores.Scorer | None = None,
+        num_devices: int | None = None,
     ) -> None:
         """Computes the features of the real images, which may take minutes.
 
@@ -44,6 +45,7 @@ class Scoring:
           images: its training images, uint8 [N, H, W, C].
           seed: of the latents, and of every other random choice.
           best_metric: the score of best_score, with its number of samples.
+          num_devices: devices that share a batch of the run; None: all.
           scorer: that of another run with the same images, number of samples and seed, to save computing it again.
 
         Raises:
@@ -59,8 +61,8 @@ class Scoring:
         self.scorer = scorer
         if best_metric is not None:
             self._check_best_metric(images)
-        self._num_parts = _parts(experiment)
-        self._for_images = compiled(experiment.for_images, deterministic=experiment.deterministic)
+        self._num_parts = _parts(experiment, num_devices or jax.device_count())
+        self._for_images = compiled(experiment.with_image_statistics, deterministic=experiment.deterministic)
         self._generate = compiled(generate, deterministic=experiment.deterministic)
         batch_size = experiment.batch_size
         self._diagnose = make_diagnostics(
@@ -80,22 +82,25 @@ class Scoring:
         if held_out is not None:
             self._held_out_sample = _sample(held_out, slice(None), max(min(len(held_out), NUM_IMAGES), batch_size), seed)
 
-    def samples(self, state: GANState) -> np.ndarray:
-        """The generated images to be scored: uint8 [num_samples, H, W, C]."""
+    def samples(self, state: GANState, sample_key: jax.Array | None = None) -> np.ndarray:
+        """The generated images to be scored: uint8 [num_samples, H, W, C]; `sample_key` as for the scores."""
         key, count = jax.random.fold_in(jax.random.key(self._seed), _LATENTS), self._experiment.scoring.num_samples
         size = max(1, min(_MAX_BATCH, _BATCH_PIXELS // math.prod(self._train_sample.shape[1:])))
         shape = size, self._experiment.latent_dim
         latents = [jax.random.normal(jax.random.fold_in(key, start), shape) for start in range(0, count, size)]
-        state = self._for_images(state)
+        state = self._for_images(state, self._experiment.sample_key if sample_key is None else sample_key)
         batches = in_batches(lambda batch: self._generate(state, batch), np.concatenate(latents)[:count], size)
         return np.concatenate([to_uint8(batch) for batch in batches])
 
-    def __call__(self, state: GANState, samples: np.ndarray | None = None) -> dict[str, Any]:
+    def __call__(
+        self, state: GANState, samples: np.ndarray | None = None, *, sample_key: jax.Array | None = None
+    ) -> dict[str, Any]:
         """Scores a state of arrays on this machine; the state does not change.
 
         Args:
           state: the state.
           samples: the result of self.samples for this state, if it is known.
+          sample_key: that of the run of the state, if this is another run, whose config differs in seed or optimizers only.
 
         Returns:
           JSON: `scores`, one number each; `floor`, the scores of held-out real images in place of samples; `as_many`, the scores
@@ -103,7 +108,7 @@ class Scoring:
           `classes` and `classes_of_real`, the share of each class, if the feature network has the classes of the data set;
           `critic`, the results of metrics.critic.diagnostics; and `protocol`, what the numbers depend on.
         """
-        samples = self.samples(state) if samples is None else samples
+        samples = self.samples(state, sample_key) if samples is None else samples
         measured, details = self.scorer.score(samples)
         as_many = {}
         if self.scorer.held_out is not None and len(self.scorer.held_out) < len(samples):
@@ -171,15 +176,15 @@ def _held_out(experiment: Experiment) -> np.ndarray | None:
     return images
 
 
-def _parts(experiment: Experiment) -> int:
+def _parts(experiment: Experiment, num_devices: int) -> int:
     """Parts of a batch for the diagnostics: as small as on one device of the run, unless that changes what is measured.
 
     Batch norm takes the statistics of the whole batch in a run, on any number of devices, and the run may have had other devices.
     """
     accumulation = experiment.round_settings['grad_accumulation']
-    state, parts = jax.eval_shape(experiment.create_state), accumulation * jax.device_count()
-    has_batch_norm = state.generator.batch_stats or state.critic.batch_stats
-    return accumulation if has_batch_norm or experiment.batch_size % parts else parts
+    state, parts = jax.eval_shape(experiment.create_state), accumulation * num_devices
+    mixes_examples = has_batch_norm(state.generator) or has_batch_norm(state.critic)
+    return accumulation if mixes_examples or experiment.batch_size % parts else parts
 
 
 def _sample(images: np.ndarray, part: slice, count: int, seed: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Writes the generator or the critic of a run as one file that runs with jax alone, without this package.
 
-    python -m wgan_jax.export --workdir=RUN                    # the newest checkpoint; --step=N or --step=best for another
-    python -m wgan_jax.export --workdir=RUN --player=critic    # the critic instead
+    python -m wgan_jax.export RUN                    # the newest checkpoint; --step=N or --step=best for another
+    python -m wgan_jax.export RUN --player=critic    # the critic instead
 
 It writes generator.stablehlo, which contains the weights, and generator.json, which describes input, output and origin and says how
 to load it, into exported/ in the run's directory; or critic.stablehlo and critic.json.
@@ -11,16 +11,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from wgan_jax.runs import command_line
 from wgan_jax.runs.files import expand
 from wgan_jax.runs.terminal import errors_in_a_sentence, run_command
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog='python -m wgan_jax.export', description='Writes the generator or the critic of a run as one file.', allow_abbrev=False
-    )
-    parser.add_argument('--workdir', required=True, help='directory of the run')
+    parser = command_line.parser('export', __doc__)
+    command_line.add_run(parser)
     parser.add_argument('--player', choices=('generator', 'critic'), default='generator', help='default: generator')
     parser.add_argument('--step', help="number of a checkpoint, or 'best', by the run's best_metric; default: the newest")
     parser.add_argument('--raw', action='store_true', help='use the generator itself, even if the run has an average of it')
@@ -40,5 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command.run(parsed)
 
 
-if __name__ == '__main__':
+def run() -> None:
+    """Runs the command as a program."""
     run_command(main)
+
+
+if __name__ == '__main__':
+    run()

@@ -4,14 +4,13 @@ import argparse
 import json
 from typing import Any
 
+from wgan_jax.algorithm.losses import LOSSES
 from wgan_jax.devices.parallel import check_devices
 from wgan_jax.disk import replace_file
 from wgan_jax.export import stablehlo
 from wgan_jax.export.description import describe_critic, describe_generator
 from wgan_jax.runs.files import make_directories, run_directory
 from wgan_jax.runs.saved_run import open_run
-
-_GIVE_LOGITS = ('minimax', 'non_saturating')  # losses whose critic estimates a probability
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,7 +30,7 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
       OSError: a file cannot be written.
     """
     check_devices()
-    saved = open_run(arguments.workdir, arguments.step)
+    saved = open_run(arguments.workdir, arguments.step, trust_code=arguments.trust_code)
     out = arguments.out or run_directory(arguments.workdir) / 'exported'
     make_directories(out)
     player, experiment, config = arguments.player, saved.experiment, saved.experiment.config
@@ -53,7 +52,7 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
     else:
         program = stablehlo.export_critic(saved.state, experiment.data.source.image_shape)
         content = bytes(program.serialize())
-        description = describe_critic(program, content, path.name, facts, logits=config['loss'] in _GIVE_LOGITS)
+        description = describe_critic(program, content, path.name, facts, logits=LOSSES[config['loss']].gives_logits)
     replace_file(path, content)
     replace_file(path.with_suffix('.json'), (json.dumps(description, indent=1) + '\n').encode())
     return description

@@ -5,7 +5,7 @@ from typing import Any
 
 from jax import export
 
-from wgan_jax.data.source import is_plane
+from wgan_jax.data.source import is_plane, is_points
 from wgan_jax.runs.files import versions
 
 FORMAT = 1
@@ -50,8 +50,9 @@ def kind(aval: Any) -> dict[str, Any]:
 
 
 def _images(aval: Any) -> dict[str, Any]:
-    if is_plane(aval.shape[1:]):
-        return {**kind(aval), 'name': 'points', 'layout': '[batch, 1, 1, (x, y)]'}
+    if is_points(aval.shape[1:]):
+        coordinates = '(x, y)' if is_plane(aval.shape[1:]) else 'coordinates'
+        return {**kind(aval), 'name': 'points', 'layout': f'[batch, 1, 1, {coordinates}]'}
     return {**kind(aval), 'name': 'images', 'layout': 'NHWC', 'range': [-1, 1]}
 
 

@@ -17,6 +17,7 @@ import scipy.special
 import scipy.stats
 from numpy.typing import ArrayLike
 
+MOST_POINTS = 2000  # of each sample in wasserstein_of_samples: seconds, up to 15 if one sample is much narrower than the other
 _TOLERANCE = 1e-6  # allowed error of a sum of probabilities: the sum of a float32 softmax misses 1 by less
 
 
@@ -74,7 +75,7 @@ def earth_movers_distance(p: ArrayLike, q: ArrayLike, costs: ArrayLike) -> Trans
     """The least cost of moving the mass of p so that it becomes q: the Wasserstein-1 distance where costs are distances.
 
     Arjovsky et al. 2017, equation 1, as a linear program, which HiGHS solves to about 1e-7 of the mass and of the largest cost.
-    300 points against 300 take some seconds; for many more use wasserstein_1d or a critic.
+    300 points against 300 take some seconds; for more use wasserstein_of_samples, wasserstein_1d or a critic.
 
     Args:
       p: probabilities [N].
@@ -117,6 +118,28 @@ def costs_between(x: ArrayLike, y: ArrayLike, metric: str = 'euclidean') -> np.n
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError('positions hold a number that is not finite')
     return scipy.spatial.distance.cdist(x, y, metric)
+
+
+def wasserstein_of_samples(x: ArrayLike, y: ArrayLike) -> float:
+    """The Wasserstein-1 distance between two samples of N points, each of weight 1 / N, with Euclidean costs.
+
+    Some plan of least cost moves every point whole, so this is an assignment, which scipy solves exactly. Its time grows with the
+    third power of N: on one core 0.03 to 0.15 s at 512, 0.2 to 1.2 s at 1,024. It is on average larger than the distance between
+    the distributions of the samples, and the more so the more dimensions there are.
+
+    Args:
+      x: positions [N] or [N, D].
+      y: positions [N] or [N, D].
+
+    Raises:
+      ValueError: the samples differ in size or are larger than MOST_POINTS, or as costs_between.
+    """
+    costs = costs_between(x, y)
+    if not len(costs) == costs.shape[1] <= MOST_POINTS or not len(costs):
+        raise ValueError(
+            f'samples must be of equal size, from 1 to {MOST_POINTS} points, not {costs.shape[0]} and {costs.shape[1]}'
+        )
+    return float(costs[scipy.optimize.linear_sum_assignment(costs)].mean())
 
 
 def wasserstein_1d(x: ArrayLike, y: ArrayLike, p: ArrayLike | None = None, q: ArrayLike | None = None) -> float:

@@ -101,16 +101,16 @@ def pixels(images: np.ndarray) -> np.ndarray:  # [N, H, W, C] -> [N, H * W * C]
     return images.reshape(len(images), -1)
 
 
-SCORES = (
-    Score(_frechet, 'features', lower=('fd_*', 'fd_infinity_*')),
-    Score(_kernel, 'features', lower=('kd_*',), shown=('kd_*_error',)),
-    Score(_neighbours, 'features', higher=('precision_*', 'recall_*', 'density_*', 'coverage_*')),
-    Score(_classifier_score, 'logits', higher=('classifier_score_*',)),
-    Score(_classes, 'shares', higher=('modes_*',), shown=('kl_to_uniform_*',)),
-    Score(_sliced, least_side=sliced.PATCH, lower=('swd',)),  # also swd_28, ... for the levels
-    Score(_diversity, shown=('ms_ssim',)),  # lowest for noise
-    Score(_copying, 'held_out', shown=('copying',)),  # lowest for noise
-)
+SCORES = {
+    'frechet': Score(_frechet, 'features', lower=('fd_*', 'fd_infinity_*')),
+    'kernel': Score(_kernel, 'features', lower=('kd_*',), shown=('kd_*_error',)),
+    'neighbours': Score(_neighbours, 'features', higher=('precision_*', 'recall_*', 'density_*', 'coverage_*')),
+    'classifier': Score(_classifier_score, 'logits', higher=('classifier_score_*',)),
+    'classes': Score(_classes, 'shares', higher=('modes_*',), shown=('kl_to_uniform_*',)),
+    'sliced': Score(_sliced, least_side=sliced.PATCH, lower=('swd',)),  # also swd_28, ... for the levels
+    'diversity': Score(_diversity, shown=('ms_ssim',)),  # lowest for noise
+    'copying': Score(_copying, 'held_out', shown=('copying',)),  # lowest for noise
+}
 INCEPTION = {  # the usual names of scores on the features of the Inception network
     'fd_*': 'fid',
     'fd_infinity_*': 'fid_infinity',

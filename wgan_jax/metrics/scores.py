@@ -49,7 +49,7 @@ class Scorer:
         """
         sample = self._describe(images)._replace(held_out=None if real else self.held_out)
         measured: dict[str, float] = {}
-        for score in SCORES:
+        for score in SCORES.values():
             if getattr(sample, score.needs) is not None and min(images.shape[1:3]) >= score.least_side:
                 measured |= score.measure(sample, self._train)
         scores = {with_count(self._name(pattern), len(images)): float(value) for pattern, value in measured.items()}
@@ -113,7 +113,7 @@ def can_choose(name: str) -> bool:
 
 
 def _is_among(group: str, name: str) -> bool:
-    patterns = [pattern for score in SCORES for pattern in getattr(score, group)]
+    patterns = [pattern for score in SCORES.values() for pattern in getattr(score, group)]
     patterns += [INCEPTION[pattern] for pattern in patterns if pattern in INCEPTION]
     return any(fnmatch.fnmatchcase(name, f'{pattern}_*') for pattern in patterns)
 

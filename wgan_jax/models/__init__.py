@@ -48,7 +48,7 @@ def make_network(
       **options: other attributes of the network; None stands for the network's default.
 
     Raises:
-      UserError: the name is unknown, or the network has no such option.
+      UserError: the name is unknown, the network has no such option, or options do not go together.
     """
     if network not in NETWORKS:
         raise UserError(f'config.{player}.network={network!r} is unknown; known networks: {", ".join(sorted(NETWORKS))}.')
@@ -60,4 +60,15 @@ def make_network(
             f'config.{player}.{name}={given[name]!r} does not apply to config.{player}.network={network}, which has only '
             f'{", ".join(sorted(known))}: set it to None.'
         )
-    return cls(image_shape=tuple(image_shape), dtype=dtype, **given)
+    made = cls(image_shape=tuple(image_shape), dtype=dtype, **given)
+    if getattr(made, 'weights', 'plain') != 'plain' and made.norm != 'none':
+        raise UserError(
+            f'config.{player}.weights={made.weights} bounds slopes only without normalisation, which can stretch its input: set '
+            f'config.{player}.norm=none.'
+        )
+    if getattr(made, 'activation', None) == 'max_min' and made.num_features % 2:
+        raise UserError(
+            f'config.{player}.activation=max_min sorts pairs of features: config.{player}.num_features={made.num_features} must be '
+            'even.'
+        )
+    return made

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from wgan_jax.models.bounded import ACTIVATIONS, Bounded, start_of_orthogonal
 from wgan_jax.models.layers import Conv, TransposedConv, at_least_float32, doublings, normalize
 
 _KERNEL = nn.initializers.normal(0.02)
@@ -25,6 +26,8 @@ class DCGANCritic(nn.Module):
       norm: after each convolution except the first and the last.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
       norm_after_activation: convolution, activation, normalisation, instead of convolution, normalisation, activation.
+      weights, power_iterations: see bounded.Bounded. Unless they are plain, layers have biases, as those of Miyato et al. 2018.
+      activation: a name in bounded.ACTIVATIONS.
     """
 
     image_shape: tuple[int, int, int]
@@ -33,24 +36,33 @@ class DCGANCritic(nn.Module):
     norm: str = 'batch'
     constant_width: bool = False
     norm_after_activation: bool = False
+    weights: str = 'plain'
+    power_iterations: int = 1
+    activation: str = 'leaky_relu'
     dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         first, *others = _widths(self.image_shape, self.num_features, self.constant_width)
-        conv = functools.partial(Conv, padding=1, use_bias=False, kernel_init=_KERNEL, dtype=self.dtype)
+        activation = ACTIVATIONS[self.activation]
+        kernel_init = start_of_orthogonal if self.weights == 'orthogonal' else _KERNEL
+        has_bias = self.weights != 'plain'
+        conv = functools.partial(Conv, padding=1, use_bias=has_bias, kernel_init=kernel_init, dtype=self.dtype)
+
+        def apply(layer: nn.Module, x: jax.Array) -> jax.Array:
+            return Bounded(layer, self.weights, self.power_iterations)(x, train=train)
 
         def activate(x: jax.Array) -> jax.Array:
-            return _activate(x, _leaky_relu, self.norm, self.norm_after_activation, train, axis_name)
+            return _activate(x, activation, self.norm, self.norm_after_activation, train, axis_name)
 
-        x = _leaky_relu(conv(first, (4, 4), strides=2)(images))
+        x = activation(apply(conv(first, (4, 4), strides=2), images))
         for _ in range(self.num_extra_layers):
-            x = activate(conv(first, (3, 3))(x))
+            x = activate(apply(conv(first, (3, 3)), x))
         for filters in others:
-            x = activate(conv(filters, (4, 4), strides=2)(x))
+            x = activate(apply(conv(filters, (4, 4), strides=2), x))
         # The last convolution covers its whole 4x4 input, so it is a dot product.
         x = at_least_float32(x.reshape(x.shape[0], -1))
-        return nn.Dense(1, use_bias=False, kernel_init=_KERNEL)(x)[:, 0]  # [B]
+        return apply(nn.Dense(1, use_bias=has_bias, kernel_init=kernel_init), x)[:, 0]  # [B]
 
 
 class DCGANGenerator(nn.Module):
@@ -104,10 +116,6 @@ def _activate(
     if norm_after_activation:
         return normalize(norm, activation(x), train, axis_name, scale_init=_scale)
     return activation(normalize(norm, x, train, axis_name, scale_init=_scale))
-
-
-def _leaky_relu(x: jax.Array) -> jax.Array:
-    return nn.leaky_relu(x, 0.2)
 
 
 def _widths(image_shape: tuple[int, ...], num_features: int, constant: bool) -> list[int]:

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from wgan_jax.models.bounded import ACTIVATIONS, Bounded, start_of_orthogonal
 from wgan_jax.models.layers import at_least_float32, normalize, torch_uniform
 
 
@@ -16,25 +17,38 @@ class MLPCritic(nn.Module):
       num_features: units of each hidden layer.
       num_layers: hidden layers.
       norm: after each hidden linear map.
+      weights, power_iterations: see bounded.Bounded.
+      activation: a name in bounded.ACTIVATIONS.
     """
 
     image_shape: tuple[int, ...]
     num_features: int = 512
     num_layers: int = 3
     norm: str = 'none'
+    weights: str = 'plain'
+    power_iterations: int = 1
+    activation: str = 'relu'
     dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         x = images.reshape(images.shape[0], -1)
-        x = _hidden(x, self.num_features, self.num_layers, self.norm, train, axis_name, self.dtype)
-        return _linear(at_least_float32(x), 1)[:, 0]  # [B]
+        activate = ACTIVATIONS[self.activation]
+
+        def linear(x: jax.Array, width: int, dtype: jnp.dtype | None = None) -> jax.Array:
+            init = start_of_orthogonal if self.weights == 'orthogonal' else None
+            return Bounded(_dense(x, width, dtype, init), self.weights, self.power_iterations)(x, train=train)
+
+        for _ in range(self.num_layers):
+            x = activate(normalize(self.norm, linear(x, self.num_features, self.dtype), train, axis_name))
+        return linear(at_least_float32(x), 1)[:, 0]  # [B]
 
 
 class MLPGenerator(nn.Module):
-    """Generates images; the attributes are those of MLPCritic and one more.
+    """Generates images.
 
     Attributes:
+      num_features, num_layers, norm: see MLPCritic.
       bounded: whether tanh keeps the output in [-1, 1]; set it to False for points in the plane.
     """
 
@@ -47,19 +61,13 @@ class MLPGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
-        x = _hidden(latents, self.num_features, self.num_layers, self.norm, train, axis_name, self.dtype)
-        x = at_least_float32(_linear(x, math.prod(self.image_shape), self.dtype))
+        x = latents
+        for _ in range(self.num_layers):
+            x = nn.relu(normalize(self.norm, _dense(x, self.num_features, self.dtype)(x), train, axis_name))
+        x = at_least_float32(_dense(x, math.prod(self.image_shape), self.dtype)(x))
         return (jnp.tanh(x) if self.bounded else x).reshape(-1, *self.image_shape)
 
 
-def _hidden(
-    x: jax.Array, width: int, depth: int, norm: str, train: bool, axis_name: str | None, dtype: jnp.dtype | None
-) -> jax.Array:
-    for _ in range(depth):
-        x = nn.relu(normalize(norm, _linear(x, width, dtype), train, axis_name))
-    return x
-
-
-def _linear(x: jax.Array, width: int, dtype: jnp.dtype | None = None) -> jax.Array:
+def _dense(x: jax.Array, width: int, dtype: jnp.dtype | None, kernel_init: nn.initializers.Initializer | None = None) -> nn.Dense:
     init = torch_uniform(x.shape[-1])
-    return nn.Dense(width, kernel_init=init, bias_init=init, dtype=dtype)(x)
+    return nn.Dense(width, kernel_init=kernel_init or init, bias_init=init, dtype=dtype)

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from wgan_jax.models.bounded import ACTIVATIONS, Bounded, start_of_orthogonal
 from wgan_jax.models.layers import Conv, ConvAfterBilinear, at_least_float32, max_pool, normalize, torch_uniform
 
 
@@ -17,11 +18,16 @@ class UpsampleCNNCritic(nn.Module):
     Attributes:
       num_features: filters of the first convolution; the second and third have 2 and 4 times as many.
       norm: after each convolution.
+      weights, power_iterations: see bounded.Bounded. Unless they are plain, convolutions have biases.
+      activation: a name in bounded.ACTIVATIONS.
     """
 
     image_shape: tuple[int, int, int]
     num_features: int = 16
     norm: str = 'batch'
+    weights: str = 'plain'
+    power_iterations: int = 1
+    activation: str = 'relu'
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -29,17 +35,24 @@ class UpsampleCNNCritic(nn.Module):
         height, width, _ = self.image_shape
         if min(height, width) < 4:
             raise ValueError(f'upsample_cnn scores images with sides of 4 or more, not {height}x{width}')
+        has_bias = self.weights != 'plain'
+
+        def initialiser(fan_in: int) -> nn.initializers.Initializer:
+            return start_of_orthogonal if self.weights == 'orthogonal' else torch_uniform(fan_in)
+
+        def apply(layer: nn.Module, x: jax.Array) -> jax.Array:
+            return Bounded(layer, self.weights, self.power_iterations)(x, train=train)
+
         x = (images + 1.0) / 2.0  # [B, H, W, C] in [0, 1]
         for i in range(3):
-            filters = self.num_features * 2**i
-            init = torch_uniform(9 * x.shape[-1])
-            x = Conv(filters, (3, 3), padding=1, use_bias=False, kernel_init=init, dtype=self.dtype)(x)
-            x = nn.relu(normalize(self.norm, x, train, axis_name))
+            init = initialiser(9 * x.shape[-1])
+            conv = Conv(self.num_features * 2**i, (3, 3), padding=1, use_bias=has_bias, kernel_init=init, dtype=self.dtype)
+            x = ACTIVATIONS[self.activation](normalize(self.norm, apply(conv, x), train, axis_name))
             if i < 2:
                 x = max_pool(x)
         x = at_least_float32(x.reshape(x.shape[0], -1))
-        init = torch_uniform(x.shape[-1])
-        return nn.Dense(1, kernel_init=init, bias_init=init)(x)[:, 0]  # [B]
+        last = nn.Dense(1, kernel_init=initialiser(x.shape[-1]), bias_init=torch_uniform(x.shape[-1]))
+        return apply(last, x)[:, 0]  # [B]
 
 
 class UpsampleCNNGenerator(nn.Module):

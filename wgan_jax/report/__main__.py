@@ -1,7 +1,10 @@
 """Writes the report of one run, or of several side by side, as one HTML file.
 
-python -m wgan_jax.report RUN                         # writes RUN/report.html
-python -m wgan_jax.report RUN RUN ... [--out=FILE]    # writes ./report.html unless --out is given
+    python -m wgan_jax.report RUN                         # writes RUN/report.html
+    python -m wgan_jax.report RUN RUN ... [--out=FILE]    # writes ./report.html unless --out is given
+    python -m wgan_jax.report GROUP                       # the runs in the directory GROUP: mean and band over their seeds
+
+The page needs no other file, and no network.
 """
 
 import argparse
@@ -9,16 +12,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from wgan_jax.runs import command_line
 from wgan_jax.runs.files import expand
 from wgan_jax.runs.terminal import errors_in_a_sentence, run_command
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog='python -m wgan_jax.report', description='Writes the report of runs: one HTML file.', allow_abbrev=False
-    )
-    parser.add_argument('runs', type=expand, nargs='+', metavar='RUN', help='directory of a run')
+    parser = command_line.parser('report', __doc__)
+    parser.add_argument('runs', type=expand, nargs='+', metavar='RUN', help='directory of a run, or of a group of runs')
     parser.add_argument('--out', type=expand, help='the file; default: report.html, in the directory of a single run')
     parsed = parser.parse_args(arguments)
     if parsed.out is None:
@@ -38,5 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f'Report: {parsed.out} ({size / 1e6:.1f} MB)')
 
 
-if __name__ == '__main__':
+def run() -> None:
+    """Runs the command as a program."""
     run_command(main)
+
+
+if __name__ == '__main__':
+    run()

@@ -1,26 +1,58 @@
 """The captions of panels: what each one shows, for a reader who sees it for the first time."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
-# Caption by the beginning of a score's name; the longest beginning that matches is used.
+from wgan_jax.data import POINTS
+from wgan_jax.data.source import is_points
+
+# Name in words and caption, by the beginning of a score's name; the longest beginning that matches is used.
 _SCORES = {
-    'fd_infinity': 'Fréchet distance extrapolated to infinitely many samples, which removes the bias of a finite number.',
-    'fid_infinity': 'FID extrapolated to infinitely many samples, which removes the bias of a finite number.',
-    'fd_': 'Fréchet distance between the features of samples and of training images: 0 if mean and covariance are equal.',
-    'fid': 'Fréchet distance between the Inception features of samples and of training images.',
-    'kd_': 'Kernel distance between the features of samples and of training images; unbiased for any number of samples.',
-    'kid': 'Kernel distance between the Inception features of samples and of training images.',
-    'precision': 'Share of the samples that lie among real images in feature space: quality.',
-    'recall': 'Share of the real images that lie among samples in feature space: variety.',
-    'density': 'How densely real images surround a sample on average; can exceed 1.',
-    'coverage': 'Share of the real images with a sample nearby: variety. Outliers hardly raise it.',
-    'classifier_score': 'Inception score with another classifier: high if each sample has a clear class and all classes occur.',
-    'inception_score': 'High if the Inception network assigns each sample a clear class and many classes occur.',
-    'modes': 'Number of classes whose share among samples is more than a tenth of their share among training images.',
-    'kl_to_uniform': 'Divergence of the class shares of samples from equal shares: 0 if all classes are equally frequent.',
-    'swd': 'Sliced Wasserstein distance between patches of samples and of training images; swd_14: at 14x14 pixels.',
-    'ms_ssim': 'Average similarity of two samples. If it is far above that of real images, the samples lack variety.',
-    'copying': 'Whether samples single out training images, as copies do: 1 for copies, 0.5 for new images, less for noise.',
+    'fd_infinity': (
+        'Fréchet distance, extrapolated',
+        'To infinitely many samples, which removes the bias of a finite number; can be a little below 0.',
+    ),
+    'fid_infinity': ('FID, extrapolated', 'To infinitely many samples, which removes the bias of a finite number.'),
+    'fd_': (
+        'Fréchet distance',
+        'Between the features of samples and of training images: 0 if mean and covariance are equal.',
+    ),
+    'fid': ('FID', 'Fréchet distance between the Inception features of samples and of training images.'),
+    'kd_': (
+        'kernel distance',
+        'Between the features of samples and of training images. Unbiased for any number of samples, so it can be below 0.',
+    ),
+    'kid': ('KID', 'Kernel distance between the Inception features of samples and of training images.'),
+    'precision': ('precision', 'Share of the samples that lie among real images in feature space: quality.'),
+    'recall': ('recall', 'Share of the real images that lie among samples in feature space: variety.'),
+    'density': ('density', 'How densely real images surround a sample on average; can exceed 1.'),
+    'coverage': ('coverage', 'Share of the real images with a sample nearby: variety. Outliers hardly raise it.'),
+    'classifier_score': (
+        'classifier score',
+        'Inception score with another classifier: high if each sample has a clear class and all classes occur.',
+    ),
+    'inception_score': (
+        'Inception score',
+        'High if the Inception network assigns each sample a clear class and many classes occur.',
+    ),
+    'modes': (
+        'classes found',
+        'Number of classes whose share among samples is more than a tenth of their share among training images.',
+    ),
+    'kl_to_uniform': (
+        'unevenness of classes',
+        'Divergence of the class shares of samples from equal shares: 0 if all classes are equally frequent.',
+    ),
+    'swd': ('sliced Wasserstein distance', 'Between patches of samples and of training images.'),
+    'ms_ssim': (
+        'similarity of samples',
+        'MS-SSIM of two samples on average. If it is far above that of real images, the samples lack variety.',
+    ),
+    'copying': (
+        'copying',
+        'Whether samples single out training images, as copies do: 1 for copies, 0.5 for new images, less for noise.',
+    ),
 }
 SLOPES = (
     'Slopes between pairs of a real and a generated image. An optimal critic has slope 1 (orange line) between images that the '
@@ -33,23 +65,34 @@ NORMS = 'How much each kernel can stretch its input. In an MLP without normalisa
 CLASSES = 'The classes that a classifier assigns to the samples (grey: to real images). A class without a bar is never generated.'
 
 
+_EXACT = ' Grey: the exact distance between {count} generated and {count} real points; dotted: between two samples of real points.'
+
+
 def objective(config: dict[str, Any]) -> str:
     """The objective of a run, from its flat config; '' if it is unknown."""
     if 'loss' not in config:
         return ''
     clip, weight = config.get('clip_value'), config.get('gp_weight')
-    names = {'wasserstein': 'WGAN', 'non_saturating': 'GAN, -log D trick', 'minimax': 'GAN, minimax'}
+    names = {'wasserstein': 'WGAN', 'non_saturating': 'GAN, -log D trick', 'minimax': 'GAN, minimax', 'hinge': 'GAN, hinge loss'}
     name = names.get(str(config['loss']), str(config['loss']))
     if weight:
         kind = 'LP' if config.get('gp_one_sided') else 'GP'
         return f'WGAN-{kind}, weight {weight}' if name == 'WGAN' else f'{name}, with gradient penalty, weight {weight}'
+    weights = config.get('critic.weights')
+    if weights not in (None, 'plain'):
+        return f'{name}, {weights} weights'
     return f'{name}, c = {clip}' if clip is not None else name
 
 
 def quantity(name: str, config: dict[str, Any]) -> str:
     """The caption of a column of metrics.jsonl, for the objective of the run."""
-    wasserstein = config.get('loss') == 'wasserstein'
+    wasserstein, hinge = (config.get('loss') == loss for loss in ('wasserstein', 'hinge'))
+    points = config.get('exact_points')
     match name:
+        case 'wasserstein_true':
+            return f'The exact distance between {points} generated and {points} real points, without a critic.'
+        case 'wasserstein_estimate' if points is not None:
+            return quantity(name, {**config, 'exact_points': None}) + _EXACT.format(count=points)
         case 'wasserstein_estimate' if wasserstein:
             return (
                 'Mean score of real images minus mean score of generated ones. It is positive once the critic has caught up, and '
@@ -57,7 +100,7 @@ def quantity(name: str, config: dict[str, Any]) -> str:
             )
         case 'wasserstein_estimate':
             return (
-                'Mean logit of real images minus mean logit of generated ones. With this loss it estimates no distance and does '
+                'Mean score of real images minus mean score of generated ones. With this loss it estimates no distance and does '
                 'not have to fall.'
             )
         case 'real_score' if wasserstein:
@@ -65,6 +108,8 @@ def quantity(name: str, config: dict[str, Any]) -> str:
                 'Mean score of real images (in colour) and of generated ones (grey). Their difference is the estimate; only the '
                 'difference matters, since a critic may add any number to all scores.'
             )
+        case 'real_score' if hinge:
+            return 'Mean score of real images (in colour) and of generated ones (grey). The critic wants them beyond 1 and -1.'
         case 'real_score':
             return (
                 'Mean logit of real images (in colour) and of generated ones (grey): 0 if the discriminator answers one half, '
@@ -74,8 +119,12 @@ def quantity(name: str, config: dict[str, Any]) -> str:
             return 'The critic minimises it: minus the estimate, plus the weighted penalty.'
         case 'critic_loss' if wasserstein:
             return 'The critic minimises it: minus the estimate.'
+        case 'critic_loss' if hinge:
+            return 'Mean distance of scores from their margins, 1 for real and -1 for generated images: 2 if all scores are 0.'
         case 'critic_loss':
             return 'Cross-entropy of real against generated: 2 log 2 = 1.39 for a discriminator that always answers one half.'
+        case 'generator_loss' if hinge:
+            return 'Minus the mean score of generated images: 1 where the critic keeps them at its margin.'
         case 'generator_loss' if wasserstein:
             return 'Minus the mean score of generated images. The zero of a critic is arbitrary, so the height means nothing.'
         case 'generator_loss' if config.get('loss') == 'minimax':
@@ -85,6 +134,42 @@ def quantity(name: str, config: dict[str, Any]) -> str:
     raise ValueError(f'{name} has no caption')
 
 
+def of_data(text: str, config: dict[str, Any]) -> str:
+    """The text about images, for the data of the run, which may be points."""
+    return text.replace('images', 'points') if are_points(config) else text
+
+
 def score(name: str) -> str:
     """The caption of a score; '' if it is unknown."""
-    return next((text for start, text in sorted(_SCORES.items(), key=lambda item: -len(item[0])) if name.startswith(start)), '')
+    if '_error_' in name:
+        return 'Standard error of the line above.'
+    return _known(name)[1]
+
+
+def score_in_words(name: str) -> str:
+    """The name of a score in words, as in the middle of a sentence; the name itself if it is unknown."""
+    words = _known(name)[0] or name
+    if level := re.match(r'swd_(\d+)_', name):
+        return f'{words}, {level[1]}x{level[1]} pixels'
+    return f'{words}, error' if '_error_' in name else words
+
+
+def with_commas(count: Any) -> str:
+    """A number of images with commas; what is no whole number stays as it is."""
+    return f'{count:,}' if isinstance(count, int) else str(count)
+
+
+def heading(words: str) -> str:
+    """Words with a capital letter."""
+    return words[:1].upper() + words[1:]
+
+
+def _known(name: str) -> tuple[str, str]:
+    matches = (entry for start, entry in sorted(_SCORES.items(), key=lambda item: -len(item[0])) if name.startswith(start))
+    return next(matches, ('', ''))
+
+
+def are_points(config: Mapping[str, Any]) -> bool:
+    """Whether the data of a run, by its flat config, are points."""
+    shape = re.fullmatch(r'(\d+)x(\d+)x(\d+)', str(config.get('data.image_shape')))  # of an array of the user's own
+    return str(config.get('data.name')) in POINTS or (shape is not None and is_points([int(size) for size in shape.groups()]))

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from wgan_jax.report.read_runs import Curve
+from wgan_jax.report.read_runs import Curve, Record
 from wgan_jax.sample.colours import LIGHT_AND_DARK, RUNS
 
 MAX_POINTS = 2000  # of a line; a panel is a few hundred pixels wide
@@ -22,7 +22,7 @@ _STYLE = {
     **dict.fromkeys(('text.color', 'axes.edgecolor', 'axes.labelcolor', 'xtick.color', 'ytick.color'), _TEXT_COLOUR),
     **dict.fromkeys(('figure.facecolor', 'axes.facecolor', 'savefig.facecolor'), 'none'),
     **dict.fromkeys(('axes.spines.top', 'axes.spines.right', 'text.parse_math'), False),
-    'font.size': 12.5,  # pixels where a panel is 310 wide, as on a phone
+    'font.size': 14,  # about 12 pixels of the screen where a panel is 270 wide, the narrowest
     'lines.markersize': 3.5,
     'svg.fonttype': 'none',
     'svg.hashsalt': 'wgan_jax',  # the same bytes each time
@@ -35,6 +35,7 @@ class Panel(NamedTuple):
     title: str
     picture: Markup
     text: str = ''
+    name: str = ''  # of the quantity in the files of the run, if the title is in words
     run: int | None = None  # the run that the panel names in its title; None if it names none
 
 
@@ -92,12 +93,25 @@ def _thousands(value: float, position: int | None) -> str:
     return f'{value / 1000:g}k' if value else '0'
 
 
-def draw_curve(axes: Axes, curve: Curve, colour: str, *, faint: bool = False) -> None:
+def draw_curve(axes: Axes, curve: Curve, colour: str, *, faint: bool = False, style: str = '-') -> None:
     """Draws a curve with at most MAX_POINTS points."""
     steps, values, _ = thin(curve)
     alpha, width = (0.35, 1.0) if faint else (1.0, 1.6)
-    axes.plot(steps, values, '.-' if len(steps) == 1 else '-', color=colour, alpha=alpha, linewidth=width)
+    axes.plot(steps, values, 'o' if len(steps) == 1 else style, color=colour, alpha=alpha, linewidth=width, markersize=5)
     axes.set_xlabel('step')
+
+
+def last_step(records: Sequence[Record]) -> int:
+    """The last step of all curves and scores, at which the axes of steps of several runs end."""
+    logged = [int(curve.steps[-1]) for record in records for curve in record.curves.values() if len(curve.steps)]
+    scored = [evaluation['step'] for record in records for evaluation in record.evaluations]
+    return max(logged + scored, default=0)
+
+
+def share_steps(axes: Axes, last: int) -> None:
+    """Gives the axes the same steps as all others, so that runs of different lengths can be compared."""
+    if last:
+        axes.set_xlim(-0.02 * last, 1.02 * last)
 
 
 def thin(curve: Curve) -> Curve:
@@ -118,8 +132,18 @@ def filter_window(curve: Curve) -> int:
 
 
 def median_filtered(curve: Curve, window: int) -> Curve:
-    """Replaces each value by the median of the `window` values around it; the window is cut off at the ends."""
-    if not len(curve.values):
+    """Replaces each value by the median of the `window` values around it.
+
+    Near an end the window has as many values on either side as are left there, so the line begins and ends on its data.
+    """
+    count = len(curve.values)
+    if not count:
         return curve
-    padded = np.pad(curve.values, window // 2, constant_values=np.nan)
-    return curve._replace(values=np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1))
+    half = min(window // 2, (count - 1) // 2)
+    values = np.array(curve.values)
+    if half:
+        values[half : count - half] = np.median(np.lib.stride_tricks.sliding_window_view(curve.values, 2 * half + 1), axis=1)
+    for place in range(half):
+        values[place] = np.median(curve.values[: 2 * place + 1])
+        values[count - 1 - place] = np.median(curve.values[count - 1 - 2 * place :])
+    return curve._replace(values=values)

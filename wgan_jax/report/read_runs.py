@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from wgan_jax.disk import read_bytes
 from wgan_jax.errors import UserError
 from wgan_jax.runs import checkpoint_format, record
 from wgan_jax.runs.config import flatten
+from wgan_jax.runs.starts import read_starts
 
+_PARAMETERS = re.compile(r'\d+\.(generator|critic)\.params\.')
 _LARGEST = 1e100  # larger values cannot be drawn; they count as not finite
 
 
@@ -36,6 +39,8 @@ class Record(NamedTuple):
     # The lines of evaluations.jsonl: `step` is an int, scores, floor and as_many are {str: float}, critic and protocol are dicts.
     evaluations: list[dict[str, Any]]
     afterwards: list[dict[str, Any]]  # those that a command made, with the same types
+    starts: list[dict[str, Any]]  # the lines of starts.jsonl; `step` is an int; [] for old runs
+    parameters: dict[str, int]  # trainable ones by player; {} without a checkpoint
     versions: dict[str, Any]  # by package
     data_set: dict[str, Any]  # the result of data.identity
     pictures: dict[int, Path]  # grids of samples, by step
@@ -44,11 +49,6 @@ class Record(NamedTuple):
     def evaluation(self) -> dict[str, Any] | None:
         """The latest evaluation: of the last step that has one, the one with most samples."""
         return max(reversed(self.evaluations + self.afterwards), key=_step_and_samples, default=None)
-
-    @property
-    def device(self) -> str | None:
-        """The device of the latest scores; no other file of a run records it."""
-        return None if self.evaluation is None else self.evaluation['protocol'].get('device')
 
 
 def read_runs(paths: Sequence[Path]) -> list[Record]:
@@ -94,6 +94,8 @@ def _read(path: Path, name: str) -> Record:
         seconds=number(lines[-1]['seconds']) if lines else None,
         evaluations=evaluations,
         afterwards=[_evaluation(content) for content in contents if _is_evaluation(content)],
+        starts=[line for line in read_starts(path) if _is_step(line['step'])],
+        parameters=_parameters(_dict(meta.get('arrays'))),
         versions=_dict(meta.get('versions')),
         data_set=_dict(_dict(meta.get('record')).get('data_set')),
         pictures=dict(sorted(record.sample_pictures(path).items())),
@@ -133,6 +135,15 @@ def _meta(checkpoints: Path) -> dict[str, Any]:
         except (ValueError, KeyError):
             continue
     return {}
+
+
+def _parameters(arrays: dict[str, Any]) -> dict[str, int]:
+    """Numbers of parameters by player, from the names and shapes of the arrays of a checkpoint."""
+    counts: dict[str, int] = {}
+    for name, (_, shape, _) in arrays.items():
+        if match := _PARAMETERS.match(name):
+            counts[match[1]] = counts.get(match[1], 0) + math.prod(shape)
+    return counts
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -38,20 +38,33 @@ class Cell(NamedTuple):
     as_many: float | None  # the same score of as many samples as there are held-out images
 
 
+class Line(NamedTuple):
+    """A score in a table."""
+
+    name: str  # in the files of a run
+    title: str  # in words
+    better: str  # an arrow, or '' if neither more nor less is better
+    text: str
+    real: float | None  # of held-out real images
+    cells: list[Cell]  # of the columns
+
+
 class Table(NamedTuple):
     """Scores that can be compared: the latest of each run and kind of generator."""
 
     columns: list[Column]
     protocol: dict[str, Any]
     differs: list[str]  # entries of the protocol that differ from the first table's
-    rows: list[tuple[str, str, float | None, list[Cell]]]  # name, arrow, score of real images, scores of the runs
+    lines: list[Line]
     has_as_many: bool
+    has_real: bool
 
 
 def over_training(records: Sequence[Record]) -> list[tuple[list[int], Row]]:
     """For each group of comparable evaluations while training: its runs, and a panel per score with their curves."""
     columns = [Column(run, evaluation) for run, record in enumerate(records) for evaluation in record.evaluations]
-    return [(list(dict.fromkeys(column.run for column in group)), _curves(group)) for group in _comparable(records, columns)]
+    last = drawing.last_step(records)
+    return [(list(dict.fromkeys(column.run for column in group)), _curves(group, last)) for group in _comparable(records, columns)]
 
 
 def tables(records: Sequence[Record]) -> list[Table]:
@@ -98,34 +111,55 @@ def _newest(group: list[Column]) -> list[Column]:
     return sorted(newest.values(), key=lambda column: column.run)
 
 
-def _curves(group: list[Column]) -> Row:
-    names = dict.fromkeys(name for column in group for name in column.evaluation['scores'] if '_error_' not in name)
+def distinct(names: Iterable[str], evaluations: Sequence[dict[str, Any]]) -> list[str]:
+    """The names without those of levels of the sliced distance that equal their mean: small images have one level."""
+    names = list(names)
+    of_short = {without_count(name): name for name in names}
+    mean = of_short.get('swd')
+
+    def repeats(name: str) -> bool:
+        return (
+            name.startswith('swd_')
+            and name != mean
+            and all(evaluation['scores'].get(name) == evaluation['scores'].get(mean) for evaluation in evaluations)
+        )
+
+    return names if mean is None else [name for name in names if not repeats(name)]
+
+
+def _curves(group: list[Column], last: int) -> Row:
+    evaluations = [column.evaluation for column in group]
+    names = dict.fromkeys(name for evaluation in evaluations for name in evaluation['scores'] if '_error_' not in name)
     of_runs = {run: [column.evaluation for column in group if column.run == run] for run in {column.run for column in group}}
 
     def panel(name: str) -> Panel:
         def draw(axes: Axes) -> None:
-            for run, evaluations in of_runs.items():
-                plots.draw_score(axes, evaluations, name, colour(run))
-            plots.draw_floor(axes, [group[0].evaluation], name)
+            for run, own in of_runs.items():
+                plots.draw_score(axes, own, name, colour(run))
+            plots.draw_floor(axes, evaluations[:1], name)
+            drawing.share_steps(axes, last)
 
-        return Panel(name, drawing.svg(draw, f'{name} over steps'), captions.score(name))
+        title = captions.heading(captions.score_in_words(name))
+        return Panel(title, drawing.svg(draw, f'{name} over steps'), name=name)
 
-    return Row('', '', [panel(name) for name in names])
+    return Row('', '', [panel(name) for name in distinct(names, evaluations)])
 
 
 def _table(records: Sequence[Record], columns: list[Column], first: Column) -> Table:
     evaluations = [column.evaluation for column in columns]
     by_name = [[_without_counts(evaluation[part]) for part in ('scores', 'as_many')] for evaluation in evaluations]
     floor = _without_counts(evaluations[0]['floor'])
-    names = dict.fromkeys(name for evaluation in evaluations for name in evaluation['scores'])
-    rows = []
-    for name in names:
+    lines = []
+    for name in distinct(dict.fromkeys(name for evaluation in evaluations for name in evaluation['scores']), evaluations):
         short = without_count(name)
         better = ('↓' if lower_is_better(name) else '↑') if can_choose(name) else ''
-        rows.append((name, better, floor.get(short), [Cell(all_.get(short), fewer.get(short)) for all_, fewer in by_name]))
+        cells = [Cell(all_.get(short), fewer.get(short)) for all_, fewer in by_name]
+        title = captions.heading(captions.score_in_words(name))
+        lines.append(Line(name, title, better, captions.score(name), floor.get(short), cells))
     one, other = (_comparison_key(records[column.run], column.evaluation) for column in (first, columns[0]))
     differs = sorted(name for name in one | other if one.get(name) != other.get(name))
-    return Table(columns, evaluations[0]['protocol'], differs, rows, any(evaluation['as_many'] for evaluation in evaluations))
+    has_as_many = any(evaluation['as_many'] for evaluation in evaluations)
+    return Table(columns, evaluations[0]['protocol'], differs, lines, has_as_many, bool(floor))
 
 
 def _rows(records: Sequence[Record], kinds: list[tuple[str, str, _Draw]]) -> list[Row]:

@@ -13,9 +13,13 @@ from wgan_jax.sample.colours import GREY
 # Quantities whose scale depends on the critic or the loss get a panel per run; the others are drawn together.
 _PER_RUN = {
     'wasserstein_estimate': 'Estimate',
-    'real_score': 'Mean scores',  # with those of generated images
+    'real_score': 'Mean scores',
     'critic_loss': 'Critic loss',
     'generator_loss': 'Generator loss',
+}
+_BESIDE = {  # grey curves in the panel of another, with their style
+    'wasserstein_estimate': {'wasserstein_true': '-', 'wasserstein_floor': ':'},
+    'real_score': {'fake_score': '-'},
 }
 _SHARED = {
     'gradient_penalty': (
@@ -33,16 +37,16 @@ _SHARED = {
 
 def rows(records: Sequence[Record]) -> list[Row]:
     """One row per quantity with a panel per run, then one for what is drawn together; a single row if there is one run."""
-    per_run = []
+    per_run, last = [], drawing.last_step(records)
     for name, title in _PER_RUN.items():
-        panels = [_panel(name, record, run) for run, record in enumerate(records) if name in record.curves]
+        panels = [_panel(name, record, run, last) for run, record in enumerate(records) if name in record.curves]
         texts = {panel.text for panel in panels}
         if len(texts) == 1:  # the same caption for all: written once, under the heading
             per_run.append(Row(title, texts.pop(), [panel._replace(text='') for panel in panels]))
         elif panels:
             per_run.append(Row(title, '', panels))
     shared = [
-        Panel(title, _shared_plot(name, title, records), text)
+        Panel(title, _shared_plot(name, title, records, last), captions.of_data(text, records[0].config))
         for name, (title, text) in _SHARED.items()
         if any(name in record.curves for record in records)
     ]
@@ -73,24 +77,27 @@ def note(records: Sequence[Record]) -> str:
     return text
 
 
-def _panel(name: str, record: Record, run: int) -> Panel:
+def _panel(name: str, record: Record, run: int, last: int) -> Panel:
     def draw(axes: Axes) -> None:
-        drawn = {name: colour(run)} | ({'fake_score': GREY} if name == 'real_score' else {})
-        for column, line in drawn.items():
+        drawn = {name: (colour(run), '-')} | {column: (GREY, style) for column, style in _BESIDE.get(name, {}).items()}
+        for column, (line, style) in drawn.items():
             if column in record.curves:
                 curve = record.curves[column]
-                drawing.draw_curve(axes, curve, line, faint=True)
-                drawing.draw_curve(axes, drawing.median_filtered(curve, drawing.filter_window(curve)), line)
+                drawing.draw_curve(axes, curve, line, faint=True, style=style)
+                drawing.draw_curve(axes, drawing.median_filtered(curve, drawing.filter_window(curve)), line, style=style)
+        drawing.share_steps(axes, last)
 
     picture = drawing.svg(draw, f'{_PER_RUN[name]} of {record.name} over steps')
-    return Panel('', picture, captions.quantity(name, record.config), run)
+    text = captions.of_data(captions.quantity(name, record.config), record.config)
+    return Panel('', picture, text, run=run)
 
 
-def _shared_plot(name: str, title: str, records: Sequence[Record]) -> Markup:
+def _shared_plot(name: str, title: str, records: Sequence[Record], last: int) -> Markup:
     def draw(axes: Axes) -> None:
         for run, record in enumerate(records):
             if name in record.curves:
                 drawing.draw_curve(axes, record.curves[name], colour(run))
         axes.set_ylim(bottom=0)
+        drawing.share_steps(axes, last)
 
     return drawing.svg(draw, f'{title} over steps')

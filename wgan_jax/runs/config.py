@@ -10,11 +10,14 @@ from wgan_jax.algorithm.losses import LOSSES
 from wgan_jax.algorithm.optimizers import OPTIMIZERS
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.data.feed import PLACEMENTS
-from wgan_jax.data.source import is_plane
+from wgan_jax.data.source import is_points
 from wgan_jax.errors import UserError
 from wgan_jax.metrics import scores
+from wgan_jax.metrics.distances import MOST_POINTS
 from wgan_jax.metrics.features import registry
+from wgan_jax.models.bounded import ACTIVATIONS, WEIGHTS
 from wgan_jax.models.layers import NORMS
+from wgan_jax.runs import objective
 
 DTYPES = ('float32', 'bfloat16')
 ON_NAN = ('stop', 'rewind')
@@ -31,6 +34,7 @@ _POSITIVE = (
     'boost.every',
     'latent_dim',
     'log_every',
+    'exact_points',
     'sample_every',
     'num_samples',
     'checkpoint_every',
@@ -48,6 +52,7 @@ _POSITIVE = (
     'generator.num_layers',
     'critic.num_features',
     'critic.num_layers',
+    'critic.power_iterations',
 )
 
 
@@ -82,17 +87,9 @@ def check(config: ConfigDict, num_devices: int) -> list[str]:
     """
     flat = flatten(config)
     _check_values(flat)
-    if config.clip_value is not None and config.gp_weight:
-        raise UserError(
-            f'config.clip_value={config.clip_value} and config.gp_weight={config.gp_weight} both bound the slopes of the critic: '
-            'use clip_value for WGAN (gp_weight=0) or gp_weight for WGAN-GP (clip_value=None).'
-        )
     if config.image_noise_until is not None and not config.image_noise:
         raise UserError(f'config.image_noise_until={config.image_noise_until} needs noise: set config.image_noise=0.1, or None.')
-    if config.gp_alpha == 'normal' and not config.gp_weight:
-        raise UserError('config.gp_alpha=normal needs a gradient penalty: set config.gp_weight=10, or gp_alpha=uniform.')
-    if config.gp_one_sided and not config.gp_weight:
-        raise UserError('config.gp_one_sided=True needs a gradient penalty: set config.gp_weight=10, or gp_one_sided=False.')
+    objective.check(config)
     _check_schedule(config)
     shares = num_devices * config.grad_accumulation
     if config.batch_size % shares:
@@ -103,17 +100,27 @@ def check(config: ConfigDict, num_devices: int) -> list[str]:
             f'config.batch_size={config.batch_size} cannot be shared evenly by {devices}{parts}: '
             f'use a multiple of {shares}, such as {nearest}.'
         )
-    return _warnings(config)
+    return objective.warnings(config)
 
 
 def check_scores(config: ConfigDict, image_shape: tuple[int, ...]) -> None:
-    """Refuses invalid keys about scores.
+    """Refuses invalid keys about scores and exact distances.
 
     Raises:
       UserError: one sentence that names the key.
     """
-    if config.eval_every is not None and is_plane(image_shape):
+    if config.eval_every is not None and is_points(image_shape):
         raise UserError(f'config.eval_every={config.eval_every} asks for scores, which exist for images only: set it to None.')
+    if config.exact_points is not None and not is_points(image_shape):
+        raise UserError(
+            f'config.exact_points={config.exact_points} asks for exact distances, which are for points only, since those between '
+            'samples of images are mostly sampling error: set it to None.'
+        )
+    if config.exact_points is not None and config.exact_points > MOST_POINTS:
+        raise UserError(
+            f'config.exact_points={config.exact_points} must be at most {MOST_POINTS}: the time of an exact distance grows '
+            'with the third power of the number of points, to minutes at 4,000.'
+        )
     registry.name_for(config.eval_features, config.data.name, image_shape)
     if config.eval_num_samples < scores.LEAST:
         raise UserError(f'config.eval_num_samples={config.eval_num_samples} is too small: scores need at least {scores.LEAST}.')
@@ -152,27 +159,6 @@ def _check_schedule(config: ConfigDict) -> None:
     check_num_updates(schedule_of(config), config.num_steps)
 
 
-def _warnings(config: ConfigDict) -> list[str]:
-    warnings = []
-    optimizer = config.critic_optimizer
-    if config.clip_value is not None and optimizer.name != 'rmsprop' and optimizer.b1 > 0:
-        warnings.append(
-            f'Clipping with {optimizer.name} and b1={optimizer.b1} for the critic can be unstable '
-            '(Arjovsky et al. 2017, section 4): the paper uses rmsprop.'
-        )
-    if config.clip_value is not None and optimizer.learning_rate > 1e-4:
-        warnings.append(
-            f'Clipping with a learning rate of {optimizer.learning_rate} can be unstable '
-            '(Arjovsky et al. 2017, section 4): the paper uses 5e-5.'
-        )
-    if config.loss == 'wasserstein' and config.clip_value is None and not config.gp_weight:
-        warnings.append(
-            'Nothing bounds the slopes of this critic, so its estimate can grow without limit: '
-            'set config.clip_value or config.gp_weight.'
-        )
-    return warnings
-
-
 def _check_values(flat: dict[str, Any]) -> None:
     choices = {
         'loss': LOSSES,
@@ -185,6 +171,8 @@ def _check_values(flat: dict[str, Any]) -> None:
         'critic_optimizer.name': OPTIMIZERS,
         'generator.norm': (None, *NORMS),
         'critic.norm': (None, *NORMS),
+        'critic.weights': (None, *WEIGHTS),
+        'critic.activation': (None, *ACTIVATIONS),
     }
     if flat['dtype'] == 'float16':
         raise UserError(

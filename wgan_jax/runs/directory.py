@@ -1,12 +1,14 @@
-"""The directory of a run: a lock for the process that trains in it, and one sentence when it cannot be written."""
+"""The directory of a run: a lock for the process that trains in it, and one sentence when it cannot be written, or holds no run."""
 
+import difflib
 import errno
 import fcntl
 import json
 import os
+import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +22,31 @@ _REMEDIES = {
     errno.EFBIG: 'raise the limit of the size of a file (ulimit -f)',
     errno.EMFILE: 'raise the limit of open files (ulimit -n)',
 }
+_MOST_LISTED = 20  # runs
+
+
+def no_run(path: Path) -> str:
+    """Says that a directory holds no run, and which directories near it do."""
+    if not path.is_dir():
+        near = {run.name: run for place in (Path('runs'), path.parent) for run in _runs(place.glob('*'))}
+        close = [near[name] for name in difflib.get_close_matches(path.name, near, n=1)]
+        return f'{path} is no directory; {f"did you mean {close[0]}?" if close else "give the directory of a run."}'
+    if 'checkpoints' in path.parts:
+        return f'{path} is a part of a run: give its directory, {Path(*path.parts[: path.parts.index("checkpoints")])}.'
+    if inside := _runs(path.glob('*')) or _runs(path.glob('*/*')):
+        return f'{path} is a directory of runs: give one of them, {_listed(inside)}.'
+    return f'{path} holds no run: it has no directory checkpoints.'
+
+
+def _runs(paths: Iterable[Path]) -> list[Path]:
+    """Those that are directories of runs; seed_2 comes before seed_10."""
+    runs = {path for path in paths if (path / 'checkpoints').is_dir()}
+    return sorted(runs, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', str(path))])
+
+
+def _listed(runs: list[Path]) -> str:
+    more = len(runs) - _MOST_LISTED
+    return ', '.join(map(str, runs[:_MOST_LISTED])) + (f' and {more} more' if more > 0 else '')
 
 
 @contextmanager

@@ -1,33 +1,21 @@
-"""Builds a run from its config: the last place that reads a ConfigDict.
+"""A run before it starts: all that training, sampling and scoring need of a config, as typed objects."""
 
-All that training, sampling and scoring need of a config is in the typed objects that `build` returns.
-"""
-
-import functools
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-from ml_collections import ConfigDict
+import numpy as np
+import optax
 
-from wgan_jax.algorithm import losses
-from wgan_jax.algorithm.noise import ImageNoise, draw
-from wgan_jax.algorithm.optimizers import make_optimizer
 from wgan_jax.algorithm.schedule import Schedule
-from wgan_jax.algorithm.standing_statistics import with_standing_statistics
-from wgan_jax.algorithm.state import GANState, create_state
-from wgan_jax.data import make_source
-from wgan_jax.data.source import Source, is_plane
-from wgan_jax.errors import UserError
-from wgan_jax.metrics.features import registry
-from wgan_jax.metrics.scores import full_name
-from wgan_jax.models import make_network
-from wgan_jax.runs import memory_limits
-from wgan_jax.runs.config import check, check_num_updates, check_scores, schedule_of
-from wgan_jax.runs.files import expand
+from wgan_jax.algorithm.state import GANState
+from wgan_jax.data.source import Source
+from wgan_jax.runs.config import check_num_updates
+from wgan_jax.runs.own_code import Code
+from wgan_jax.runs.tracking import Tracking
+
+Numbers = Mapping[str, Any]  # values of numeric keys of a config, such as 'critic_optimizer.b1': floats, or traced scalars
 
 
 class Data(NamedTuple):
@@ -45,11 +33,15 @@ class Outputs(NamedTuple):
     log_every: int
     sample_every: int
     num_samples: int  # images in a grid
+    exact_points: int | None  # generated and real points whose exact distance each log point has; None: no exact distances
     standing_batches: int  # of latents, for the statistics of batch norm when images are made; 0: they are the running ones
     checkpoint_every: int
     checkpoints_to_keep: int
     eval_every: int | None
     best_metric: str | None  # the score by which the best checkpoint is kept, with its number of samples
+    on_log: Callable[[int, dict[str, Any]], None] | None = None  # called with the step and a line of metrics.jsonl
+    on_sample: Callable[[int, np.ndarray], None] | None = None  # called with the step and the grid, uint8 [H, W, C]
+    tracking: Tracking | None = None  # a tracker that gets it too; no key of the config, since no result depends on it
 
 
 class ScoreSettings(NamedTuple):
@@ -64,13 +56,16 @@ class Experiment(NamedTuple):
     """A run before it starts."""
 
     config: dict[str, Any]  # resolved and nested, JSON: what config.json says, and what a resumed run is compared with
-    create_state: Callable[[], GANState]
+    code: Code | None  # the user's own, which a copy in the run's directory keeps
+    init_key: jax.Array
+    create: Callable[[jax.Array], GANState]  # makes the first state from a key; compiled
+    optimizers: Callable[[Numbers], tuple[optax.GradientTransformation, optax.GradientTransformation]]  # generator's, critic's
     round_settings: dict[str, Any]  # keyword arguments of algorithm.steps.train_round
     clip_value: float | None
     schedule: Schedule
     train_key: jax.Array  # the run's key, the same at every step
-    sample_latents: Callable[[], jax.Array]  # the fixed latents of all grids
-    for_images: Callable[[GANState], GANState]  # gives the generator the batch statistics with which images are made
+    sample_key: jax.Array  # of the latents of all grids, and of those for batch statistics
+    with_image_statistics: Callable[[GANState, jax.Array], GANState]  # see `for_images`; the key is sample_key
     data: Data
     num_steps: int
     in_epochs: bool  # whether num_steps and the intervals of `outputs` are epochs; see `in_rounds`
@@ -81,6 +76,31 @@ class Experiment(NamedTuple):
     max_rewinds: int  # how often training may go back when it diverges
     outputs: Outputs
     scoring: ScoreSettings
+
+    def create_state(self) -> GANState:
+        """The state before the first round."""
+        return self.create(self.init_key)
+
+    def sample_latents(self) -> jax.Array:
+        """The fixed latents of all grids, [num_samples, latent_dim]."""
+        return jax.random.normal(self.sample_key, (self.outputs.num_samples, self.latent_dim))
+
+    def tracked_by(self, tracking: Tracking | None) -> 'Experiment':
+        """The same run, which a tracker follows too."""
+        return self._replace(outputs=self.outputs._replace(tracking=tracking))
+
+    def for_images(self, state: GANState) -> GANState:
+        """Gives the generator the batch statistics with which images are made."""
+        return self.with_image_statistics(state, self.sample_key)
+
+    def with_numbers(self, state: GANState, numbers: Numbers) -> tuple[GANState, dict[str, Any]]:
+        """The state with optimizers, and `round_settings`, in which some numbers of the config are replaced.
+
+        The arrays of the state stay the same. Numbers may be traced, so that one program serves many runs.
+        """
+        generator, critic = self.optimizers(numbers)
+        state = state.replace(generator=state.generator.replace(tx=generator), critic=state.critic.replace(tx=critic))
+        return state, {name: numbers.get(name, value) for name, value in self.round_settings.items()}
 
     @property
     def latent_dim(self) -> int:
@@ -112,138 +132,3 @@ class Experiment(NamedTuple):
         outputs |= {name: value * rounds for name, value in outputs.items() if name.endswith('_every') and value is not None}
         check_num_updates(self.schedule, self.num_steps * rounds)
         return self._replace(num_steps=self.num_steps * rounds, outputs=Outputs(**outputs), in_epochs=False)
-
-
-def prepare(config: ConfigDict) -> Experiment:
-    """Checks a config for the devices of this machine, prints warnings for questionable choices, and builds it.
-
-    Raises:
-      UserError: the config is invalid, or needs more memory than there is.
-    """
-    for warning in check(config, jax.device_count()):
-        print(f'Warning: {warning}')
-    source = _data(config).source
-    if is_plane(source.image_shape) and config.generator.bounded is not False:
-        print('Warning: this generator ends in tanh and cannot reach all points: set config.generator.bounded=False.')
-    check_scores(config, source.image_shape)
-    memory_limits.check(config, source)  # before the players: even the trace of huge ones takes gigabytes
-    experiment = build(config)
-    memory_limits.check(config, source, jax.eval_shape(experiment.create_state))
-    return experiment
-
-
-def build(config: ConfigDict) -> Experiment:
-    """Builds the players, their optimizers, the game, the data source, and what the run does when.
-
-    Raises:
-      UserError: a network does not support an option, or batch norm is combined with a penalty or with parts of a batch.
-    """
-    init_key, train_key, sample_key = jax.random.split(jax.random.key(config.seed), 3)
-    data = _data(config)
-    create = _state_builder(config, data.source.image_shape, init_key)
-    _check_norms(config, data.source.image_shape, create)
-    return Experiment(
-        config=config.to_dict(),
-        create_state=create,
-        round_settings={
-            'loss': losses.LOSSES[config.loss],
-            'latent_dim': config.latent_dim,
-            'gp_weight': config.gp_weight,
-            'gp_one_sided': config.gp_one_sided,
-            'image_noise': ImageNoise(config.image_noise, config.image_noise_until) if config.image_noise else None,
-            'draw': functools.partial(
-                draw, normal_alpha=config.gp_alpha == 'normal', sharing=config.n_critic if config.shared_latents else None
-            ),
-            'ema_decay': config.ema_decay,
-            'grad_accumulation': config.grad_accumulation,
-        },
-        clip_value=config.clip_value,
-        schedule=schedule_of(config),
-        train_key=train_key,
-        sample_latents=lambda: jax.random.normal(sample_key, (config.num_samples, config.latent_dim)),
-        for_images=functools.partial(
-            with_standing_statistics, key=sample_key, num_batches=config.standing_batches, latent_dim=config.latent_dim
-        ),
-        data=data,
-        num_steps=config.num_steps,
-        in_epochs=config.interval_unit == 'epochs',
-        shared_images=config.shared_images,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        max_rewinds=config.max_rewinds if config.on_nan == 'rewind' else 0,
-        outputs=Outputs(
-            log_every=config.log_every,
-            sample_every=config.sample_every,
-            num_samples=config.num_samples,
-            standing_batches=config.standing_batches,
-            checkpoint_every=config.checkpoint_every,
-            checkpoints_to_keep=config.checkpoints_to_keep,
-            eval_every=config.eval_every,
-            best_metric=full_name(config.best_metric, config.eval_num_samples),
-        ),
-        scoring=ScoreSettings(
-            num_samples=config.eval_num_samples,
-            features=registry.name_for(config.eval_features, data.name, data.source.image_shape),
-            weights=expand(config.eval_weights, 'config.eval_weights') if config.eval_weights else None,
-        ),
-    )
-
-
-def _data(config: ConfigDict) -> Data:
-    settings = dict(config.data)
-    options = {name: value for name, value in settings.items() if name not in ('name', 'fraction', 'placement')}
-    options['dir'] = options['dir'] or os.environ.get('TFDS_DATA_DIR')
-    for name in ('dir', 'manual_dir', 'folder'):
-        if options[name]:
-            options[name] = str(expand(options[name], f'config.data.{name}'))
-    source = make_source(config.data.name, config.data.fraction, **options)
-    return Data(config.data.name, source, config.data.placement, settings)
-
-
-def _state_builder(config: ConfigDict, image_shape: tuple[int, ...], key: jax.Array) -> Callable[[], GANState]:
-    dtype = jnp.dtype(config.dtype)
-    generator = make_network('generator', image_shape, dtype=dtype, **config.generator)
-    critic = make_network('critic', image_shape, dtype=dtype, **config.critic)
-    generator_optimizer = make_optimizer(**config.generator_optimizer)
-    critic_optimizer = make_optimizer(
-        **config.critic_optimizer, clip_value=config.clip_value, clip_batch_norm=config.clip_batch_norm
-    )
-
-    @jax.jit  # one program that the compilation cache keeps, instead of a hundred small ones
-    def create() -> GANState:
-        return create_state(
-            key,
-            generator,
-            critic,
-            generator_optimizer,
-            critic_optimizer,
-            latent_dim=config.latent_dim,
-            use_ema=config.ema_decay is not None,
-        )
-
-    return create
-
-
-def _check_norms(config: ConfigDict, image_shape: tuple[int, ...], create: Callable[[], GANState]) -> None:
-    """Refuses networks that do not fit the images, and batch norm where its statistics would be wrong."""
-    try:
-        state = jax.eval_shape(create)
-    except ValueError as error:
-        size = '' if config.data.image_size is None else f', of config.data.image_size={config.data.image_size},'
-        raise UserError(
-            f'config.generator.network={config.generator.network} and config.critic.network={config.critic.network} do not fit '
-            f'images of shape {image_shape}{size} together: {error}.'
-        ) from error
-    if config.gp_weight and state.critic.batch_stats:
-        raise UserError(
-            'A gradient penalty is per example, and batch norm in the critic mixes examples: use config.critic.norm=layer or none, '
-            'config.critic.network=keras_cnn, or config.gp_weight=0.'
-        )
-    has_batch_norm = state.critic.batch_stats or state.generator.batch_stats
-    if config.grad_accumulation > 1 and has_batch_norm and not config.batch_norm_per_part:
-        raise UserError(
-            f'config.grad_accumulation={config.grad_accumulation} processes a batch in parts, and batch norm would take its '
-            'statistics from each part, so the update would not be that of the whole batch: use norm=layer or none in both '
-            'players, or more devices, or accept it with config.batch_norm_per_part=True.'
-        )

@@ -42,8 +42,10 @@ def run_directory(workdir: str) -> Path:
     """The path of --workdir.
 
     Raises:
-      UserError: it starts with the home directory of an unknown user, or is not UTF-8, which orbax needs.
+      UserError: it starts with the home directory of an unknown user, is not UTF-8, which orbax needs, or is a bucket's address.
     """
+    if '://' in workdir:
+        raise UserError(f'--workdir={workdir} is no path of this machine: mount the bucket, or train on a disk and copy the run.')
     try:
         workdir.encode()
     except UnicodeEncodeError as error:

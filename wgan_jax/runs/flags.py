@@ -1,53 +1,71 @@
-"""The flags of train.py: parsed, with one sentence for every mistake in them or in the config file."""
+"""The flags of the commands that train: parsed, with one sentence for every mistake in them or in the config file."""
 
-import difflib
 import re
 import reprlib
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 from absl import flags
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_flags
+
+from wgan_jax.errors import UserError
+from wgan_jax.runs import config_files, key_names
+from wgan_jax.runs.terminal import as_typed
 
 _KEY_FLAG = re.compile(r'--?(?:no)?config\.([^=]*)(?:=.*)?', re.DOTALL)
 _NONE_FLAG = re.compile(r'--?config\.([\w.]+)=None')
 _KINDS = {'int': 'a whole number', 'float': 'a number', 'bool': 'True or False'}
 
 
-def parse(argv: list[str], config: flags.FlagHolder, get_default: Callable[[], ConfigDict]) -> list[str]:
-    """Parses the command line and loads the config; exits with one sentence if either is wrong.
+def parse(argv: list[str], config: flags.FlagHolder, get_default: Callable[[], ConfigDict], about: str = '') -> list[str]:
+    """Parses the command line and loads the config; exits with one sentence if either is wrong, or after --help.
+
+    The config is a path, or a name of configs/, after --config or as the only argument that is not a flag.
 
     Args:
-      argv: the command line.
+      argv: the command line; sys.argv becomes the one that was understood.
       config: the flag of the config file.
       get_default: makes the config that has every key.
+      about: what the program does, with examples, for --help.
 
     Returns:
       The command line without flags.
     """
     default = get_default()
-    for argument in argv[1:]:
-        if match := _KEY_FLAG.fullmatch(argument):
-            _check_key(match[1], default)
-    # ml_collections cannot parse None for a key that holds a number: such flags are removed, and set afterwards.
-    unset = [match[1] for argument in argv if (match := _NONE_FLAG.fullmatch(argument))]
+    if {'-h', '-help', '--help'} & set(argv[1:]):
+        print(_help(about))
+        sys.exit(0)
+    keys = [match[1] for argument in argv[1:] if (match := _KEY_FLAG.fullmatch(argument))]
+    complaint = next(filter(None, (key_names.wrong_key(key, default) for key in keys)), None)
     try:
+        sys.argv = argv = _config_first(argv)  # ml_collections looks there for the keys that are set
+        if complaint and not _is_users_own(argv):
+            sys.exit(f'Error: {complaint}')
+        # ml_collections cannot parse None for a key that holds a number: such flags are removed, and set afterwards.
+        unset = [match[1] for argument in argv if (match := _NONE_FLAG.fullmatch(argument))]
         rest = flags.FLAGS([argument for argument in argv if not _NONE_FLAG.fullmatch(argument)])
         if config.value is None and not flags.FLAGS['config'].present:
-            sys.exit('Error: --config is missing; try --config=configs/digits_wgan_gp.py.')
+            sys.exit(f'Error: --config is missing; try --config=digits_wgan_gp. The configs are:\n{config_files.listed()}')
         _check_complete(config.value, default)  # the first access raises the errors of loading the file
         for name in unset:
             _unset(config.value, default, name)
+        config_files.note_own_code(config.value, config_flags.get_config_filename(flags.FLAGS['config']))
+    except UserError as error:
+        sys.exit(f'Error: {error}')
     except OSError as error:
         sys.exit(f'Error: the config file cannot be loaded ({_last_line(error)}).')
     except (AttributeError, KeyError) as error:
         if "has no attribute 'get_config'" in str(error):
-            sys.exit('Error: the config file has no function get_config(); see configs/digits_wgan_gp.py for an example.')
-        sys.exit(f'Error: {_unknown_key(str(error))}')
+            example = config_files.shown('digits_wgan_gp.py')
+            sys.exit(f'Error: the config file has no function get_config(); see {example} for an example.')
+        sys.exit(f'Error: {key_names.unknown_key(str(error))}')
     except flags.IllegalFlagValueError as error:
         sys.exit(f'Error: {_wrong_value(error)}')
+    except flags.UnrecognizedFlagError as error:
+        sys.exit(f'Error: {key_names.unknown_flag(error.flagname, argv, default)}')
     except flags.Error as error:
         message = _last_line(error)
         sys.exit(f'Error: {message}{"" if message.endswith((".", "?")) else "."}')
@@ -60,19 +78,58 @@ def parse(argv: list[str], config: flags.FlagHolder, get_default: Callable[[], C
     return rest
 
 
-def _check_key(name: str, config: Any) -> None:
-    """Exits if there is no such key; the messages of ml_collections for most wrong names are unreadable."""
-    for part in name.split('.'):
-        if not isinstance(config, ConfigDict):
-            sys.exit(f'Error: there is no key {name!r} in the config; configs/default.py lists every key.')
-        if part not in config:
-            part = part or name
-            close = difflib.get_close_matches(part, config.keys(), n=1)
-            hint = f'did you mean {close[0]!r}?' if close else 'configs/default.py lists every key.'
-            sys.exit(f'Error: there is no key {part!r} in the config; {hint}')
-        config = config[part]
-    if isinstance(config, ConfigDict):
-        sys.exit(f'Error: config.{name} is a section; set a key in it.')
+def _config_first(argv: list[str]) -> list[str]:
+    """The command line with --config=PATH before all else, where ml_collections wants it.
+
+    Raises:
+      UserError: there is no such config.
+    """
+    program, *arguments = argv
+    given, others, words = [], [], iter(arguments)
+    for word in words:
+        name, equals, value = word.partition('=')
+        if name not in ('--config', '-config'):
+            others.append(word)
+        elif equals or (value := next(words, None)) is not None:
+            given.append(value)
+        else:
+            others.append(word)  # absl says that its value is missing
+    if not given:
+        for place, word in enumerate(others):
+            if not word.startswith('-') and '=' not in word and not (place and _takes_value(others[place - 1])):
+                given.append(others.pop(place))
+                break
+    return [program, *(f'--config={config_files.find(value)}' for value in given[-1:]), *others]
+
+
+def _is_users_own(argv: list[str]) -> bool:
+    """Whether the config file is the user's own, which may add keys for networks or optimizers of its own."""
+    _, *arguments = argv
+    path = next((word.removeprefix('--config=').partition(':')[0] for word in arguments if word.startswith('--config=')), None)
+    return path is not None and not Path(path).resolve().is_relative_to(config_files.DIRECTORY)
+
+
+def _takes_value(word: str) -> bool:
+    """Whether the next argument is the value of this one."""
+    name = word.lstrip('-')
+    return word.startswith('-') and '=' not in word and not (name in flags.FLAGS and flags.FLAGS[name].boolean)
+
+
+def _help(about: str) -> str:
+    """What the program does, its own flags, and the configs."""
+    lines = [as_typed(about).strip(), '', 'Flags:']
+    for module, own in flags.FLAGS.flags_by_module_dict().items():
+        for flag in own if not module.startswith('absl') else ():
+            value = '' if flag.boolean else '=N' if flag.flag_type() == 'int' else f'={flag.name.upper()}'
+            text, *_ = flag.help.split(';\n')  # absl adds a line about repeated flags
+            lines.append(_entry(f'--{flag.name}{value}', text))
+    every = f'Sets a key of the config; {config_files.shown("default.py")} explains every key.'
+    lines.append(_entry('--config.KEY=VALUE', every))
+    return '\n'.join([*lines, '', 'Configs:', config_files.listed(), '', '--helpfull lists the flags of the libraries too.'])
+
+
+def _entry(flag: str, text: str) -> str:
+    return textwrap.fill(text, 100, initial_indent=f'  {flag:28}', subsequent_indent=' ' * 30, break_on_hyphens=False)
 
 
 def _check_complete(config: object, default: ConfigDict, section: str = 'config') -> None:
@@ -103,15 +160,6 @@ def _unset(config: ConfigDict, default: ConfigDict, name: str) -> None:
     if default[key] is not None:
         sys.exit(f'Error: config.{name} cannot be None.')
     config[key] = None
-
-
-def _unknown_key(message: str) -> str:
-    """The message of ml_collections about an unknown key, from a flag or a config file, as one sentence."""
-    message = message.replace('\\', '')
-    name = re.search(r'Attempting to lookup: ([\w.]+)', message) or re.search(r"""['"](\w+)['"]""", message)
-    suggestion = re.search(r'Did you mean "(.+?)"', message)
-    hint = f'did you mean {suggestion[1]!r}?' if suggestion else 'configs/default.py lists every key.'
-    return f'there is no key {name[1]!r} in the config; {hint}' if name else message
 
 
 def _last_line(error: Exception) -> str:

@@ -16,6 +16,10 @@ from wgan_jax.errors import UserError
 from wgan_jax.runs.config import flatten, schedule_of
 
 
+class TooLarge(UserError):
+    """A compiled program needs more memory than a device has."""
+
+
 class Part(NamedTuple):
     """An array or a tree on each device, and the keys that determine its size."""
 
@@ -24,20 +28,21 @@ class Part(NamedTuple):
     keys: Sequence[str]
 
 
-def check(config: ConfigDict, source: Source, state: GANState | None = None) -> None:
+def check(config: ConfigDict, source: Source, state: GANState | None = None, *, num_devices: int) -> None:
     """Refuses a config whose arrays alone need more memory than a device has.
 
     Args:
       config: a config that config.check accepts.
       source: its data source.
       state: shapes of the state; None to check everything else, before they are known.
+      num_devices: devices that share a batch.
 
     Raises:
       UserError: the message says what needs how much, and which keys to reduce.
     """
     pixels = math.prod(source.image_shape)
     image_bytes = pixels * np.dtype(source.dtype).itemsize
-    batch = config.batch_size // jax.device_count()
+    batch = config.batch_size // num_devices
     n_critic = max(schedule_of(config).kinds(0, config.num_steps))
     critic_key = 'n_critic' if n_critic == config.n_critic else 'boost.n_critic'
     parts = [
@@ -67,14 +72,14 @@ def check_round(state: int, images: int, working: int) -> None:
       working: bytes of the program's temporary memory.
 
     Raises:
-      UserError: their sum is more than a device has.
+      TooLarge: their sum is more than a device has.
     """
     available = parallel.known_bytes_per_device()
     if available is not None and state + images + working > available:
         remedy = 'make config.batch_size smaller, or config.grad_accumulation larger.'
         if state + working <= available:
             remedy = f'set config.data.placement=host, use fewer or smaller images, or {remedy}'
-        raise UserError(
+        raise TooLarge(
             f'A round needs {gib(working)} of working memory per device, {gib(state)} for the state and {gib(images)} for images, '
             f'and there are {gib(available)}: {remedy}'
         )

@@ -1,8 +1,9 @@
-"""The record of a run: config.json, metrics.jsonl, evaluations.jsonl, pictures, TensorBoard events; writing and reading."""
+"""The record of a run: config.json, metrics.jsonl, evaluations.jsonl, pictures, TensorBoard, trackers; writing and reading."""
 
 import json
 import re
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from wgan_jax.runs import json_lines
 from wgan_jax.runs.files import save_png
 from wgan_jax.runs.json_lines import Log
 from wgan_jax.runs.tensorboard import Events
+from wgan_jax.runs.tracking import TrackedRun, Tracking
 
 _METRICS, _EVALUATIONS = 'metrics.jsonl', 'evaluations.jsonl'
 _PICTURE = re.compile(r'step_(\d+)\.png')
@@ -32,6 +34,9 @@ class RunWriter:
         keep_line: bool = True,
         keep_picture: bool = True,
         keep_scores: bool = True,
+        on_log: Callable[[int, dict[str, Any]], None] | None = None,
+        on_sample: Callable[[int, np.ndarray], None] | None = None,
+        tracking: Tracking | None = None,
     ) -> None:
         """Continues after `step`: removes what an earlier process wrote about later steps, since it will be written again.
 
@@ -44,8 +49,11 @@ class RunWriter:
             because the next line covers those rounds too.
           keep_picture: whether the samples of `step` itself stay; they do not if only the end of a run made that picture.
           keep_scores: the same for its scores.
+          on_log: called with the step and the content of each log point.
+          on_sample: called with the step and each grid of samples.
+          tracking: a tracker that also gets the config, the metrics and the pictures; None for none.
         """
-        self._run_dir = run_dir
+        self._run_dir, self._on_log, self._on_sample = run_dir, on_log, on_sample
         replace_file(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
         last_line, last_scores, held = step if keep_line else step - 1, step if keep_scores else step - 1, held or {}
         self._metrics = Log(run_dir / _METRICS, _has_seconds, last_line, held.get(_METRICS))
@@ -53,7 +61,9 @@ class RunWriter:
         pictures = sample_pictures(run_dir)
         for later in [number for number in pictures if number > step or (number == step and not keep_picture)]:
             pictures.pop(later).unlink()
-        self._events = Events(run_dir / 'tensorboard', step)
+        self._viewers: list[Events | TrackedRun] = [Events(run_dir / 'tensorboard', step)]
+        if tracking is not None:
+            self._viewers.append(tracking.open(run_dir, config))
         self._seconds_before = self._metrics.last['seconds'] if self._metrics.last else 0.0
         self._began = self._last_time = time.perf_counter()
         self.last_picture = pictures[max(pictures)] if pictures else None
@@ -83,34 +93,41 @@ class RunWriter:
             'images_per_second': round(images_seen / (now - self._last_time), 1),
         }
         self._last_time = now
-        self._metrics.append(step, {'epoch': round(epoch, 4), **means, **timing}, provisional=provisional)
-        self._events.scalars({**means, 'images_per_second': timing['images_per_second']}, step)
+        line = {'epoch': round(epoch, 4), **means, **timing}
+        self._metrics.append(step, line, provisional=provisional)
+        if self._on_log is not None:
+            self._on_log(step, line)
+        self._show({**means, 'images_per_second': timing['images_per_second']}, step)
         return timing['images_per_second']
 
-    def evaluation(self, step: int, report: dict[str, Any], seconds: float, *, provisional: bool = False) -> None:
-        """Writes the scores of a step and waits for the disk; the `seconds` of scoring do not count as training.
-
-        `provisional` as for `metrics`.
-        """
+    def pause(self, seconds: float) -> None:
+        """Does not count the last `seconds` as training."""
         self._began += seconds
         self._last_time += seconds
+
+    def evaluation(self, step: int, report: dict[str, Any], *, provisional: bool = False) -> None:
+        """Writes the scores of a step and waits for the disk; `provisional` as for `metrics`."""
         self._evaluations.append(step, report, provisional=provisional)
         self._evaluations.sync()
         critic = {name: value for name, value in report['critic'].items() if isinstance(value, float)}
-        self._events.scalars({f'scores/{name}': value for name, value in report['scores'].items()}, step)
-        self._events.scalars({f'critic/{name}': value for name, value in critic.items()}, step)
+        self._show({f'scores/{name}': value for name, value in report['scores'].items()}, step)
+        self._show({f'critic/{name}': value for name, value in critic.items()}, step)
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Writes samples/<name>.png from uint8 [H, W, C] with C 1 or 3."""
         path = self._run_dir / 'samples' / f'{name}.png'
         png = save_png(picture, path)
-        self._events.picture('real' if name == 'real' else 'samples', png, picture.shape, step)
+        for viewer in self._viewers:
+            viewer.picture('real' if name == 'real' else 'samples', png, picture.shape, step)
         self.last_picture = path
+        if self._on_sample is not None and name != 'real':
+            self._on_sample(step, picture)
 
     def sync(self) -> None:
         """Forces all lines to the disk; a checkpoint must never be newer than the lines that lead to it."""
         self._metrics.sync()
-        self._events.sync()
+        for viewer in self._viewers:
+            viewer.sync()
 
     def held(self) -> dict[str, Any]:
         """What both logs hold, for the checkpoint that is saved now; JSON."""
@@ -119,8 +136,12 @@ class RunWriter:
     def close(self) -> None:
         """Closes the files."""
         with ExitStack() as stack:
-            for file in (self._metrics, self._evaluations, self._events):
+            for file in (*reversed(self._viewers), self._metrics, self._evaluations):  # the last one is closed first
                 stack.callback(file.close)
+
+    def _show(self, values: dict[str, float], step: int) -> None:
+        for viewer in self._viewers:
+            viewer.scalars(values, step)
 
 
 def sample_pictures(run_dir: Path) -> dict[int, Path]:

@@ -8,9 +8,11 @@ from wgan_jax.runs.config import flatten
 
 # Keys that change what a run writes or where it reads, and at most the rounding of what it computes.
 MAY_CHANGE = (
+    'code',
     'interval_unit',
     'num_steps',
     'log_every',
+    'exact_points',
     'sample_every',
     'num_samples',
     'standing_batches',
@@ -25,13 +27,14 @@ MAY_CHANGE = (
     'on_nan',
     'max_rewinds',
     'data.dir',
+    'data.file',
     'data.folder',
     'data.manual_dir',
     'data.placement',
     'data.strict',
 )
 # Each process of a run may have its own values for these.
-LOCAL = ('data.dir', 'data.folder', 'data.manual_dir', 'eval_weights')
+LOCAL = ('code', 'data.dir', 'data.file', 'data.folder', 'data.manual_dir', 'eval_weights')
 # What the record of a checkpoint holds besides the config: the identity of the images; settings of JAX, and what else decides the
 # last bits; how often the run has gone back; what its logs hold.
 _NO_KEYS = ('data_set', 'settings', 'rounding', 'rewinds', 'held')

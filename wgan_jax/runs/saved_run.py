@@ -13,17 +13,19 @@ from wgan_jax.devices.compiling import compiled
 from wgan_jax.disk import check_tree
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.scores import full_name
-from wgan_jax.runs import checkpoint_format
+from wgan_jax.runs import checkpoint_format, own_code
+from wgan_jax.runs.build import build
 from wgan_jax.runs.checkpoint import newest_readable
 from wgan_jax.runs.config import check_scores
-from wgan_jax.runs.experiment import Experiment, build
+from wgan_jax.runs.directory import no_run
+from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.files import reason, run_directory
 from wgan_jax.runs.resume import config_of
 
 # A run that trains meanwhile replaces old checkpoints by new ones.
 _ATTEMPTS = 20
 _DELETION_SECONDS = 0.3  # until the files of a checkpoint that is being removed are gone
-_BEFORE = {'standing_batches': 0}  # keys that older runs lack, with what they did
+_BEFORE = {'standing_batches': 0, 'exact_points': None, 'code': None}  # keys that older runs lack, with what they did
 
 
 class SavedRun(NamedTuple):
@@ -42,24 +44,26 @@ class SavedRun(NamedTuple):
         return compiled(self.experiment.for_images, deterministic=self.experiment.deterministic)(state)
 
 
-def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | None = None) -> SavedRun:
+def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | None = None, *, trust_code: bool = False) -> SavedRun:
     """Reads a checkpoint of the run in `workdir`.
 
     Args:
       workdir: the run's directory.
       step: a number; 'best', by the metric of the run; or None for the newest readable one.
       changes: values for keys of the config, such as 'data.dir'; None leaves a key as it is.
+      trust_code: execute the code that the run brings, even if it has not been executed here before.
 
     Raises:
-      UserError: there is no such run or checkpoint, or it cannot be read.
+      UserError: there is no such run or checkpoint, it cannot be read, or it brings code that is not trusted.
     """
     directory = run_directory(workdir) / 'checkpoints'
     if not directory.is_dir():
-        raise UserError(f'--workdir={workdir} holds no run: it has no directory checkpoints.')
+        raise UserError(no_run(directory.parent))
     built: dict[str, Experiment] = {}
 
     def template_of(record: dict[str, Any]) -> Any:
-        built['experiment'] = experiment = _experiment(record, changes or {})
+        code = own_code.of_run(directory.parent, trusted=trust_code) if record.get('code') else None
+        built['experiment'] = experiment = _experiment(record, changes or {}, code)
         gp_weight = experiment.round_settings['gp_weight']
         return jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(gp_weight)))
 
@@ -93,13 +97,13 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
     return SavedRun(built['experiment'], restored.step, state, restored.record['data_set'])
 
 
-def _experiment(record: dict[str, Any], changes: dict[str, Any]) -> Experiment:
+def _experiment(record: dict[str, Any], changes: dict[str, Any], code: own_code.Code | None) -> Experiment:
     config = ConfigDict({**_BEFORE, **config_of(record)})
     for name, value in changes.items():
         if value is not None:
             section, _, key = name.rpartition('.')
             (config[section] if section else config)[key] = value
-    experiment = build(config)
+    experiment = build(config, code)
     check_scores(config, experiment.data.source.image_shape)
     return experiment
 

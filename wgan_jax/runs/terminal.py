@@ -1,9 +1,11 @@
 """What a program prints: output that survives its terminal, one sentence per error, and the progress bar."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from absl import logging
@@ -11,12 +13,26 @@ from tqdm import tqdm
 
 from wgan_jax.errors import UserError
 
+_IN_CHECKOUT = Path(__file__).resolve().parents[2].joinpath('train.py').is_file()
+
 
 def run_command(main: Callable[[], None]) -> None:
     """Runs the main function of `python -m wgan_jax.NAME`."""
     outlast_the_terminal()
     keep_orbax_quiet()
     main()
+
+
+def as_typed(text: str) -> str:
+    """The text with wgan-sample in place of python -m wgan_jax.sample, and so on, where the user has commands of these names.
+
+    That is outside a checkout, or if this command was called by such a name.
+    """
+    if _IN_CHECKOUT and not Path(sys.argv[0]).name.startswith('wgan-'):
+        return text
+    return re.sub(
+        r'python -m wgan_jax\.(sweep|sample|evaluate|report|export)\b', r'wgan-\1', text.replace('python train.py', 'wgan-train')
+    )
 
 
 @contextmanager
@@ -29,7 +45,7 @@ def errors_in_a_sentence(options: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f'Error: {error}')
+        sys.exit(f'Error: {as_typed(str(error))}')
     except OSError as error:
         sys.exit(f'Error: {error.filename or "A file"} cannot be written ({error.strerror}): give another {options}.')
 
@@ -69,10 +85,11 @@ def log_line(
       means: each metric's mean over `rounds` rounds; the sum of the estimate is also given, which some tutorials print.
     """
     estimate = means['wasserstein_estimate']
+    exact = f', exact distance {means["wasserstein_true"]:.4g}' if 'wasserstein_true' in means else ''
     losses = ', '.join(f'{name} {means[name]:.4g}' for name in ('critic_loss', 'generator_loss', 'real_score', 'fake_score'))
     return (
-        f'step {step:,} of {num_steps:,}, epoch {epoch:.2f}: estimate {estimate:.4g} (sum {estimate * rounds:.4g}), {losses}; '
-        f'{images_per_second:,.0f} images/s, {duration(seconds_left)} left'
+        f'step {step:,} of {num_steps:,}, epoch {epoch:.2f}: estimate {estimate:.4g} (sum {estimate * rounds:.4g}){exact}, '
+        f'{losses}; {images_per_second:,.0f} images/s, {duration(seconds_left)} left'
     )
 
 

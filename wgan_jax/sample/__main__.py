@@ -1,11 +1,11 @@
 """Makes pictures with the generator of a run, or with an exported one.
 
-    python -m wgan_jax.sample --workdir=RUN                    # a grid of 64 samples, with seeds 0 to 63
-    python -m wgan_jax.sample --workdir=RUN --seeds=3,17,40-49 # the samples of these seeds
-    python -m wgan_jax.sample --workdir=RUN --num_images=50000 --images=DIR  # one PNG file per sample, named by its seed
-    python -m wgan_jax.sample --workdir=RUN --walk             # GIF and MP4: walks from sample to sample
-    python -m wgan_jax.sample --workdir=RUN --training         # GIF and MP4: the sample grids of the run
-    python -m wgan_jax.sample --generator=FILE                 # FILE from python -m wgan_jax.export; all but --training
+    python -m wgan_jax.sample RUN                     # a grid of 64 samples, with seeds 0 to 63
+    python -m wgan_jax.sample RUN --seeds=3,17,40-49  # the samples of these seeds
+    python -m wgan_jax.sample RUN --num_images=50000 --images=DIR  # one PNG file per sample, named by its seed
+    python -m wgan_jax.sample RUN --walk              # GIF and MP4: walks from sample to sample
+    python -m wgan_jax.sample RUN --training          # GIF and MP4: the sample grids of the run
+    python -m wgan_jax.sample --generator=FILE        # FILE from python -m wgan_jax.export; all but --training
 
 It writes into generated/ in the run's directory, or beside FILE. The same command gives the same bytes, and a seed gives the same
 image in every command.
@@ -16,8 +16,9 @@ import math
 import sys
 from collections.abc import Sequence
 
+from wgan_jax.runs import command_line
 from wgan_jax.runs.files import expand
-from wgan_jax.runs.terminal import errors_in_a_sentence, run_command
+from wgan_jax.runs.terminal import as_typed, errors_in_a_sentence, run_command
 from wgan_jax.sample import seeds
 
 _MAX_WALKS = 16
@@ -25,12 +26,9 @@ _MAX_WALKS = 16
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog='python -m wgan_jax.sample', description='Makes pictures with a generator.', allow_abbrev=False
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--workdir', help='directory of the run')
-    source.add_argument('--generator', type=expand, help='generator.stablehlo that python -m wgan_jax.export wrote')
+    parser = command_line.parser('sample', __doc__)
+    source = command_line.add_run(parser)
+    source.add_argument('--generator', type=expand, help=as_typed('generator.stablehlo that python -m wgan_jax.export wrote'))
     parser.add_argument('--step', help="number of a checkpoint, or 'best', by the run's best_metric; default: the newest")
     parser.add_argument('--raw', action='store_true', help='use the generator itself, even if the run has an average of it')
     which = parser.add_mutually_exclusive_group()
@@ -81,5 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f'Written: {", ".join(map(str, command.sample(parsed)))}')
 
 
-if __name__ == '__main__':
+def run() -> None:
+    """Runs the command as a program."""
     run_command(main)
+
+
+if __name__ == '__main__':
+    run()

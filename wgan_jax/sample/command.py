@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.data.source import is_plane
+from wgan_jax.data.source import is_points
 from wgan_jax.devices.compiling import in_batches, use_compilation_cache
 from wgan_jax.devices.parallel import check_devices
 from wgan_jax.errors import UserError
@@ -32,10 +32,10 @@ def sample(arguments: argparse.Namespace) -> list[Path]:
     out = arguments.out or (arguments.generator.parent if arguments.generator else run_directory(arguments.workdir)) / 'generated'
     if arguments.training:
         return movies.save(movies.training(run_directory(arguments.workdir)), out / 'training', movies.TRAINING_RATE)
-    generator = load(arguments.workdir, arguments.generator, arguments.step, raw=arguments.raw)
-    points = is_plane(generator.image_shape)
+    generator = load(arguments.workdir, arguments.generator, arguments.step, raw=arguments.raw, trust_code=arguments.trust_code)
+    points = is_points(generator.image_shape)
     if points and (arguments.walk or arguments.images):
-        raise UserError('This generator makes points in the plane, which are shown in one picture: omit --walk and --images.')
+        raise UserError('This generator makes points, which are shown in one picture: omit --walk and --images.')
     if arguments.walk:
         return movies.save(_walk(generator, arguments), out / 'walk', movies.WALK_RATE)
     seeds = _seeds(arguments, _POINTS if points else _IMAGES)

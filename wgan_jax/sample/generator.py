@@ -10,12 +10,12 @@ import numpy as np
 from wgan_jax.devices.compiling import compiled, in_batches
 from wgan_jax.export import stablehlo
 from wgan_jax.export.stablehlo import Generator
-from wgan_jax.runs.saved_run import open_run
+from wgan_jax.runs.saved_run import SavedRun, open_run
 
 BATCH = 64  # images per call
 
 
-def load(workdir: str | None, generator: Path | None, step: str | None, *, raw: bool) -> Generator:
+def load(workdir: str | None, generator: Path | None, step: str | None, *, raw: bool, trust_code: bool = False) -> Generator:
     """The generator of a run, or one that python -m wgan_jax.export wrote.
 
     Both are the same program, so a run and its export give the same bytes.
@@ -25,13 +25,18 @@ def load(workdir: str | None, generator: Path | None, step: str | None, *, raw: 
       generator: file of the exported generator, if there is no run.
       step: which checkpoint of the run; see saved_run.open_run.
       raw: use the generator itself, even if the run has an average of it.
+      trust_code: execute the code that the run brings.
 
     Raises:
       UserError: there is no such run, checkpoint or file, or it cannot be read.
     """
     if generator is not None:
         return stablehlo.load(generator)
-    run = open_run(workdir, step)
+    return of_run(open_run(workdir, step, trust_code=trust_code), raw=raw)
+
+
+def of_run(run: SavedRun, *, raw: bool = False) -> Generator:
+    """The generator of an open run; `raw` as for `load`."""
     return stablehlo.of_exported(stablehlo.export_generator(run.state_for_images(raw=raw), run.experiment.latent_dim))
 
 

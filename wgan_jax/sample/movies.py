@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from wgan_jax.disk import read_bytes, replace_file
 from wgan_jax.errors import UserError
+from wgan_jax.runs.directory import no_run
 from wgan_jax.runs.record import sample_pictures
 
 WALK_RATE = 25  # frames per second; must divide 100, since a GIF counts hundredths of a second
@@ -54,7 +55,9 @@ def training(workdir: Path) -> list[np.ndarray]:
     """
     paths = sorted(sample_pictures(workdir).items())
     if not paths:
-        raise UserError(f'--workdir={workdir} has no pictures samples/step_*.png: give the directory of a run.')
+        if not (workdir / 'checkpoints').is_dir():
+            raise UserError(no_run(workdir))
+        raise UserError(f'{workdir} has no pictures samples/step_*.png: the run has not made them yet.')
     paths = paths[:: -math.ceil(len(paths) / _MAX_PICTURES)][::-1]
     frames = []
     for step, path in paths:

@@ -1,4 +1,4 @@
-"""Pictures of points in the plane, with the value surface of a critic."""
+"""Pictures of points, in the plane with the value surface of a critic, of more dimensions by their first two coordinates."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from wgan_jax.algorithm.state import GANState
-from wgan_jax.data.source import POINT_SHAPE
+from wgan_jax.data.source import POINT_SHAPE, is_plane
 from wgan_jax.sample.colours import FAKE, REAL
 
 _SIDE = 128  # points of the grid along each axis, as in the WGAN-GP authors' gan_toy.py
@@ -51,16 +51,20 @@ def draw_surface(
 def picture(real: np.ndarray, fake: np.ndarray | None = None, state: GANState | None = None) -> np.ndarray:
     """The picture of a run on points: uint8 [480, 480, 3].
 
+    Of points with more than two coordinates it shows the first two, and no critic, whose value depends on all of them.
+
     Args:
-      real: points [N, 1, 1, 2]; they determine which part of the plane is shown.
-      fake: generated points [M, 1, 1, 2].
+      real: points [N, 1, 1, D]; they determine which part of the plane is shown.
+      fake: generated points [M, 1, 1, D].
       state: arrays on this machine; its critic is drawn.
     """
     figure = Figure(figsize=(4.8, 4.8), dpi=100, layout='constrained')
     axes = figure.subplots()
-    score = (lambda points: np.zeros(len(points))) if state is None else functools.partial(_score, state)
-    draw_surface(axes, score, real, real[:0] if fake is None else fake, limit=_MARGIN * float(np.abs(real).max()))
-    axes.set_title('real points' if state is None else f'step {state.step}')
+    has_surface = state is not None and is_plane(real.shape[1:])
+    score = functools.partial(_score, state) if has_surface else (lambda points: np.zeros(len(points)))
+    shown, generated = real[..., :2], real[:0, ..., :2] if fake is None else fake[..., :2]
+    draw_surface(axes, score, shown, generated, limit=_MARGIN * float(np.abs(shown).max()))
+    axes.set_title(('real points' if state is None else f'step {state.step}') + _which(real))
     figure.legend(loc='outside lower center', ncols=2, markerscale=2)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -74,9 +78,14 @@ def _score(state: GANState, points: jax.Array) -> jax.Array:
 
 
 def scatter(points: np.ndarray) -> Figure:
-    """A picture of generated points [N, 1, 1, 2]."""
+    """A picture of generated points [N, 1, 1, D]: of their first two coordinates."""
     figure = Figure(figsize=(5, 5), layout='constrained')
     axes = figure.subplots()
-    axes.scatter(*points.reshape(-1, 2).T, s=4, alpha=0.5, color=FAKE, linewidths=0)
-    axes.set(xlabel='x', ylabel='y', aspect='equal', title=f'{len(points)} generated points')
+    axes.scatter(*points[:, 0, 0, :2].T, s=4, alpha=0.5, color=FAKE, linewidths=0)
+    axes.set(xlabel='x', ylabel='y', aspect='equal', title=f'{len(points)} generated points{_which(points)}')
     return figure
+
+
+def _which(points: np.ndarray) -> str:
+    """Which coordinates of points [N, 1, 1, D] a picture shows, for its title; '' if all."""
+    return '' if is_plane(points.shape[1:]) else f', first two of {points.shape[-1]} coordinates'

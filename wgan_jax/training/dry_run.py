@@ -5,6 +5,9 @@ import math
 import re
 import resource
 import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,16 +15,23 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
+from wgan_jax.algorithm import steps
+from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.algorithm.state import num_parameters
-from wgan_jax.data.source import is_plane
+from wgan_jax.data.source import is_points
 from wgan_jax.runs.experiment import Experiment
+from wgan_jax.runs.members import programs, varied
 from wgan_jax.runs.memory_limits import num_bytes
+from wgan_jax.runs.terminal import duration
 from wgan_jax.training.layer_table import layers_of, table
-from wgan_jax.training.rounds import compile_rounds, stays_on_host
+from wgan_jax.training.member_rounds import MemberRounds
+from wgan_jax.training.programs import compile_rounds
+from wgan_jax.training.rounds import stays_on_host
 from wgan_jax.training.trainer import check_grid
 
 # The state, and two copies while a checkpoint is written: one for the disk, and the disk's own form of it.
 _STATES = 3
+_TIMED_CALLS = 3  # the first ones are short
 
 
 class Memory(NamedTuple):
@@ -72,7 +82,7 @@ def dry_run(experiment: Experiment) -> None:
     state = jax.eval_shape(experiment.create_state)
     for name, inputs, input_shape in (
         ('generator', 'latents', (experiment.latent_dim,)),
-        ('critic', 'points' if is_plane(source.image_shape) else 'images', source.image_shape),
+        ('critic', 'points' if is_points(source.image_shape) else 'images', source.image_shape),
     ):
         player = getattr(state, name)
         print(f'\n{table(name, inputs, input_shape, layers_of(player, input_shape))}')
@@ -92,6 +102,52 @@ def dry_run(experiment: Experiment) -> None:
         print(f'images: an unknown number, {size:,.3f} MiB each, not included in what follows')
     print(f'memory per device: {memory}')
     print(f'memory of the process: about {memory.process / 2**20:,.0f} MiB, without mapped files')
+
+
+def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
+    """Prints the members of a group, the programs that train them, their memory and how long they will take.
+
+    It times some rounds on black images, and reads no data.
+
+    Raises:
+      UserError: the grid of samples would be too large, or a program needs too much memory.
+    """
+    configs = {name: experiment.config for name, experiment in experiments.items()}
+    total = 0.0
+    for number, names in enumerate(programs(configs)):
+        group = [experiments[name] for name in names]
+        check_grid(group[0])
+        numbers = varied([configs[name] for name in names])
+        differing = f', which differ in {" and ".join(numbers)}' if numbers else ''
+        print(f'program {number + 1}: {len(names)} runs{differing}')
+        print('\n'.join(f'  {name}' for name in names), flush=True)
+        source = group[0].data.source
+        shape = source.num_images or 1, *source.image_shape
+        length = group[0].in_rounds(source.num_images or 1).num_steps
+        seconds, rounds = _seconds_per_round(group, numbers)
+        with closing(rounds):
+            state, working = rounds.state_bytes, rounds.working_bytes
+        images = math.prod(shape) * np.dtype(source.dtype).itemsize
+        memory = Memory(state, images, working, 0, False)
+        print(f'  memory per device: {memory}')
+        print(f'  time: {seconds:.3g} s per round of all, {duration(seconds * length)} for {length:,} rounds', flush=True)
+        total += seconds * length
+    print(f'in all: {len(experiments)} runs, {duration(total)}, without pictures, scores and reports')
+
+
+def _seconds_per_round(group: Sequence[Experiment], numbers: dict[str, list[float]]) -> tuple[float, MemberRounds]:
+    """How long a round of all members takes, and the calls with which that was measured."""
+    usual = [one._replace(schedule=Schedule(one.schedule.n_critic), num_steps=10**6, in_epochs=False) for one in group]
+    source = group[0].data.source
+    images = np.zeros((group[0].batch_size, *source.image_shape), source.dtype)
+    rounds = MemberRounds(usual, numbers, images, [0] * len(group))
+    carry = (group[0].create_state(), steps.zero_sums(group[0].round_settings['gp_weight']))
+    states, sums = rounds.place([carry] * len(group))
+    for _ in range(_TIMED_CALLS):
+        start = time.perf_counter()
+        count, states, sums = rounds.advance(states, sums)
+        seconds = (time.perf_counter() - start) / count
+    return seconds, rounds
 
 
 def of_process() -> int:

@@ -11,18 +11,24 @@ import numpy as np
 
 from wgan_jax.algorithm.state import PlayerState
 from wgan_jax.convolutions import fused
+from wgan_jax.models.bounded import Bounded
 
 _GAP = '  '
 
 
 class Layer(NamedTuple):
-    """One Flax module of a network. Activations, pooling and reshapes are functions here, and are not listed."""
+    """One Flax module of a network. Activations, pooling and reshapes are functions here, and are not listed.
+
+    A layer with spectral or orthogonal weights follows the module that bounds it.
+    """
 
     name: str  # of the module; for parameters that belong to no layer, the class of the network
-    operation: str  # of a convolution: its kernel, its stride, and the resizing that is computed with it
+    operation: (
+        str  # of a convolution: its kernel, its stride, and the resizing that is computed with it; what bounds the next layer
+    )
     output: tuple[int, ...]  # shape without the batch
     parameters: int
-    statistics: int  # running means and variances of batch norm
+    statistics: int  # running means and variances of batch norm, and singular vectors of spectral weights
 
 
 def layers_of(player: PlayerState, input_shape: tuple[int, ...]) -> list[Layer]:
@@ -50,7 +56,7 @@ def layers_of(player: PlayerState, input_shape: tuple[int, ...]) -> list[Layer]:
     return [
         Layer('.'.join(path) or type(module).__name__, _operation(module), output, parameters[path], statistics[path])
         for path, (module, output) in called.items()
-        if path or parameters[path] or statistics[path]
+        if (path or parameters[path] or statistics[path]) and not (isinstance(module, Bounded) and module.weights == 'plain')
     ]
 
 
@@ -84,6 +90,8 @@ def _by_layer(tree: Any, paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], 
 
 
 def _operation(module: nn.Module) -> str:
+    if isinstance(module, Bounded):
+        return f'{module.weights} weights'
     if not hasattr(module, 'kernel_size'):
         return ''
     operation = 'x'.join(map(str, module.kernel_size))

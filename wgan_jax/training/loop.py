@@ -1,71 +1,56 @@
 """The training loop: call, check, log, sample, score, save, stop."""
 
 import signal
+import statistics
 import sys
 import time
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
-from wgan_jax.algorithm import steps
-from wgan_jax.algorithm.state import GANState, generate
-from wgan_jax.data.source import is_plane
-from wgan_jax.devices import compiling, parallel, processes
+from wgan_jax.devices import processes
 from wgan_jax.errors import LocalError
-from wgan_jax.evaluate.scoring import Scoring
-from wgan_jax.runs.checkpoint import Checkpoints, Score
 from wgan_jax.runs.experiment import Experiment
-from wgan_jax.runs.record import RunWriter
 from wgan_jax.runs.terminal import log_line, progress_bar
-from wgan_jax.sample.generator import to_uint8
-from wgan_jax.sample.grid import grid
 from wgan_jax.training import not_finite
+from wgan_jax.training.member import Carry, Member
+from wgan_jax.training.member_rounds import MemberRounds
 from wgan_jax.training.rounds import Rounds
 from wgan_jax.training.stopping import StopRequest
 
 
-class Writers(NamedTuple):
-    """Where a run is written; only process 0 has them."""
-
-    record: RunWriter
-    checkpoints: Checkpoints
-    scoring: Scoring | None
-    saved_with: dict[str, Any]  # the record that goes into each checkpoint, with what the logs hold
-
-
 class Run:
-    """A run in progress: the state on the devices, and where it is written."""
+    """A run in progress, or a group of them: the state on the devices, and the members that write it."""
 
     def __init__(
-        self,
-        experiment: Experiment,
-        rounds: Rounds,
-        images: np.ndarray,
-        carry: tuple[GANState, steps.Metrics],
-        writers: Writers | None,
-        rewinds: int,
+        self, experiment: Experiment, rounds: Rounds | MemberRounds, members: Sequence[Member], carries: Sequence[Carry]
     ) -> None:
-        """Places the state on the devices; writes the first pictures of a new run."""
-        self._experiment, self._rounds, self._writers, self._rewinds = experiment, rounds, writers, rewinds
-        self._state, self._sums = parallel.replicate(carry)
-        self._latents = parallel.replicate(experiment.sample_latents())
-        self._generate = compiling.compiled(
-            lambda state, latents: generate(experiment.for_images(state), latents), deterministic=experiment.deterministic
-        )
-        self._all_finite = compiling.compiled(not_finite.all_finite)
-        self._watch = not_finite.Watch(images.shape[1:], experiment.clip_value)
-        self._saved_step, self._logged_step = self.step or None, self.step
-        self._real = np.asarray(images[: experiment.outputs.num_samples])
-        if self.step == 0:
-            if writers is not None:
-                writers.record.picture('real', self._picture(None), 0)
-            self._sample()
+        """Places the states on the devices; writes the first pictures of new runs.
+
+        Args:
+          experiment: the run, or one of the group.
+          rounds: its calls.
+          members: the run, or all runs of the group.
+          carries: their states and sums.
+        """
+        self._experiment, self._rounds, self._members = experiment, rounds, members
+        self._say_compiled()
+        self._state, self._sums = rounds.place(carries)
+        self._fetched: list[Carry] | None = None
+        for member, (state, _) in zip(members, self._carries(), strict=True):
+            if member.step == 0:
+                member.first_pictures(state)
+
+    def _say_compiled(self) -> None:
+        print(f'Compiled in {self._rounds.compile_seconds:.0f} s; training to step {self._experiment.num_steps} on', end=' ')
+        print(f'{jax.device_count()} x {jax.devices()[0].device_kind}', end='')
+        print(f' in {jax.process_count()} processes' if jax.process_count() > 1 else '', end='')
+        print(', the images in host memory.' if self._rounds.on_host else '.', flush=True)
 
     @property
     def step(self) -> int:
-        """Rounds done."""
+        """Rounds done by the members that have done the fewest."""
         return self._rounds.step
 
     def train(self, stop: StopRequest) -> signal.Signals | None:
@@ -74,9 +59,10 @@ class Run:
         self._score_after_resume()
         stop.listen()
         self._began = time.perf_counter(), self.step
-        with progress_bar(self.step, num_steps, hidden=self._writers is None) as bar:
-            if self._writers is not None:
-                self._writers.record.start_clock()
+        with progress_bar(self.step, num_steps, hidden=all(member.writers is None for member in self._members)) as bar:
+            for member in self._members:
+                if member.writers is not None:
+                    member.writers.record.start_clock()
             # A signal to one process stops all of them, after the same call.
             while self.step < num_steps and not (stopped_by := processes.greatest(stop.signal)):
                 bar.update(self._advance())
@@ -88,7 +74,7 @@ class Run:
                 is_scored = every.eval_every is not None and (last or self._is_due(every.eval_every))
                 is_saved = self._is_due(every.checkpoint_every)
                 if every.best_metric is not None and is_scored:
-                    self._save(stop=not (is_saved or self._is_due(every.eval_every)), score=self._score())
+                    self._save(stop=not (is_saved or self._is_due(every.eval_every)), scored=True)
                 else:
                     if is_saved or (last and is_scored):
                         self._save(stop=not is_saved)  # before scoring, which may take minutes
@@ -96,10 +82,10 @@ class Run:
                         self._score()
             if self.step < num_steps:
                 stop.record(stopped_by)
-            if self._saved_step != self.step:
-                self._save(stop=True)
-            if self._writers is not None:
-                self._writers.checkpoints.wait()
+            self._save(stop=True)
+            for member in self._members:
+                if member.writers is not None:
+                    member.writers.checkpoints.wait()
         return signal.Signals(stopped_by) if self.step < num_steps else None
 
     def _is_due(self, interval: int | None) -> bool:
@@ -109,87 +95,105 @@ class Run:
         """Runs one call; returns its number of rounds.
 
         Raises:
-          Diverged: the state or the metrics are not finite; nothing of them is written.
+          Diverged: the state or the metrics of a single run are not finite. Nothing of them is written, nor of those of a member of
+            a group, which ends while the others go on.
           LocalError: the images cannot be read.
         """
         before = self.step
         try:
+            self._fetched = None  # before the call, which donates what these arrays may be views of
             rounds, self._state, self._sums = self._rounds.advance(self._state, self._sums)
         except OSError as error:
             reason = error.strerror or error
             raise LocalError(f'The images cannot be read ({reason}). Restore them, and give the same command again.') from error
-        # The state as well as the metrics, since the generator's update comes after them. One boolean leaves the device.
-        if not self._all_finite((self._state, self._sums)):
-            raise not_finite.Diverged(self._state, self._sums, before, self.step, self._saved_step, self._rewinds)
+        for member, moved in zip(self._members, self._rounds.moved, strict=True):
+            member.step += rounds if moved else 0
+        # The state as well as the metrics, since the generator's update comes after them. Booleans leave the device, and no more.
+        for number in self._rounds.drop_diverged((self._state, self._sums)):
+            member, (state, sums) = self._members[number], self._carries()[number]
+            error = not_finite.Diverged(state, sums, before, member.step, member.saved_step, member.rewinds)
+            if not member.name:
+                raise error
+            tqdm.write(f'{member.name}: {error}')
         return rounds
+
+    def _carries(self) -> list[Carry]:
+        """What each member carries; for a group a copy on the host, made once per call, and anew when sums were cleared."""
+        if self._fetched is None:
+            self._fetched = self._rounds.each((self._state, self._sums))
+        return self._fetched
+
+    def _moved(self) -> list[tuple[Member, Carry]]:
+        """The members that have moved in the last call, with what they carry."""
+        each = zip(self._members, self._rounds.moved, self._carries(), strict=True)
+        return [(member, carry) for member, moved, carry in each if moved]
 
     def _log(self, bar: tqdm) -> None:
         """Writes the means over the rounds since the last log point; the last step need not be one, and then the sums go on."""
-        is_due = self._is_due(self._experiment.outputs.log_every)
-        sums = {name: float(value) for name, value in jax.device_get(self._sums).items()}
-        count = sums.pop('rounds')
-        means = {name: value / count for name, value in sums.items()}
-        if self._writers is not None:
-            images_seen = self._rounds.images_before(self.step) - self._rounds.images_before(self._logged_step)
-            epoch = self._rounds.epochs_before(self.step)
-            rate = self._writers.record.metrics(self.step, epoch, means, images_seen, provisional=not is_due)
-            if bar.disable or not sys.stdout.isatty():
-                began, first = self._began
-                num_steps = self._experiment.num_steps
-                seconds_left = (time.perf_counter() - began) / (self.step - first) * (num_steps - self.step)
-                print(log_line(self.step, num_steps, epoch, means, count, rate, seconds_left), flush=True)
-            self._writers.checkpoints.check()
-        self._logged_step = self.step
-        if is_due:
-            self._sums = parallel.replicate(steps.zero_sums(self._experiment.round_settings['gp_weight']))
-        bar.set_postfix_str(f'estimate {means["wasserstein_estimate"]:.4g}')
-        if warning := self._watch.warning(self.step, means['wasserstein_estimate']):
-            bar.write(warning)
+        every_sum, exact = self._rounds.each(self._sums), self._exact_distances()
+        logged = [
+            (member, {name: float(value) for name, value in sums.items()})
+            for member, moved, sums in zip(self._members, self._rounds.moved, every_sum, strict=True)
+            if moved
+        ]
+        if self._is_due(self._experiment.outputs.log_every):
+            self._sums, self._fetched = self._rounds.cleared(self._sums), None
+        if not logged:  # all have diverged
+            return
+        epoch = self._rounds.epochs_before(self.step)
+        written = [
+            member.log(sums, own, epoch, self._rounds.images_before) for (member, sums), own in zip(logged, exact, strict=True)
+        ]
+        means, rates = zip(*written, strict=True)
+        estimates = [mean['wasserstein_estimate'] for mean in means]
+        bar.set_postfix_str(f'estimate {statistics.mean(estimates):.4g}')
+        if not bar.disable and sys.stdout.isatty():
+            return
+        began, first = self._began
+        seconds_left = (time.perf_counter() - began) / (self.step - first) * (self._experiment.num_steps - self.step)
+        mean_of = {name: statistics.mean(mean[name] for mean in means) for name in means[0]}
+        line = log_line(self.step, self._experiment.num_steps, epoch, mean_of, logged[0][1]['rounds'], sum(rates), seconds_left)
+        if len(self._members) > 1:
+            line += f'; means of {len(logged)} members, with estimates from {min(estimates):.4g} to {max(estimates):.4g}'
+        print(line, flush=True)
+
+    def _exact_distances(self) -> list[dict[str, float]]:
+        """Those of each member that has moved; {} for each if the config asks for none."""
+        if self._experiment.outputs.exact_points is None:
+            return [{} for moved in self._rounds.moved if moved]
+        start = time.perf_counter()
+        found = [member.exact_distances(state) for member, (state, _) in self._moved()]
+        self._pause(time.perf_counter() - start)
+        return found
 
     def _sample(self) -> None:
-        samples = self._generate(self._state, self._latents)  # in all processes: their devices share the program
-        if self._writers is not None:
-            self._writers.record.picture(f'step_{self.step:06d}', self._picture(np.asarray(samples)), self.step)
-
-    def _picture(self, samples: np.ndarray | None) -> np.ndarray:
-        """The picture of generated samples, or of real images if there are none."""
-        if not is_plane(self._real.shape[1:]):
-            return grid(self._real if samples is None else to_uint8(samples))
-        from wgan_jax.sample import plane  # imports matplotlib, which only points need during training
-
-        return plane.picture(self._real, samples, None if samples is None else jax.device_get(self._state))
+        for member, (state, _) in self._moved():
+            member.sample(state)
 
     def _score_after_resume(self) -> None:
-        """Scores the step that the run resumed from, if it was stopped between saving and scoring."""
-        is_due = self.step and self._is_due(self._experiment.outputs.eval_every)
-        if is_due and self._writers is not None and self._writers.record.scored_step != self.step:
-            self._score()
+        """Scores the steps of runs that were stopped between saving and scoring."""
+        for member, (state, _) in zip(self._members, self._carries(), strict=True):
+            if member.must_be_scored():
+                member.score(state)
 
-    def _score(self) -> Score | None:
-        """Writes the scores of the state; returns the score that its checkpoint is kept for."""
-        if self._writers is None or self._writers.scoring is None:
-            return None
-        provisional = not self._is_due(self._experiment.outputs.eval_every)
-        return write_scores(self._writers.record, self._writers.scoring, self.step, self._state, provisional=provisional)
+    def _score(self) -> None:
+        start = time.perf_counter()
+        for member, (state, _) in self._moved():
+            member.score(state)
+        self._pause(time.perf_counter() - start)
 
-    def _save(self, *, stop: bool = False, score: Score | None = None) -> None:
-        if self._writers is not None:
-            self._writers.record.sync()
-            carry = (self._state, self._sums)
-            record = {**self._writers.saved_with, 'held': self._writers.record.held()}
-            self._writers.checkpoints.save(self.step, carry, record, stop=stop, score=score)
-        self._saved_step = self.step
+    def _pause(self, seconds: float) -> None:
+        """Does not count the seconds as training, in any member."""
+        for member in self._members:
+            if member.writers is not None:
+                member.writers.record.pause(seconds)
 
-
-def write_scores(record: RunWriter, scoring: Scoring, step: int, state: GANState, *, provisional: bool) -> Score | None:
-    """Writes the scores of a state and prints the first; returns the score that its checkpoint is kept for.
-
-    `provisional` scores are those of a last step that eval_every does not reach: they go when the run is extended.
-    """
-    start = time.perf_counter()
-    report = scoring(jax.device_get(state))
-    seconds = time.perf_counter() - start
-    record.evaluation(step, report, seconds, provisional=provisional)
-    name, value = next(iter(report['scores'].items()))
-    tqdm.write(f'step {step}, scored in {seconds:.0f} s: {name} {value:.4g}')
-    return scoring.best_score(report['scores'])
+    def _save(self, *, stop: bool = False, scored: bool = False) -> None:
+        """Saves what has changed since it was saved, with its scores if these decide which checkpoints are kept."""
+        each = zip(self._members, self._rounds.alive, self._carries(), strict=True)
+        for member, alive, carry in each:
+            if alive and member.saved_step != member.step:
+                start = time.perf_counter()
+                score = member.score(carry[0]) if scored else None
+                self._pause(time.perf_counter() - start)
+                member.save(carry, stop=stop, score=score)

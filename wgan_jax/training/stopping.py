@@ -19,10 +19,15 @@ class StopRequest:
 
     Attributes:
       signal: its number; 0 if there was none.
+
+    Args:
+      ends_process: the process ends after a signal, so that further ones are ignored after the `with` statement, too. Otherwise
+        they do again what they did before it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_process: bool = False) -> None:
         self.signal = 0
+        self._ends_process = ends_process
         self._listening = ExitStack()
 
     def __enter__(self) -> Self:
@@ -41,16 +46,15 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             self._listening.enter_context(_recorded_in(self))
 
+    @property
+    def ends_process(self) -> bool:
+        """Whether the process ends now because of a signal."""
+        return self._ends_process and bool(self.signal)
+
     def record(self, number: int) -> None:
         """The process will end with the status of this signal, also if other signals come or other processes are lost."""
         self.signal = number
         cluster.stops_with(128 + number)
-
-
-def ignore() -> None:
-    """Ignores the signals that stop a run, while this process ends."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -91,7 +95,7 @@ def _recorded_in(stop: StopRequest) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stop.ends_process else handler)
         signal.set_wakeup_fd(wakeup_before)
         os.close(write_end)
         thread.join()

@@ -3,8 +3,6 @@
 A layer is a module with a kernel, such as nn.Dense, nn.Conv or TransposedConv, but not a normalisation.
 """
 
-import functools
-import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,10 +22,20 @@ def layer_names(critic: PlayerState, image_shape: tuple[int, ...]) -> list[str]:
     return [name for name, _ in reversed(_outputs(critic, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))]
 
 
-def layer_weights(critic: PlayerState, names: list[str]) -> list[list[jax.Array]]:
-    """The kernel and, if there is one, the bias of each layer."""
-    layers = [functools.reduce(operator.getitem, name.split('/'), critic.params) for name in names]
-    return [[layer[part] for part in ('kernel', 'bias') if part in layer] for layer in layers]
+def layer_weights(critic: PlayerState, image_shape: tuple[int, ...]) -> list[list[jax.Array]]:
+    """The kernel and, if there is one, the bias of each layer, as a pass in train mode uses them, in the order of layer_names.
+
+    The kernel of a layer with spectral or orthogonal weights is not the parameter of the same name; see models.bounded.
+    """
+    found = []
+
+    def note(outputs: jax.Array, layer: nn.Module) -> jax.Array:
+        found.append([layer.get_variable('params', part) for part in ('kernel', 'bias') if layer.has_variable('params', part)])
+        return outputs
+
+    with _at_each_layer(note):
+        apply(critic, critic.params, jnp.zeros((1, *image_shape)), axis_name=None, dropout_key=jax.random.key(0))
+    return found[::-1]
 
 
 def spectral_norm(kernel: jax.Array) -> jax.Array:
@@ -80,8 +88,8 @@ def _outputs(critic: PlayerState, images: jax.Array | jax.ShapeDtypeStruct) -> l
     """Name and shape of the output of each layer, in the order of the calls."""
     found = []
 
-    def note(outputs: jax.Array, name: str) -> jax.Array:
-        found.append((name, jax.ShapeDtypeStruct(outputs.shape, outputs.dtype)))
+    def note(outputs: jax.Array, layer: nn.Module) -> jax.Array:
+        found.append(('/'.join(layer.path), jax.ShapeDtypeStruct(outputs.shape, outputs.dtype)))
         return outputs
 
     def run(params: Any, images: jax.Array) -> jax.Array:
@@ -93,13 +101,13 @@ def _outputs(critic: PlayerState, images: jax.Array | jax.ShapeDtypeStruct) -> l
 
 
 @contextmanager
-def _at_each_layer(change: Callable[[jax.Array, str], jax.Array]) -> Iterator[None]:
-    """Replaces the output of each layer that is called in this context by change(output, name)."""
+def _at_each_layer(change: Callable[[jax.Array, nn.Module], jax.Array]) -> Iterator[None]:
+    """Replaces the output of each layer that is called in this context by change(output, layer)."""
 
     def intercept(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
         outputs, module = call(*args, **kwargs), context.module
         if context.method_name == '__call__' and module.has_variable('params', 'kernel'):
-            return change(outputs, '/'.join(module.path))
+            return change(outputs, module)
         return outputs
 
     with nn.intercept_methods(intercept):

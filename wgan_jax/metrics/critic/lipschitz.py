@@ -7,7 +7,7 @@ from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.losses import AdversarialLoss, interpolate
 from wgan_jax.algorithm.state import GANState, PlayerState
 from wgan_jax.metrics.critic.estimates import Deal, deal, private_key, program, score, whole_batches
-from wgan_jax.metrics.critic.layers import layer_names, layer_weights, pull_back, spectral_norm
+from wgan_jax.metrics.critic.layers import layer_weights, pull_back, spectral_norm
 
 BINS = 50
 
@@ -30,17 +30,17 @@ def lipschitz(
     clipping, or None. For the other arguments, see estimates.estimates.
 
     Returns:
-      slope_mean, slope_std and slope_max of |grad_x D| at one interpolate of each pair of a real and a fake image, as in the
+      - slope_mean, slope_std and slope_max of |grad_x D| at one interpolate of each pair of a real and a fake image, as in the
         penalty (Gulrajani et al. 2017, equation 3). With batch norm in the critic, a slope includes the effect of an image on the
         scores of other images;
-      slope_counts [50] and slope_edges [51]: their histogram from 0 to the largest slope, or to 2 if that is more;
-      weight_counts [50] and weight_edges [51]: the histogram of the weights w, from -max |w| to max |w|. Clipping drives them to
+      - slope_counts [50] and slope_edges [51]: their histogram from 0 to the largest slope, or to 2 if that is more;
+      - weight_counts [50] and weight_edges [51]: the histogram of the weights w, from -max |w| to max |w|. Clipping drives them to
         both ends (figure 1b of the same paper);
-      spectral_norms [layers] of kernels as matrices, see layers.spectral_norm: not operator norms of convolutions;
-      gradient_norms [layers + 1] of the critic's loss with respect to the output of each layer and, last, to the images (figure 1b
-        of the same paper): the L2 norm per example, times B, averaged over all real and fake examples. For a Wasserstein critic
+      - spectral_norms [layers] of kernels as matrices, see layers.spectral_norm: not operator norms of convolutions;
+      - gradient_norms [layers + 1] of the critic's loss with respect to the output of each layer and, last, to the images (figure
+        1b of the same paper): the L2 norm per example, times B, averaged over all real and fake examples. For a Wasserstein critic
         this is the gradient of the example's own score, so it is 1 at the last layer. The penalty is left out;
-      with a clip_value, clipped_share and clipped_shares [layers]: the share of the weights with |w| >= c (1 - 1e-6).
+      - with a clip_value, clipped_share and clipped_shares [layers]: the share of the weights with |w| >= c (1 - 1e-6).
     """
     key, examined = private_key(key), []
     draw = program(deal, deterministic, batch_size=batch_size, latent_dim=latent_dim)
@@ -81,7 +81,7 @@ def _slopes_and_gradients(
 
 def _weights(critic: PlayerState, *, clip_value: float | None, image_shape: tuple[int, ...]) -> dict[str, jax.Array]:
     """The results that depend on the weights alone."""
-    layers = layer_weights(critic, layer_names(critic, image_shape))
+    layers = layer_weights(critic, image_shape)
     weights = jnp.concatenate([leaf.reshape(-1) for layer in layers for leaf in layer])
     largest = jnp.max(jnp.abs(weights))
     counts, edges = _histogram(weights, -largest, largest)

@@ -3,8 +3,9 @@ import pytest
 
 from configs import digits_wgan_gp, toy_wgan_gp
 from tests.tiny_runs import tiny
+from wgan_jax.devices import compiling
 from wgan_jax.errors import UserError
-from wgan_jax.runs.experiment import build, prepare
+from wgan_jax.runs.build import build, prepare
 
 
 def changed(generator_norm=None, critic_norm=None, **changes):
@@ -53,8 +54,19 @@ def test_a_generator_that_cannot_reach_its_points_draws_a_warning(capsys):
     config.generator.bounded = None
     prepare(config)
     assert capsys.readouterr().out == (
-        'Warning: this generator ends in tanh and cannot reach all points: set config.generator.bounded=False.\n'
+        'Warning: This generator ends in tanh and cannot reach all points: set config.generator.bounded=False.\n'
     )
+
+
+@pytest.mark.parametrize(
+    ('flags', 'warns'), [('flags : avx2 avx512_bf16', True), ('flags : avx2 amx_bf16 amx_tile', False), ('', False)]
+)
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_bfloat16_on_a_processor_that_gains_nothing_by_it_draws_a_warning(flags, warns, dtype, monkeypatch, capsys):
+    monkeypatch.setattr(compiling, '_processor_flags', lambda: flags)
+    prepare(tiny(dtype=dtype))
+    expected = 'Warning: config.dtype=bfloat16 is not faster than float32 on this processor, which has no AMX, and rounds more: '
+    assert capsys.readouterr().out == (f'{expected}set config.dtype=float32.\n' if warns and dtype == 'bfloat16' else '')
 
 
 def test_intervals_in_epochs_become_rounds():

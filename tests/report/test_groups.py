@@ -1,0 +1,85 @@
+"""Bands over seeds, and the ranking of settings."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tests.report.conftest import Page, evaluation, page_of, write_lines
+from wgan_jax.report import __main__ as command
+from wgan_jax.report.groups import Spread, draw_band, expand, group_of, settings_of, shown, spread_of
+from wgan_jax.report.read_runs import read_runs
+
+
+@pytest.fixture
+def sweep(make_run, tmp_path):
+    """Two settings with three seeds each; the first setting has the scores 1, 2 and 6, the second 4 and 5 and one without."""
+    for weight, values in ((1.0, (1.0, 2.0, 6.0)), (10.0, (4.0, 5.0, None))):
+        for seed, value in enumerate(values):
+            path = make_run(f'sweep/gp_weight={weight:g},seed_{seed}', seed=seed, gp_weight=weight, scored=())
+            if value is not None:
+                write_lines(path / 'evaluations.jsonl', [evaluation(10, 9.0 + value), evaluation(20, value)])
+    return tmp_path / 'sweep'
+
+
+def test_a_directory_of_runs_stands_for_them(sweep, make_run):
+    alone = make_run('alone')
+    names = [path.name for path in expand([sweep, alone])]
+    assert names == [f'gp_weight={weight},seed_{seed}' for weight in (1, 10) for seed in range(3)] + ['alone']
+    assert expand([alone / 'nothing']) == [alone / 'nothing']  # read_runs says what is wrong with it
+
+
+def test_seeds_are_in_the_order_of_their_numbers(make_run, tmp_path):
+    for seed in (10, 9, 2):
+        make_run(f'group/seed_{seed}', seed=seed)
+    paths = expand([tmp_path / 'group'])
+    assert [path.name for path in paths] == ['seed_2', 'seed_9', 'seed_10']
+    setting, *others = settings_of(read_runs(paths))
+    assert (setting.name, len(setting.runs), others) == ('group', 3, [])
+
+
+def test_the_scores_of_a_setting_have_mean_deviation_and_extremes(sweep):
+    one, ten = settings_of(read_runs(expand([sweep])))
+    assert spread_of(one, 'fd_digits_cnn_1k') == Spread(3.0, pytest.approx(math.sqrt(7)), 1.0, 6.0)
+    assert spread_of(ten, 'fd_digits_cnn_1k') == Spread(4.5, pytest.approx(math.sqrt(0.5)), 4.0, 5.0)
+    assert spread_of(ten, 'nothing') is None
+
+
+def test_the_page_of_a_group_ranks_settings_and_draws_bands(sweep):
+    page = page_of(*expand([sweep]))
+    assert '6 runs of 2 settings: the runs of a setting differ in the seed only.' in page.text
+    best = 'Of 2 settings, gp_weight=1 is the best by Fréchet distance: 3 ± 2.6 (mean ± standard deviation over 3 seeds, each with '
+    assert best + '1,000 samples); the last, gp_weight=10, 4.5 ± 0.71 (lower is better).' in page.text
+    rows = [row for row in page.rows if row[0] in ('gp_weight=1', 'gp_weight=10')]
+    assert rows == [
+        ['gp_weight=1', '3', '3', '3 ± 2.6', '1 to 6'],
+        ['gp_weight=10', '3', '2', '4.5 ± 0.71', '4 to 5'],
+    ]
+    labels = [svg['aria-label'] for svg in page.all('svg', role='img')]
+    assert labels[:3] == ['fd_digits_cnn_1k by gp_weight', 'fd_digits_cnn_1k over steps', 'copying_1k over steps']
+    assert {'Estimate over steps', 'Critic loss over steps'} <= set(labels)
+    assert [record.name for record in shown(group_of(read_runs(expand([sweep]))))] == ['gp_weight=1,seed_0', 'gp_weight=10,seed_0']
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_drawn_side_by_side(make_run):
+    records = read_runs([make_run('a', gp_weight=1.0), make_run('b', gp_weight=2.0, seed=1)])
+    assert group_of(records) is None
+    assert 'Settings and seeds' not in page_of(*(record.path for record in records)).text
+
+
+def test_a_band_is_one_standard_deviation_around_the_mean():
+    axes = Figure().subplots()
+    draw_band(axes, [{0: 1.0, 10: 2.0}, {0: 3.0, 10: 6.0, 20: 5.0}], 'blue')
+    low, high, mean = (line.get_ydata() for line in axes.lines)
+    np.testing.assert_allclose(mean, [2.0, 4.0, 5.0])
+    np.testing.assert_allclose(low, [1.0, 2.0, 5.0])
+    np.testing.assert_allclose(high, [3.0, 6.0, 5.0])
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose([heights.min(), heights.max()], [2 - math.sqrt(2), 4 + math.sqrt(8)])
+
+
+def test_the_command_takes_the_directory_of_a_group(sweep, capsys):
+    command.main([str(sweep)])
+    assert '6 runs' in Page((sweep / 'report.html').read_text()).text
+    assert capsys.readouterr().out.startswith(f'Report: {sweep}/report.html (')

@@ -1,0 +1,21 @@
+import pytest
+
+from wgan_jax.errors import UserError
+from wgan_jax.runs.files import run_directory
+
+
+@pytest.mark.parametrize(
+    ('workdir', 'message'),
+    [
+        (
+            'gs://bucket/run',
+            '--workdir=gs://bucket/run is no path of this machine: mount the bucket, or train on a disk and copy the run.',
+        ),
+        ('~nobody-here/run', '--workdir=~nobody-here/run starts with the home directory of an unknown user: check the path.'),
+        ('\udcff', '--workdir=\udcff is not UTF-8, which checkpoints need: give another name.'),
+    ],
+)
+def test_a_directory_that_cannot_be_one_is_refused(workdir, message):
+    with pytest.raises(UserError) as caught:
+        run_directory(workdir)
+    assert str(caught.value) == message

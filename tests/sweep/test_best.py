@@ -1,0 +1,26 @@
+import pytest
+
+from tests.report.conftest import evaluation, write_lines
+from wgan_jax.errors import UserError
+from wgan_jax.sweep.best import rate
+
+
+def test_settings_are_rated_by_the_last_scores(tmp_path):
+    scores = {'a,seed_0': 4.0, 'a,seed_1': 5.0, 'b,seed_0': 1.0, 'b,seed_1': 2.0, 'b,seed_2': 6.0, 'c,seed_0': None}
+    scores |= {'d,seed_0': 0.1, 'd,seed_1': None}  # the better one of a setting that diverges with half of its seeds
+    for name, value in scores.items():
+        (tmp_path / name).mkdir()
+        if value is not None:
+            write_lines(tmp_path / name / 'evaluations.jsonl', [evaluation(10, 0.5), evaluation(20, value)])
+    write_lines(tmp_path / 'd,seed_1' / 'evaluations.jsonl', [evaluation(10, 0.01)])  # it diverged later
+    metric, rated = rate(tmp_path, scores, None)
+    assert metric == 'fd_digits_cnn_1k'
+    assert [(one.setting, one.values, str(one)) for one in rated] == [
+        ('b', [1.0, 2.0, 6.0], '3 ± 2.65 over 3 seeds'),
+        ('a', [4.0, 5.0], '4.5 ± 0.707 over 2 seeds'),
+        ('d', [0.1], '0.1 over 1 seed, 1 without a score'),
+    ]
+    with pytest.raises(UserError, match=r'--by=fid is not a score of these runs; known: fd_digits_cnn_1k\.'):
+        rate(tmp_path, scores, 'fid')
+    with pytest.raises(UserError, match='known: none, since no run is complete'):
+        rate(tmp_path, ['c,seed_0'], None)

@@ -1,0 +1,235 @@
+"""A group of runs on the page: mean and band over the seeds of each setting, and the settings ranked by their scores."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from wgan_jax.evaluate import plots
+from wgan_jax.metrics.scores import can_choose, lower_is_better
+from wgan_jax.report import captions, drawing
+from wgan_jax.report.drawing import Panel, Row, colour
+from wgan_jax.report.read_runs import Record, number
+from wgan_jax.report.score_panels import distinct
+from wgan_jax.runs.members import setting_of
+from wgan_jax.sample.colours import GREY, RUNS
+
+MOST_SHOWN = len(RUNS)  # runs in the other sections of the page, and settings with a colour
+_IGNORED = ('seed', 'data.dir', 'data.manual_dir', 'data.folder')
+_WIDE = 20.0  # values of a key whose largest is so many times the smallest are drawn on a logarithmic axis
+_CURVES = {
+    'wasserstein_estimate': 'Estimate',
+    'wasserstein_true': 'Exact distance',
+    'critic_loss': 'Critic loss',
+    'generator_loss': 'Generator loss',
+    'gradient_penalty': 'Gradient penalty',
+}
+
+
+class Setting(NamedTuple):
+    """The runs whose configs differ in the seed only."""
+
+    name: str
+    runs: list[Record]
+
+
+class Spread(NamedTuple):
+    """A score of the runs of a setting."""
+
+    mean: float
+    deviation: float | None  # None for a single run
+    low: float
+    high: float
+
+
+class Ranked(NamedTuple):
+    """A row of the table of settings."""
+
+    setting: Setting
+    place: int | None  # of its colour
+    scored: int  # runs with scores
+    scores: list[Spread | None]
+
+
+class Group(NamedTuple):
+    """What the page says about a group."""
+
+    settings: list[Setting]  # the best one first
+    names: list[str]  # of the scores in the table
+    table: list[Ranked]
+    training: Row
+    scores: Row
+    keys: Row  # the first score against each key that varies
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """The directories of runs: a directory that holds no run stands for the runs in its subdirectories."""
+    found = []
+    for path in paths:
+        inside = (
+            [] if _holds_run(path) or not path.is_dir() else sorted((p for p in path.iterdir() if _holds_run(p)), key=_in_order)
+        )
+        found += inside or [path]
+    return found
+
+
+def settings_of(records: Sequence[Record]) -> list[Setting]:
+    """The settings of the runs, in the order of the runs."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        key = str(sorted((name, str(value)) for name, value in record.config.items() if name not in _IGNORED))
+        found.setdefault(key, []).append(record)
+    return [Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, runs) for runs in found.values()]
+
+
+def group_of(records: Sequence[Record]) -> Group | None:
+    """The group that these runs are, or None if no two of them differ in the seed only."""
+    settings = settings_of(records)
+    if all(len(setting.runs) < 2 for setting in settings) and len(settings) <= MOST_SHOWN:
+        return None
+    names = [name for name in _score_names(records) if can_choose(name)]
+    if names:
+        settings.sort(key=lambda setting: _rank(spread_of(setting, names[0]), names[0]))
+    rows = [
+        Ranked(
+            setting,
+            place if place < MOST_SHOWN else None,
+            sum(bool(run.evaluations) for run in setting.runs),
+            [spread_of(setting, name) for name in names],
+        )
+        for place, setting in enumerate(settings)
+    ]
+    training = [_training_panel(name, title, settings) for name, title in _CURVES.items() if _has(name, records)]
+    scores = [_score_panel(name, settings) for name in _score_names(records)]
+    return Group(settings, names, rows, Row('', '', training), Row('', '', scores), Row('', '', _key_panels(settings, names)))
+
+
+def shown(group: Group) -> list[Record]:
+    """The runs for the other sections of the page: one of each setting, or all of a single setting, as far as there is room."""
+    runs = group.settings[0].runs if len(group.settings) == 1 else [setting.runs[0] for setting in group.settings]
+    return runs[:MOST_SHOWN]
+
+
+def spread_of(setting: Setting, name: str) -> Spread | None:
+    """A score at the last evaluation of each run of a setting; None if none has it."""
+    values = [run.evaluations[-1]['scores'].get(name, math.nan) for run in setting.runs if run.evaluations]
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return None
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return Spread(statistics.mean(values), deviation, min(values), max(values))
+
+
+def draw_band(axes: Axes, of_runs: Sequence[dict[int, float]], colour: str) -> None:
+    """Draws the mean of curves, a band of one standard deviation, and the extremes as thin lines.
+
+    Args:
+      axes: where to draw.
+      of_runs: for each run, the values by step; where a run has none, the others count.
+      colour: of the setting.
+    """
+    steps = sorted({step for values in of_runs for step in values})
+    table = np.array([[values.get(step, np.nan) for step in steps] for values in of_runs])
+    mean, low, high = np.nanmean(table, axis=0), np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+    if len(of_runs) > 1:
+        several = np.sum(np.isfinite(table), axis=0) > 1
+        deviation = np.zeros(len(steps))
+        deviation[several] = np.nanstd(table[:, several], axis=0, ddof=1)
+        axes.fill_between(steps, mean - deviation, mean + deviation, color=colour, alpha=0.25, linewidth=0)
+        for extreme in (low, high):
+            axes.plot(steps, extreme, color=colour, alpha=0.5, linewidth=0.7)
+    axes.plot(steps, mean, '.-' if len(steps) == 1 else '-', color=colour, linewidth=1.6)
+    axes.set_xlabel('step')
+
+
+def _holds_run(path: Path) -> bool:
+    return any((path / file).is_file() for file in ('config.json', 'metrics.jsonl'))
+
+
+def _in_order(path: Path) -> list[Any]:
+    """Numbers in a name count as numbers: seed_2 comes before seed_10."""
+    parts = ''.join(char if char.isdigit() else f' {char} ' for char in path.name).split()
+    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in parts]
+
+
+def _has(name: str, records: Sequence[Record]) -> bool:
+    return any(name in record.curves and len(record.curves[name].values) for record in records)
+
+
+def _score_names(records: Sequence[Record]) -> list[str]:
+    evaluations = [line for record in records for line in record.evaluations]
+    names = dict.fromkeys(name for line in evaluations for name in line['scores'] if '_error_' not in name)
+    return distinct(names, evaluations)
+
+
+def _rank(spread: Spread | None, name: str) -> float:
+    if spread is None:
+        return math.inf
+    return spread.mean if lower_is_better(name) else -spread.mean
+
+
+def _coloured(settings: Sequence[Setting]) -> list[tuple[Setting, str]]:
+    return [(setting, colour(place)) for place, setting in enumerate(settings[:MOST_SHOWN])]
+
+
+def _training_panel(name: str, title: str, settings: Sequence[Setting]) -> Panel:
+    def draw(axes: Axes) -> None:
+        for setting, line in _coloured(settings):
+            curves = [drawing.thin(run.curves[name]) for run in setting.runs if name in run.curves]
+            draw_band(axes, [dict(zip(curve.steps.tolist(), curve.values, strict=True)) for curve in curves], line)
+
+    configs = [setting.runs[0].config for setting in settings]
+    texts = {captions.quantity(name, config) for config in configs} if name != 'gradient_penalty' else set()
+    return Panel(title, drawing.svg(draw, f'{title} over steps'), texts.pop() if len(texts) == 1 else '')
+
+
+def _score_panel(name: str, settings: Sequence[Setting]) -> Panel:
+    def draw(axes: Axes) -> None:
+        for setting, line in _coloured(settings):
+            of_runs = [
+                {one['step']: plots.comparable(one, name) for one in run.evaluations if name in one['scores']}
+                for run in setting.runs
+            ]
+            draw_band(axes, [values for values in of_runs if values], line)
+        floors = [run.evaluations[-1] for setting in settings for run in setting.runs if run.evaluations]
+        plots.draw_floor(axes, floors, name)
+
+    title = captions.heading(captions.score_in_words(name))
+    return Panel(title, drawing.svg(draw, f'{name} over steps'), captions.score(name), name)
+
+
+def _key_panels(settings: Sequence[Setting], names: Sequence[str]) -> list[Panel]:
+    """The first score of every run against each number of the config that varies."""
+    if not names:
+        return []
+    keys = sorted({key for setting in settings for key in setting.runs[0].config} - set(_IGNORED))
+    panels = []
+    for key in keys:
+        values = [number(setting.runs[0].config.get(key)) for setting in settings]
+        if len({value for value in values if math.isfinite(value)}) > 1:
+            title = f'{captions.heading(captions.score_in_words(names[0]))} by {key}'
+            picture = drawing.svg(_key_plot(settings, values, names[0], key), f'{names[0]} by {key}')
+            panels.append(Panel(title, picture, name=names[0]))
+    return panels
+
+
+def _key_plot(settings: Sequence[Setting], values: Sequence[float], name: str, key: str) -> Any:
+    def draw(axes: Axes) -> None:
+        for place, (setting, value) in enumerate(zip(settings, values, strict=True)):
+            for run in setting.runs:
+                if run.evaluations:
+                    score = run.evaluations[-1]['scores'].get(name, math.nan)
+                    axes.plot([value], [score], 'o', color=colour(place) if place < MOST_SHOWN else GREY, markersize=4)
+        positive = [value for value in values if math.isfinite(value)]
+        if min(positive) > 0 and max(positive) > _WIDE * min(positive):
+            axes.set_xscale('log')
+            axes.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(key)
+
+    return draw

@@ -1,0 +1,1 @@
+"""Sweeps: a config with other settings and seeds, trained as a group."""

@@ -1,0 +1,62 @@
+"""Which setting of a sweep is the best, and whether that holds with fresh seeds."""
+
+import statistics
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wgan_jax.errors import UserError
+from wgan_jax.metrics.scores import can_choose, lower_is_better
+from wgan_jax.runs.members import setting_of
+from wgan_jax.runs.record import read_evaluations
+
+
+class Rated(NamedTuple):
+    """The scores of one setting."""
+
+    setting: str  # the name of its runs without the seed
+    values: list[float]  # one for each seed that was scored at the last step
+    missing: int  # seeds that were not: they have diverged, or are not complete
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return statistics.mean(self.values)
+
+    def __str__(self) -> str:
+        spread = f' ± {statistics.stdev(self.values):.3g}' if len(self.values) > 1 else ''
+        lost = f', {self.missing} without a score' if self.missing else ''
+        return f'{self.mean:.4g}{spread} over {len(self.values)} seed{"s" if len(self.values) > 1 else ""}{lost}'
+
+
+def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[str, list[Rated]]:
+    """(metric, settings), the best setting first, by the scores of the last step.
+
+    A setting of which a run is missing comes after those that are complete: the mean of the runs that have survived flatters it.
+
+    Args:
+      directory: of the group.
+      names: its runs.
+      metric: a score, such as fd_mnist_cnn_10k; None: the first one that ranks samples.
+
+    Raises:
+      UserError: no run has such a score.
+    """
+    latest = {name: lines[-1] for name in names if (lines := read_evaluations(directory / name))}
+    last = max((line['step'] for line in latest.values()), default=0)
+    # A run that has diverged may have scores of earlier steps.
+    scores: dict[str, Mapping[str, Any]] = {name: line['scores'] for name, line in latest.items() if line['step'] == last}
+    known = [name for name in next(iter(scores.values()), {}) if can_choose(name)]
+    if metric is None and known:
+        metric = known[0]
+    if metric not in known:
+        raise UserError(
+            f'--by={metric} is not a score of these runs; known: {", ".join(known) or "none, since no run is complete"}.'
+        )
+    by_setting: dict[str, list[float]] = {}
+    for name, of_run in scores.items():
+        by_setting.setdefault(setting_of(name), []).append(of_run[metric])
+    seeds = Counter(map(setting_of, names))
+    rated = [Rated(setting, values, seeds[setting] - len(values)) for setting, values in by_setting.items()]
+    return metric, sorted(rated, key=lambda one: (one.missing > 0, one.mean if lower_is_better(metric) else -one.mean))

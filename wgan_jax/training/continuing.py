@@ -1,0 +1,111 @@
+"""Where a run continues: its last checkpoint, and its record, which goes on from there; and what is written when it is complete."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wgan_jax.algorithm import steps
+from wgan_jax.devices import processes
+from wgan_jax.evaluate.scoring import Scoring
+from wgan_jax.runs import own_code
+from wgan_jax.runs.checkpoint import Checkpoints
+from wgan_jax.runs.experiment import Experiment
+from wgan_jax.runs.files import reason
+from wgan_jax.runs.record import RunWriter, read_evaluations
+from wgan_jax.runs.resume import check_resumable
+from wgan_jax.runs.starts import record_start
+from wgan_jax.training.member import Carry, Member, Writers, make_generate
+
+
+class RestoredRun(NamedTuple):
+    """Where a run continues."""
+
+    step: int
+    rewinds: int
+    carry: Carry
+    saved: dict[str, Any]  # the record of the checkpoint; {} for a new run, and in processes without checkpoints
+
+
+def restore(
+    experiment: Experiment, run_dir: Path, record: dict[str, Any], checkpoints: Checkpoints | None, rewinds: int
+) -> RestoredRun:
+    """The last checkpoint, or a new run, in all processes.
+
+    Checkpoints record the rewinds. A process that is killed between going back and saving diverges again, and goes back again.
+    """
+    step, carry = 0, (experiment.create_state(), steps.zero_sums(experiment.round_settings['gp_weight']))
+    saved: dict[str, Any] = {}
+    with processes.all_or_none():
+        if checkpoints is not None:
+            checkpoints.wait()
+            check = functools.partial(check_resumable, now=record, workdir=str(run_dir))
+            restored = checkpoints.restore(carry, check, before_stops=rewinds > 0)
+            if restored is not None:
+                step, carry, saved = restored.step, restored.tree, restored.record
+                rewinds = max(rewinds, saved['rewinds'])
+    step, rewinds, carry = processes.from_first((np.int32(step), np.int32(rewinds), carry))
+    return RestoredRun(int(step), int(rewinds), carry, saved)
+
+
+@contextmanager
+def writing(
+    experiment: Experiment,
+    run_dir: Path,
+    num_images: int,
+    restored: RestoredRun,
+    checkpoints: Checkpoints,
+    scoring: Scoring | None,
+    record: dict[str, Any],
+) -> Iterator[Writers]:
+    """Opens the record of a run where it continues, and notes there how this process was started."""
+    step, saved = restored.step, restored.saved
+    own_code.keep(experiment.code, run_dir)
+    writer = RunWriter(
+        run_dir,
+        experiment.config,
+        step,
+        held=saved.get('held'),
+        keep_line=int(restored.carry[1]['rounds']) == 0,
+        keep_picture=_was_due('sample_every', step, saved, experiment, num_images),
+        keep_scores=_was_due('eval_every', step, saved, experiment, num_images),
+        on_log=experiment.outputs.on_log,
+        on_sample=experiment.outputs.on_sample,
+        tracking=experiment.outputs.tracking,
+    )
+    with closing(writer):
+        record_start(run_dir, step)
+        yield Writers(writer, checkpoints, scoring, record)
+
+
+def _was_due(interval: str, step: int, saved: dict[str, Any], experiment: Experiment, num_images: int) -> bool:
+    """Whether an interval, from the record of the checkpoint of `step`, reached that step, or only the end of a run did."""
+    rounds = experiment.rounds_per_epoch(num_images) if saved.get('interval_unit') == 'epochs' else 1
+    return step % (rounds * (saved.get(interval) or 1)) == 0
+
+
+def complete(
+    experiment: Experiment, run_dir: Path, images: np.ndarray, restored: RestoredRun, scoring: Scoring | None = None
+) -> None:
+    """Writes the scores of the last step, if the process was killed after its checkpoint and before scoring."""
+    every, scored, step = experiment.outputs.eval_every, read_evaluations(run_dir), restored.step
+    if every is not None and step == experiment.num_steps and (not scored or scored[-1]['step'] < step):
+        tracking = experiment.outputs.tracking
+        with closing(RunWriter(run_dir, experiment.config, step, held=restored.saved.get('held'), tracking=tracking)) as writer:
+            writers = Writers(writer, None, scoring or Scoring(experiment, images), {})
+            Member(experiment, make_generate(experiment), images, writers, step).score(restored.carry[0])
+
+
+def write_report(run_dirs: Sequence[Path], into: Path) -> None:
+    """Writes the report of complete runs; a failure is printed and changes nothing else."""
+    try:
+        from wgan_jax.report.page import write  # imports matplotlib, and is needed once, at the end
+
+        write(run_dirs, into / 'report.html')
+    except Exception as error:  # whatever goes wrong here, the run is complete
+        print(f'Warning: the report could not be written ({reason(error)}); python -m wgan_jax.report {into} tries again.')
+    else:
+        print(f'Report: {into / "report.html"}')
