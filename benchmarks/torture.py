@@ -43,9 +43,10 @@ from wgan_jax.runs.record import read_evaluations
 PLACEMENTS = ('auto', 'device', 'host')  # a key that may change when a run is resumed
 TIMING = ('seconds', 'images_per_second')
 _COMMON = 'num_steps=60 batch_size=8 n_critic=2 latent_dim=3 num_samples=4 log_every=4 sample_every=6 checkpoint_every=5 '
+_COMMON += 'eval_num_samples=60 '
 _MLP = ' '.join(f'{player}.network=mlp {player}.num_features=4 {player}.num_layers=1 ' for player in ('generator', 'critic'))
 SCENARIOS = {
-    'digits': ('digits_wgan_gp', _COMMON + _MLP + 'ema_decay=0.9 eval_every=15 eval_num_samples=60'),
+    'digits': ('digits_wgan_gp', _COMMON + _MLP + 'ema_decay=0.9 eval_every=15'),
     'own_images': ('folder_wgan_gp', _COMMON + _MLP + 'critic.norm=none data.image_size=16 data.folder={images}'),
     'mnist': ('mnist_gan', _COMMON + 'num_steps=30 generator.num_features=2 critic.num_features=2 data.manual_dir={mnist}'),
 }
@@ -78,6 +79,7 @@ class Run:
             'XDG_CACHE_HOME': str(self.directory / 'cache'),
             'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
         }
+        environment.pop('JAX_COMPILATION_CACHE_DIR', None)  # the run writes its own
         limited = ['bash', '-c', f'ulimit -f {limit}; exec "$@"', 'bash'] if limit else []
         command = [*limited, sys.executable, str(ROOT / 'benchmarks' / 'killed.py'), kind, str(number), str(self.directory)]
         command += [*self._command, *more.split()]

@@ -12,6 +12,11 @@ os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_p
 # Most of the time goes into compiling programs that run for milliseconds. test_train compiles them with all optimisations.
 os.environ['XLA_FLAGS'] += ' --xla_backend_optimization_level=0'
 os.environ['JAX_PLATFORMS'] = 'cpu'
+# A program that several tests use, or processes that they start, is compiled once. The first process of pytest comes here first.
+if 'WGAN_JAX_TEST_PROGRAMS' not in os.environ:
+    _PROGRAMS = tempfile.TemporaryDirectory(prefix='wgan_jax_tests_')
+    os.environ['WGAN_JAX_TEST_PROGRAMS'] = os.environ['JAX_COMPILATION_CACHE_DIR'] = _PROGRAMS.name
+    os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
 
 import jax
 import pytest
@@ -20,12 +25,6 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# A program that several tests use is compiled once. The first process imports this before it starts the others.
-if 'WGAN_JAX_TEST_PROGRAMS' not in os.environ:
-    _PROGRAMS = tempfile.TemporaryDirectory(prefix='wgan_jax_tests_')
-    os.environ['WGAN_JAX_TEST_PROGRAMS'] = _PROGRAMS.name
-jax.config.update('jax_compilation_cache_dir', os.environ['WGAN_JAX_TEST_PROGRAMS'])
-jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 ROOT = Path(__file__).parent.parent  # of the repository
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -58,7 +58,7 @@ def test_a_run_that_was_stopped_has_the_scores_of_one_that_was_not(run, tmp_path
     assert_same_run(tmp_path, run, scored())
 
 
-@pytest.mark.parametrize('best_metric', ['fd_digits_cnn', None])
+@pytest.mark.parametrize('best_metric', ['fd_digits_cnn', pytest.param(None, marks=pytest.mark.slow)])
 def test_the_last_step_is_scored_until_the_run_is_extended(run, tmp_path, capsys, best_metric):
     """However short the run; an extended run has the record of one that ran through."""
     for num_steps, steps in ((4, [4]), (8, [6, 8]), (12, [6, 12])):

@@ -46,7 +46,7 @@ def singular_values(kernel):
     return np.linalg.svd(np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1]), compute_uv=False)
 
 
-@pytest.mark.parametrize('network', ['mlp', 'dcgan'])
+@pytest.mark.parametrize('network', ['mlp', pytest.param('dcgan', marks=pytest.mark.slow)])
 def test_spectral_layers_keep_the_largest_singular_value_at_one(network):
     critic, shape = trained_critic(network, weights='spectral', power_iterations=3)
     layers = layer_weights(critic, shape)

@@ -206,10 +206,10 @@ def train_accepted(name, count, tmp_path):
 
 
 def test_an_accepted_config_trains(tmp_path):
-    train_accepted('digits_wgan_gp', 1, tmp_path)
+    train_accepted('digits_gan', 1, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', CONFIGS)
-def test_every_cheap_config_that_is_accepted_trains(name, tmp_path):
-    train_accepted(name, 2, tmp_path)
+@pytest.mark.parametrize('name', ['digits_wgan_gp', 'mnist_wgan', 'celeba_wgan'])
+def test_accepted_configs_of_other_games_train(name, tmp_path):
+    train_accepted(name, 1, tmp_path)

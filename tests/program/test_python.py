@@ -25,6 +25,13 @@ def test_importing_the_package_does_not_import_jax():
     assert done.stdout == 'False\n'
 
 
+def test_training_imports_what_takes_long_only_where_it_is_used():
+    slow = ['matplotlib', 'scipy.optimize', 'scipy.stats', 'sklearn', 'tensorflow_datasets']
+    code = f'import sys, wgan_jax.training.command; print([name for name in {slow} if name in sys.modules])'
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == '[]\n'
+
+
 def test_callbacks_get_what_the_run_writes(tmp_path):
     logged, sampled = [], []
     config = tiny(num_steps=6)

@@ -18,9 +18,10 @@ from tests.tiny_runs import assert_same_run, final_state, lines
 
 # The runtime may end a process that has lost another one before our message does.
 LOST = ('has lost another process of this run', 'This most likely indicates that another task died')
-ONE = {'XLA_FLAGS': ''}
-TWO = {'XLA_FLAGS': '--xla_force_host_platform_device_count=2'}
-KEYS = {'batch_size': 8, 'n_critic': 2, 'latent_dim': 3, 'num_samples': 4, 'ema_decay': 0.9, 'log_every': 2}
+QUICK = '--xla_backend_optimization_level=0'
+ONE = {'XLA_FLAGS': QUICK}
+TWO = {'XLA_FLAGS': f'{QUICK} --xla_force_host_platform_device_count=2'}
+KEYS = {'batch_size': 8, 'n_critic': 2, 'latent_dim': 3, 'num_samples': 4, 'ema_decay': 0.9, 'log_every': 2, 'eval_every': None}
 KEYS |= {f'{player}.num_features': 4 for player in ('generator', 'critic')}
 # PYTHON -c ROUNDS COORDINATOR PROCESS_ID GAME FILE
 ROUNDS = """
@@ -40,7 +41,7 @@ class Processes:
     """The processes of one run; those that still run at the end are killed."""
 
     def __init__(self, commands, environment):
-        environment = {**os.environ, 'NPROC': '16', 'JAX_PLATFORMS': 'cpu', **environment}
+        environment = {**os.environ, **environment}
         pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
         self.processes = [subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) for command in commands]
 
@@ -119,8 +120,7 @@ def test_two_processes_compute_what_one_device_computes(tmp_path, double_precisi
     address, file = free_address(), str(tmp_path / 'rounds.npz')
     commands = [[sys.executable, '-c', ROUNDS, address, str(index), game, file] for index in range(2)]
     # Compiled as in this process: images become float32 first, and other code would round differently.
-    environment = {'XLA_FLAGS': f'{TWO["XLA_FLAGS"]} --xla_backend_optimization_level=0', 'JAX_ENABLE_X64': '1'}
-    with Processes(commands, environment) as started:
+    with Processes(commands, {**TWO, 'JAX_ENABLE_X64': '1'}) as started:
         codes, _, errors = started.wait()
     assert codes == [0, 0], errors
     with np.load(file) as arrays:
@@ -241,7 +241,9 @@ def test_when_one_is_killed_the_other_ends_with_a_message_and_the_run_can_contin
         run(tmp_path / 'straight', keys)
         assert_same_run(tmp_path / 'run', tmp_path / 'straight', settings_of(keys))
     else:
-        output = run(tmp_path / 'run', keys, number=1, environment={'XLA_FLAGS': '--xla_force_host_platform_device_count=8'})[0]
+        output = run(
+            tmp_path / 'run', keys, number=1, environment={'XLA_FLAGS': f'{QUICK} --xla_force_host_platform_device_count=8'}
+        )[0]
         assert f'at step {saved}.' in output
         assert 'on 8 x cpu.' in output
         assert lines(tmp_path / 'run')[-1]['step'] == saved + 2

@@ -36,6 +36,7 @@ def test_it_holds_every_file_of_the_package_and_of_configs(wheel):
     assert {name.partition('/')[0] for name in held} == {'wgan_jax'}  # nothing else at the top of site-packages
 
 
+@pytest.mark.slow
 def test_its_commands_work_in_an_empty_directory(wheel, tmp_path):
     site, here = tmp_path / 'site', tmp_path / 'here'
     wheel.extractall(site)

@@ -10,11 +10,7 @@ halves and would give 2 log 2.
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
-import scipy.sparse
-import scipy.spatial
-import scipy.special
-import scipy.stats
+import scipy  # its subpackages are imported where they are used: they take a second, and every command comes here
 from numpy.typing import ArrayLike
 
 MOST_POINTS = 2000  # of each sample in wasserstein_of_samples: seconds, up to 15 if one sample is much narrower than the other
