@@ -1,15 +1,19 @@
+import re
+
 import jax
 import numpy as np
 import pytest
 
 from tests.tiny_runs import compile_once, prepared, tiny
+from wgan_jax.runs import memory_limits
 from wgan_jax.runs.memory_limits import num_bytes
-from wgan_jax.training import dry_run
+from wgan_jax.training import dry_run, rounds
 
 
 @pytest.fixture(autouse=True)
 def _compile_once(monkeypatch):
-    monkeypatch.setattr(dry_run, 'compile_rounds', compile_once)
+    for module in (dry_run, rounds):
+        monkeypatch.setattr(module, 'compile_rounds', compile_once)
 
 
 def test_the_memory_of_the_process_grows_by_what_is_allocated():
@@ -69,4 +73,24 @@ critic: 265 parameters
     assert 'images: 1,500, 0.09 MiB on each device' in output
     assert 'memory per device: state ' in output
     assert ', images 0.1 MiB, ' in output
+    assert re.search(r'^time: \d\S* s per round, .+ for 12 rounds, without pictures and scores$', output, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_does_not_fit_is_not_timed(capsys, monkeypatch):
+    def check_round(*sizes):
+        raise memory_limits.TooLarge('It needs more.')
+
+    monkeypatch.setattr(memory_limits, 'check_round', check_round)
+    dry_run.dry_run(prepared(tiny()))
+    assert capsys.readouterr().out.endswith('time: not measured, since this machine cannot train it. It needs more.\n')
+
+
+def test_in_epochs_of_an_unknown_number_of_images_the_length_is_unknown(capsys):
+    config = tiny(interval_unit='epochs')
+    experiment = prepared(config)
+    source = experiment.data.source._replace(num_images=None)
+    dry_run.dry_run(experiment._replace(data=experiment.data._replace(source=source)))
+    output = capsys.readouterr().out
+    assert 'images: an unknown number, 0.000 MiB each; what follows includes one batch' in output
+    assert re.search(r'^time: \d\S* s per round$', output, re.MULTILINE)

@@ -2,7 +2,7 @@
 
     python train.py --config=digits_wgan_gp                 # a minute on 2 CPU cores; or: python train.py digits_wgan_gp
     python train.py --config=mnist_wgan_gp --config.batch_size=64 --workdir=runs/smaller
-    python train.py --config=celeba_wgan --dry_run          # layers, parameters and memory
+    python train.py --config=celeba_wgan --dry_run          # layers, parameters, memory and time
     python train.py --config=digits_wgan_gp --seeds=8       # eight runs in one program
 
 The same command again continues a run that was stopped.
@@ -32,7 +32,7 @@ _TRACK = absl_flags.DEFINE_enum(
     ['wandb', 'mlflow', 'trackio'],
     'Also shows the run in this tracker, whose package must be installed; see docs/runs.md.',
 )
-_DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the resolved config, layers, parameters and memory, and exit.')
+_DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the resolved config, layers, parameters, memory and time, and exit.')
 
 
 def main(argv: list[str]) -> None:

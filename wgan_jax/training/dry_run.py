@@ -1,4 +1,4 @@
-"""The dry run: the resolved config, the layers, the parameters, and the memory that a run will need, without training."""
+"""The dry run: the resolved config, the layers, the parameters, and the memory and the time that a run will need."""
 
 import json
 import math
@@ -21,17 +21,19 @@ from wgan_jax.algorithm.state import num_parameters
 from wgan_jax.data.source import is_points
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.members import programs, varied
-from wgan_jax.runs.memory_limits import num_bytes
+from wgan_jax.runs.memory_limits import TooLarge, num_bytes
 from wgan_jax.runs.terminal import duration
 from wgan_jax.training.layer_table import layers_of, table
 from wgan_jax.training.member_rounds import MemberRounds
 from wgan_jax.training.programs import compile_rounds
-from wgan_jax.training.rounds import stays_on_host
+from wgan_jax.training.rounds import Rounds, stays_on_host
 from wgan_jax.training.trainer import check_grid
 
 # The state, and two copies while a checkpoint is written: one for the disk, and the disk's own form of it.
 _STATES = 3
 _TIMED_CALLS = 3  # the first ones are short
+_LONG = 1.0  # seconds; a round that takes longer is timed once
+_PLACED = 256 * 2**20  # bytes of images that are quickly placed on the devices
 
 
 class Memory(NamedTuple):
@@ -71,7 +73,9 @@ def memory_of(experiment: Experiment, shape: tuple[int, ...], dtype: DTypeLike =
 
 
 def dry_run(experiment: Experiment) -> None:
-    """Prints the resolved config, the layers and parameters of both players, and the memory of a run; reads no data.
+    """Prints the resolved config, the layers and parameters of both players, and the memory and the time of a run.
+
+    It times some rounds on black images, and reads no data.
 
     Raises:
       UserError: the grid of samples would be too large.
@@ -89,19 +93,27 @@ def dry_run(experiment: Experiment) -> None:
         print(f'{name}: {num_parameters(player.params):,} parameters', flush=True)  # compiling may take minutes
     if source.num_images:
         experiment = experiment.in_rounds(source.num_images)
-    shape = source.num_images or 1, *source.image_shape  # one image if their number is unknown
+    shape = source.num_images or experiment.batch_size, *source.image_shape
     memory = memory_of(experiment, shape, source.dtype)
-    size = math.prod(shape) * np.dtype(source.dtype).itemsize / 2**20
+    mebibytes = math.prod(source.image_shape) * np.dtype(source.dtype).itemsize / 2**20  # of one image
     print()
     where = 'in host memory, two chunks of them on each device' if memory.on_host else 'on each device'
     if source.num_images:
         epochs = experiment.epochs_before(experiment.num_steps, source.num_images)
         print(f'length: {experiment.num_steps:,} rounds, {epochs:,.1f} epochs')
-        print(f'images: {source.num_images:,}, {size:,.2f} MiB {where}')
+        print(f'images: {source.num_images:,}, {source.num_images * mebibytes:,.2f} MiB {where}')
     else:
-        print(f'images: an unknown number, {size:,.3f} MiB each, not included in what follows')
+        print(f'images: an unknown number, {mebibytes:,.3f} MiB each; what follows includes one batch')
     print(f'memory per device: {memory}')
-    print(f'memory of the process: about {memory.process / 2**20:,.0f} MiB, without mapped files')
+    print(f'memory of the process: about {memory.process / 2**20:,.0f} MiB, without mapped files', flush=True)
+    try:
+        with closing(Rounds(_usual(experiment), _black_images(experiment, shape[0]), 0)) as rounds:
+            seconds = _seconds_per_round(rounds, [experiment])
+    except TooLarge as error:
+        print(f'time: not measured, since this machine cannot train it. {error}')
+        return
+    whole = f', {duration(seconds * experiment.num_steps)} for {experiment.num_steps:,} rounds, without pictures and scores'
+    print(f'time: {seconds:.3g} s per round{"" if experiment.in_epochs else whole}')
 
 
 def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
@@ -124,8 +136,10 @@ def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
         source = group[0].data.source
         shape = source.num_images or 1, *source.image_shape
         length = group[0].in_rounds(source.num_images or 1).num_steps
-        seconds, rounds = _seconds_per_round(group, numbers)
-        with closing(rounds):
+        with closing(
+            MemberRounds([_usual(one) for one in group], numbers, _black_images(group[0], group[0].batch_size), [0] * len(group))
+        ) as rounds:
+            seconds = _seconds_per_round(rounds, group)
             state, working = rounds.state_bytes, rounds.working_bytes
         images = math.prod(shape) * np.dtype(source.dtype).itemsize
         memory = Memory(state, images, working, 0, False)
@@ -135,19 +149,29 @@ def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
     print(f'in all: {len(experiments)} runs, {duration(total)}, without pictures, scores and reports')
 
 
-def _seconds_per_round(group: Sequence[Experiment], numbers: dict[str, list[float]]) -> tuple[float, MemberRounds]:
-    """How long a round of all members takes, and the calls with which that was measured."""
-    usual = [one._replace(schedule=Schedule(one.schedule.n_critic), num_steps=10**6, in_epochs=False) for one in group]
-    source = group[0].data.source
-    images = np.zeros((group[0].batch_size, *source.image_shape), source.dtype)
-    rounds = MemberRounds(usual, numbers, images, [0] * len(group))
+def _usual(experiment: Experiment) -> Experiment:
+    """The run without end and without boosted rounds, whose calls grow to their full length."""
+    return experiment._replace(schedule=Schedule(experiment.schedule.n_critic), num_steps=10**6, in_epochs=False)
+
+
+def _black_images(experiment: Experiment, count: int) -> np.ndarray:
+    """As many as a run has, so that its programs are not compiled twice; if these would take long to place, a batch."""
+    source = experiment.data.source
+    one = np.zeros(source.image_shape, source.dtype)
+    return np.zeros((count if count * one.nbytes <= _PLACED else experiment.batch_size, *one.shape), one.dtype)
+
+
+def _seconds_per_round(rounds: Rounds | MemberRounds, group: Sequence[Experiment]) -> float:
+    """How long a round takes, of all members."""
     carry = (group[0].create_state(), steps.zero_sums(group[0].round_settings['gp_weight']))
     states, sums = rounds.place([carry] * len(group))
     for _ in range(_TIMED_CALLS):
         start = time.perf_counter()
         count, states, sums = rounds.advance(states, sums)
         seconds = (time.perf_counter() - start) / count
-    return seconds, rounds
+        if seconds > _LONG:
+            break
+    return seconds
 
 
 def of_process() -> int:
