@@ -13,6 +13,14 @@ from wgan_jax.devices import cluster
 from wgan_jax.errors import UserError
 
 
+@pytest.fixture(autouse=True)
+def _names_are_free_again():
+    yield
+    for name in cluster._names:
+        name.close()
+    cluster._names.clear()
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
