@@ -155,8 +155,9 @@ def transposed_convolution_on_cpu(inputs: jax.Array, kernel: jax.Array, stride: 
         def convolve(images: jax.Array) -> jax.Array:
             return convolution_on_cpu(images, swapped, (stride, stride), [(padding, padding)] * 2)
 
-        images = jax.ShapeDtypeStruct((batch, rows, columns, filters), inputs.dtype)
-        return jax.linear_transpose(convolve, images)(inputs)[0]
+        # Only the pullback stays in the compiled program: the convolution is linear.
+        _, pullback = jax.vjp(convolve, jnp.zeros((batch, rows, columns, filters), inputs.dtype))
+        return pullback(inputs)[0]
     reach = tuple(-(-size // stride) for size in sizes)  # the kernel's size in strides, rounded up
     whole = jnp.pad(kernel, [*((0, stride * count - size) for count, size in zip(reach, sizes, strict=True)), (0, 0), (0, 0)])
     products = inputs.reshape(-1, channels) @ whole.transpose(2, 0, 1, 3).reshape(channels, -1)

@@ -82,13 +82,9 @@ def _by_tiles(inputs: jax.Array, kernel: jax.Array, side: int) -> jax.Array:
     rows, columns = (-(-length // side) for length in lengths)
     points = range(side + size - 1)
     for_inputs, for_kernel, for_outputs = _matrices(side, size)
-    lines = [lax.slice_in_dim(inputs, i, i + side * (rows - 1) + 1, side, axis=1) for i in points]
     # Without the barriers XLA recomputes each line for every tile that contains it, and each sum for every output.
-    lines = lax.optimization_barrier(_combine(for_inputs, lines))
-    tiles = [
-        _combine(for_inputs, [lax.slice_in_dim(line, j, j + side * (columns - 1) + 1, side, axis=2) for j in points])
-        for line in lines
-    ]
+    lines = lax.optimization_barrier(_combine(for_inputs, _windows(inputs, 1, side, len(points))))
+    tiles = [_combine(for_inputs, _windows(line, 2, side, len(points))) for line in lines]
     taps = [_combine(for_kernel, list(row)) for row in _combine(for_kernel, list(kernel))]
     products = [[tiles[i][j].reshape(-1, channels) @ taps[i][j] for j in points] for i in points]
     sums = lax.optimization_barrier([_combine(for_outputs, [products[i][j] for i in points]) for j in points])
@@ -96,6 +92,40 @@ def _by_tiles(inputs: jax.Array, kernel: jax.Array, side: int) -> jax.Array:
     outputs = [jnp.stack([x.reshape(batch, rows, columns, filters) for x in row], axis=3) for row in outputs]
     outputs = jnp.stack(outputs, axis=2).reshape(batch, side * rows, side * columns, filters)
     return outputs[:, : lengths[0], : lengths[1]]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _windows(array: jax.Array, axis: int, step: int, width: int) -> list[jax.Array]:
+    """The `width` elements of each window along an axis, as one array per place in the window; a window starts every `step`."""
+    last = array.shape[axis] - width
+    return [lax.slice_in_dim(array, i, i + last + 1, step, axis=axis) for i in range(width)]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _sum_of_windows(elements: list[jax.Array], axis: int, step: int, width: int) -> jax.Array:
+    """The transpose of _windows: each element is added to its place. Windows overlap by at most `step`."""
+
+    def moved(element: jax.Array, before: int) -> jax.Array:
+        return jnp.pad(element, [(before, 1 - before) if i == axis else (0, 0) for i in range(element.ndim)])
+
+    count = elements[0].shape[axis]
+    places = [moved(element, 0) for element in elements[:step]]
+    for i in range(step, width):
+        places[i - step] += moved(elements[i], 1)
+    places = jnp.stack(places, axis=axis + 1)
+    places = places.reshape(*places.shape[:axis], step * (count + 1), *places.shape[axis + 2 :])
+    return lax.slice_in_dim(places, 0, step * (count - 1) + width, axis=axis)
+
+
+# The transpose that JAX derives, a sum of arrays with zeros between their elements, takes several passes.
+_windows.defvjp(
+    lambda array, axis, step, width: (_windows(array, axis, step, width), None),
+    lambda axis, step, width, _, elements: (_sum_of_windows(elements, axis, step, width),),
+)
+_sum_of_windows.defvjp(
+    lambda elements, axis, step, width: (_sum_of_windows(elements, axis, step, width), None),
+    lambda axis, step, width, _, array: (_windows(array, axis, step, width),),
+)
 
 
 @functools.cache
