@@ -19,6 +19,15 @@ def test_values_of_this_process():
     assert json.loads(json.dumps([numerics.settings(), numerics.rounding()])) == [numerics.settings(), numerics.rounding()]
 
 
+def test_how_networks_multiply(monkeypatch):
+    assert numerics.products('float32') == 'float32'
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'tpu')
+    assert numerics.products('float32') == "float32, at the device's own precision"
+    assert numerics.products('bfloat16') == 'bfloat16'
+    with jax.default_matmul_precision('highest'):
+        assert numerics.products('float32') == "float32, at the precision 'highest'"
+
+
 @pytest.mark.slow
 def test_variables_that_change_numbers_are_seen():
     variables = {'JAX_ENABLE_X64': '1', 'JAX_DEFAULT_PRNG_IMPL': 'rbg', 'JAX_THREEFRY_PARTITIONABLE': '0'}

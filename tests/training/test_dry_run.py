@@ -73,6 +73,7 @@ critic: 265 parameters
     assert 'images: 1,500, 0.09 MiB on each device' in output
     assert 'memory per device: state ' in output
     assert ', images 0.1 MiB, ' in output
+    assert '\nproducts: float32\n' in output
     assert re.search(r'^time: \d\S* s per round, .+ for 12 rounds, without pictures and scores$', output, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
 

@@ -35,6 +35,18 @@ def rounding() -> dict[str, Any]:
     }
 
 
+def products(dtype: str) -> str:
+    """How networks of a dtype multiply on these devices, in a few words.
+
+    A CPU multiplies float32 as it is. JAX lets a GPU round the factors to TensorFloat-32 and a TPU to bfloat16, unless
+    jax_default_matmul_precision says otherwise (jax.lax.Precision).
+    """
+    chosen = jax.config.values['jax_default_matmul_precision']
+    if dtype != 'float32' or jax.default_backend() == 'cpu':
+        return dtype
+    return f'{dtype}, at the precision {chosen!r}' if chosen else f"{dtype}, at the device's own precision"
+
+
 def _flags(text: str) -> str:
     """Flags in one order, without those that change no number."""
     try:

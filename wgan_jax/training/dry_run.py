@@ -19,6 +19,7 @@ from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.algorithm.state import num_parameters
 from wgan_jax.data.source import is_points
+from wgan_jax.devices.numerics import products
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.members import programs, varied
 from wgan_jax.runs.memory_limits import TooLarge, num_bytes
@@ -105,7 +106,8 @@ def dry_run(experiment: Experiment) -> None:
     else:
         print(f'images: an unknown number, {mebibytes:,.3f} MiB each; what follows includes one batch')
     print(f'memory per device: {memory}')
-    print(f'memory of the process: about {memory.process / 2**20:,.0f} MiB, without mapped files', flush=True)
+    print(f'memory of the process: about {memory.process / 2**20:,.0f} MiB, without mapped files')
+    print(f'products: {products(experiment.config["dtype"])}', flush=True)
     try:
         with closing(Rounds(_usual(experiment), _black_images(experiment, shape[0]), 0)) as rounds:
             seconds = _seconds_per_round(rounds, [experiment])
