@@ -96,7 +96,10 @@ def _by_tiles(inputs: jax.Array, kernel: jax.Array, side: int) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def _windows(array: jax.Array, axis: int, step: int, width: int) -> list[jax.Array]:
-    """The `width` elements of each window along an axis, as one array per place in the window; a window starts every `step`."""
+    """The elements of windows along an axis, as one array per place in the window.
+
+    A window starts every `step` elements; the last one ends with the array.
+    """
     last = array.shape[axis] - width
     return [lax.slice_in_dim(array, i, i + last + 1, step, axis=axis) for i in range(width)]
 
