@@ -79,6 +79,13 @@ def test_a_band_is_one_standard_deviation_around_the_mean():
     np.testing.assert_allclose([heights.min(), heights.max()], [2 - math.sqrt(2), 4 + math.sqrt(8)])
 
 
+def test_a_setting_without_a_curve_has_no_band():
+    axes = Figure().subplots()
+    draw_band(axes, [{}, {}], 'blue')
+    assert not axes.lines
+    assert not axes.collections
+
+
 def test_the_command_takes_the_directory_of_a_group(sweep, capsys):
     command.main([str(sweep)])
     assert '6 runs' in Page((sweep / 'report.html').read_text()).text

@@ -134,6 +134,8 @@ def draw_band(axes: Axes, of_runs: Sequence[dict[int, float]], colour: str) -> N
       colour: of the setting.
     """
     steps = sorted({step for values in of_runs for step in values})
+    if not steps:  # a curve of other settings, such as the penalty in a comparison with games that have none
+        return
     table = np.array([[values.get(step, np.nan) for step in steps] for values in of_runs])
     mean, low, high = np.nanmean(table, axis=0), np.nanmin(table, axis=0), np.nanmax(table, axis=0)
     if len(of_runs) > 1:
