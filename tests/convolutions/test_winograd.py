@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,6 +66,21 @@ def test_wide_layers_are_done_by_tiles(shapes, strides, dots):
     inputs, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
     jaxpr = jax.make_jaxpr(lambda x, w: cpu.convolution_on_cpu(x, w, strides, 'SAME'))(inputs, kernel)
     assert str(jaxpr).count('dot_general') == dots
+
+
+@pytest.mark.parametrize('tile', TILES)
+def test_gradients_put_no_zeros_between_elements(only_tiles, monkeypatch, tile):
+    """Such arrays, as the transpose of a slice with strides has them, take several slow passes on CPU."""
+    monkeypatch.setattr(winograd, '_KERNEL_COST', TILES[tile])
+    inputs, kernel = draw((2, 16, 16, 3), (4, 4, 3, 4))
+
+    def loss(x, w):
+        return jnp.sum(jnp.sin(cpu.convolution_on_cpu(x, w, (2, 2), 'SAME')))
+
+    program = str(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1)))(inputs, kernel))
+    program = re.sub(r'np\.int64\((-?\d+)\)', r'\1', ''.join(program.split()))
+    between = re.findall(r'\(-?\d+,-?\d+,(\d+)\)', ''.join(re.findall(r'padding_config=\((.*?\))\)', program)))
+    assert set(between) == {'0'}
 
 
 @pytest.mark.parametrize('tile', TILES)

@@ -120,7 +120,8 @@ def _sum_of_windows(elements: list[jax.Array], axis: int, step: int, width: int)
     return lax.slice_in_dim(places, 0, step * (count - 1) + width, axis=axis)
 
 
-# The transpose that JAX derives, a sum of arrays with zeros between their elements, takes several passes.
+# The transpose that JAX derives, a sum of arrays with zeros between their elements, takes several passes. The price is that tiles
+# have derivatives in reverse mode only, as other convolutions in cpu.py.
 _windows.defvjp(
     lambda array, axis, step, width: (_windows(array, axis, step, width), None),
     lambda axis, step, width, _, elements: (_sum_of_windows(elements, axis, step, width),),
