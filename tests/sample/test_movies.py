@@ -8,6 +8,7 @@ from PIL import Image
 from wgan_jax.errors import UserError
 from wgan_jax.runs import files
 from wgan_jax.sample import movies
+from wgan_jax.sample.grid import grid
 
 
 def decoded(path):
@@ -63,7 +64,7 @@ def leave_pictures(directory, steps):
 
 def test_the_pictures_of_training_are_in_the_order_of_their_steps_and_the_last_one_stays(tmp_path):
     leave_pictures(tmp_path, [1_000_010, 20, 100])
-    frames = movies.training(tmp_path)
+    frames = movies.film_of_training(movies.pictures_of_training(tmp_path))
     assert [frame[0, 0, 0] for frame in frames[:3]] == [20, 100, 1_000_010 % 256]
     assert len(frames) == 13
     np.testing.assert_array_equal(frames[-1], frames[2])
@@ -75,23 +76,44 @@ def test_the_pictures_of_training_are_in_the_order_of_their_steps_and_the_last_o
 def test_of_many_pictures_of_training_evenly_spaced_ones_are_used(tmp_path, monkeypatch):
     monkeypatch.setattr(movies, '_MAX_PICTURES', 4)
     leave_pictures(tmp_path, range(10))
-    assert [frame[0, 0, 0] for frame in movies.training(tmp_path)[:4]] == [0, 3, 6, 9]
+    assert [step for step, _ in movies.pictures_of_training(tmp_path)] == [0, 3, 6, 9]
+
+
+def test_the_picture_of_training_has_the_first_row_of_six_steps(tmp_path):
+    steps = [10, 20, 40, 50, 80, 160, 300, 320]
+    for step in steps:
+        images = np.full((9, 48, 48, 3), 200, np.uint8)
+        images[:3] = [[step % 256, 0, 1]]
+        files.save_png(grid(images), tmp_path / 'samples' / f'step_{step:06d}.png')
+    strip = movies.strip_of_training(movies.pictures_of_training(tmp_path))
+    assert strip.shape == (6 * (48 + 24), 148, 3)
+    np.testing.assert_array_equal(strip[::72, 0, 0], [10, 20, 40, 80, 160, 320 % 256])  # twice as much each time
+    assert not np.any(strip[:48] == 200)
+    captions = strip.reshape(6, 72, 148, 3)[:, 48:]
+    assert all(caption.max() == 255 for caption in captions)
+
+
+def test_pictures_without_rows_are_side_by_side(tmp_path):
+    leave_pictures(tmp_path, [7, 90])
+    strip = movies.strip_of_training(movies.pictures_of_training(tmp_path))
+    assert strip.shape == (64 + 24, 600, 1)
+    np.testing.assert_array_equal(strip[0, ::300, 0], [7, 90])
 
 
 def test_missing_and_damaged_pictures_are_named(tmp_path):
     with pytest.raises(UserError, match=r'holds no run: it has no directory checkpoints\.'):
-        movies.training(tmp_path)
+        movies.pictures_of_training(tmp_path)
     (tmp_path / 'checkpoints').mkdir()
     with pytest.raises(UserError, match=r'has no pictures samples/step_\*\.png: the run has not made them yet\.'):
-        movies.training(tmp_path)
+        movies.pictures_of_training(tmp_path)
     leave_pictures(tmp_path, [1, 2])
     path = tmp_path / 'samples' / 'step_000002.png'
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserError, match=r'step_000002\.png cannot be read \(it is damaged\)'):
-        movies.training(tmp_path)
+        movies.pictures_of_training(tmp_path)
     Image.new('L', (64, 64)).save(path, format='GIF')
     with pytest.raises(UserError, match=r'step_000002\.png cannot be read \(it is damaged\)'):
-        movies.training(tmp_path)
+        movies.pictures_of_training(tmp_path)
     files.save_png(np.zeros((32, 32, 1), np.uint8), path)
     with pytest.raises(UserError, match=r'step_000002\.png has another size than .*step_000001\.png'):
-        movies.training(tmp_path)
+        movies.pictures_of_training(tmp_path)

@@ -4,7 +4,7 @@
     python -m wgan_jax.sample RUN --seeds=3,17,40-49  # the samples of these seeds
     python -m wgan_jax.sample RUN --num_images=50000 --images=DIR  # one PNG file per sample, named by its seed
     python -m wgan_jax.sample RUN --walk              # GIF and MP4: walks from sample to sample
-    python -m wgan_jax.sample RUN --training          # GIF and MP4: the sample grids of the run
+    python -m wgan_jax.sample RUN --training          # GIF and MP4: the sample grids of the run; PNG: six of them
     python -m wgan_jax.sample --generator=FILE        # FILE from python -m wgan_jax.export; all but --training
 
 It writes into generated/ in the run's directory, or beside FILE. The same command gives the same bytes, and a seed gives the same
@@ -39,7 +39,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument('--images', type=expand, help='a new or empty directory for one PNG file per image, instead of a grid')
     kind.add_argument('--walk', action='store_true', help='a closed walk through latents, as GIF and MP4')
-    kind.add_argument('--training', action='store_true', help='the sample grids of the run, as GIF and MP4')
+    kind.add_argument(
+        '--training', action='store_true', help='the sample grids of the run, as GIF and MP4, and a row of six of them as PNG'
+    )
     parser.add_argument('--out', type=expand, help='directory of the output; default: generated, in that of the run or file')
     parsed = parser.parse_args(arguments)
     if complaint := _complaint(parsed):

@@ -31,7 +31,10 @@ def sample(arguments: argparse.Namespace) -> list[Path]:
     use_compilation_cache()
     out = arguments.out or (arguments.generator.parent if arguments.generator else run_directory(arguments.workdir)) / 'generated'
     if arguments.training:
-        return movies.save(movies.training(run_directory(arguments.workdir)), out / 'training', movies.TRAINING_RATE)
+        pictures = movies.pictures_of_training(run_directory(arguments.workdir))
+        films = movies.save(movies.film_of_training(pictures), out / 'training', movies.TRAINING_RATE)
+        save_png(movies.strip_of_training(pictures), out / 'training.png')
+        return [*films, out / 'training.png']
     generator = load(arguments.workdir, arguments.generator, arguments.step, raw=arguments.raw, trust_code=arguments.trust_code)
     points = is_points(generator.image_shape)
     if points and (arguments.walk or arguments.images):

@@ -36,6 +36,13 @@ def grid(images: np.ndarray) -> np.ndarray:
     return picture.reshape(rows * height, columns * width, channels)[:-_LINE, :-_LINE]
 
 
+def first_row(picture: np.ndarray) -> int:
+    """The height in pixels of the first row of images of a grid, [H, W] or [H, W, C]; H if there are no lines across it."""
+    lines = np.all(picture == _LINE_VALUE, axis=tuple(range(1, picture.ndim)))
+    between = np.flatnonzero(lines[:-1] & lines[1:])
+    return int(between[0]) if len(between) else len(picture)
+
+
 def check_size(name: str, count: int, image_shape: tuple[int, ...], remedy: str) -> None:
     """Refuses a picture of `count` images that needs more than MAX_BYTES.
 

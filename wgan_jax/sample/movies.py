@@ -1,4 +1,4 @@
-"""Films of frames: GIF for web pages, and MP4."""
+"""Films of frames, GIF for web pages and MP4, and what a run made while it trained: as a film and as one picture."""
 
 import io
 import math
@@ -12,13 +12,15 @@ from wgan_jax.disk import read_bytes, replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.runs.directory import no_run
 from wgan_jax.runs.record import sample_pictures
+from wgan_jax.sample.grid import first_row
 
 WALK_RATE = 25  # frames per second; must divide 100, since a GIF counts hundredths of a second
 TRAINING_RATE = 5
 _HOLD = 10  # frames for the last picture of training
 _MAX_PICTURES = 300  # of training: one minute
 _SMALLEST = 256  # pixels of the longer side
-_STRIP = 24  # pixels under a picture, for the number of the step
+_CAPTION = 24  # pixels under a picture, for the number of the step
+_ROWS = 6  # of the picture of training
 
 
 def save(frames: Sequence[np.ndarray], path: Path, rate: int) -> list[Path]:
@@ -45,8 +47,8 @@ def save(frames: Sequence[np.ndarray], path: Path, rate: int) -> list[Path]:
     return [name for name, _ in written]
 
 
-def training(workdir: Path) -> list[np.ndarray]:
-    """The sample grids of a run in the order of their steps, each with its step under it; the last one is held.
+def pictures_of_training(workdir: Path) -> list[tuple[int, Image.Image]]:
+    """The sample grids of a run with their steps, in the order of the steps.
 
     Of more than 300 pictures it takes every second, third and so on, counted from the last.
 
@@ -59,7 +61,7 @@ def training(workdir: Path) -> list[np.ndarray]:
             raise UserError(no_run(workdir))
         raise UserError(f'{workdir} has no pictures samples/step_*.png: the run has not made them yet.')
     paths = paths[:: -math.ceil(len(paths) / _MAX_PICTURES)][::-1]
-    frames = []
+    pictures: list[tuple[int, Image.Image]] = []
     for step, path in paths:
         try:
             with Image.open(io.BytesIO(read_bytes(path)), formats=['PNG']) as image:
@@ -67,14 +69,38 @@ def training(workdir: Path) -> list[np.ndarray]:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises for a damaged file
             reason = getattr(error, 'strerror', None) or 'it is damaged'
             raise UserError(f'{path} cannot be read ({reason}): remove it, and give the command again.') from error
-        frames.append(_with_step(picture, step))
-        if frames[-1].shape != frames[0].shape:
+        pictures.append((step, picture))
+        if picture.size != pictures[0][1].size or picture.mode != pictures[0][1].mode:
             raise UserError(f'{path} has another size than {paths[0][1]}: remove those of one size, and give the command again.')
+    return pictures
+
+
+def film_of_training(pictures: Sequence[tuple[int, Image.Image]]) -> list[np.ndarray]:
+    """A frame per picture, with its step under it; the last one is held."""
+    frames = [_with_step(picture, step) for step, picture in pictures]
     return frames + frames[-1:] * _HOLD
 
 
+def strip_of_training(pictures: Sequence[tuple[int, Image.Image]]) -> np.ndarray:
+    """The first row of images of at most six pictures, one below the other, each with its step under it.
+
+    Pictures without rows, such as those of points, are side by side instead. The first and the last picture are among them; the
+    others are about evenly spaced between these on a logarithmic scale, since most changes come early.
+
+    Returns:
+      uint8 [H, W, C].
+    """
+    steps = np.log1p([step for step, _ in pictures])
+    aims = np.linspace(steps[0], steps[-1], _ROWS)
+    chosen = np.unique(np.abs(steps - aims[:, None]).argmin(axis=1))
+    width, whole = pictures[0][1].size
+    height = first_row(np.asarray(pictures[0][1]))
+    rows = [_with_step(pictures[number][1].crop((0, 0, width, height)), pictures[number][0]) for number in chosen]
+    return np.concatenate(rows, axis=1 if height == whole else 0)
+
+
 def _with_step(picture: Image.Image, step: int) -> np.ndarray:
-    frame = Image.new(picture.mode, (picture.width, picture.height + _STRIP))
+    frame = Image.new(picture.mode, (picture.width, picture.height + _CAPTION))
     frame.paste(picture)
     white = 255 if picture.mode == 'L' else (255, 255, 255)
     ImageDraw.Draw(frame).text((4, picture.height + 3), f'step {step:,}', fill=white, font=ImageFont.load_default(16))
