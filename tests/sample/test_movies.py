@@ -80,24 +80,24 @@ def test_of_many_pictures_of_training_evenly_spaced_ones_are_used(tmp_path, monk
 
 
 def test_the_picture_of_training_has_the_first_row_of_six_steps(tmp_path):
-    steps = [10, 20, 40, 50, 80, 160, 300, 320]
+    steps = [0, 10, 20, 40, 50, 80, 160, 300, 320]
     for step in steps:
         images = np.full((9, 48, 48, 3), 200, np.uint8)
         images[:3] = [[step % 256, 0, 1]]
         files.save_png(grid(images), tmp_path / 'samples' / f'step_{step:06d}.png')
     strip = movies.strip_of_training(movies.pictures_of_training(tmp_path))
-    assert strip.shape == (6 * (48 + 24), 148, 3)
-    np.testing.assert_array_equal(strip[::72, 0, 0], [10, 20, 40, 80, 160, 320 % 256])  # twice as much each time
-    assert not np.any(strip[:48] == 200)
-    captions = strip.reshape(6, 72, 148, 3)[:, 48:]
+    assert strip.shape == (6 * (3 * 48 + 24), 3 * 148, 3)
+    np.testing.assert_array_equal(strip[::168, 0, 0], [10, 20, 40, 80, 160, 320 % 256])  # twice as much each time
+    assert not np.any(strip[:144] == 200)
+    captions = strip.reshape(6, 168, 444, 3)[:, 144:]
     assert all(caption.max() == 255 for caption in captions)
 
 
 def test_pictures_without_rows_are_side_by_side(tmp_path):
     leave_pictures(tmp_path, [7, 90])
     strip = movies.strip_of_training(movies.pictures_of_training(tmp_path))
-    assert strip.shape == (64 + 24, 600, 1)
-    np.testing.assert_array_equal(strip[0, ::300, 0], [7, 90])
+    assert strip.shape == (2 * 64 + 24, 2 * 600, 1)
+    np.testing.assert_array_equal(strip[0, ::600, 0], [7, 90])
 
 
 def test_missing_and_damaged_pictures_are_named(tmp_path):

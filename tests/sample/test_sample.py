@@ -113,8 +113,7 @@ def test_the_film_of_training(run, tmp_path):
     images, rate = decoded(tmp_path / 'training.mp4')
     assert (len(images), rate) == (12, 5)
     np.testing.assert_allclose(images[[0, 1, 11], 0, 0], [[0] * 3, [5] * 3, [5] * 3], atol=3)
-    strip = pixels(tmp_path / 'training.png')
-    np.testing.assert_array_equal(strip[0, [0, strip.shape[1] // 2]], [0, 5])
+    assert np.all(pixels(tmp_path / 'training.png')[0] == 5)
 
 
 class PointGenerator(nn.Module):

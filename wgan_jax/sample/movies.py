@@ -20,7 +20,7 @@ _HOLD = 10  # frames for the last picture of training
 _MAX_PICTURES = 300  # of training: one minute
 _SMALLEST = 256  # pixels of the longer side
 _CAPTION = 24  # pixels under a picture, for the number of the step
-_ROWS = 6  # of the picture of training
+_ROWS, _WIDTH = 6, 400  # of the picture of training; pixels, at least
 
 
 def save(frames: Sequence[np.ndarray], path: Path, rate: int) -> list[Path]:
@@ -84,18 +84,23 @@ def film_of_training(pictures: Sequence[tuple[int, Image.Image]]) -> list[np.nda
 def strip_of_training(pictures: Sequence[tuple[int, Image.Image]]) -> np.ndarray:
     """The first row of images of at most six pictures, one below the other, each with its step under it.
 
-    Pictures without rows, such as those of points, are side by side instead. The first and the last picture are among them; the
-    others are about evenly spaced between these on a logarithmic scale, since most changes come early.
+    The last picture and the first one after step 0 are among them; the others are about evenly spaced between these on a
+    logarithmic scale, since most changes come early. Small ones are enlarged by an integer factor without smoothing. Pictures
+    without rows, such as those of points, are side by side instead.
 
     Returns:
       uint8 [H, W, C].
     """
+    pictures = [(step, picture) for step, picture in pictures if step > 0] or pictures
     steps = np.log1p([step for step, _ in pictures])
     aims = np.linspace(steps[0], steps[-1], _ROWS)
-    chosen = np.unique(np.abs(steps - aims[:, None]).argmin(axis=1))
     width, whole = pictures[0][1].size
     height = first_row(np.asarray(pictures[0][1]))
-    rows = [_with_step(pictures[number][1].crop((0, 0, width, height)), pictures[number][0]) for number in chosen]
+    factor, rows = math.ceil(_WIDTH / width), []
+    for number in np.unique(np.abs(steps - aims[:, None]).argmin(axis=1)):
+        step, picture = pictures[number]
+        row = picture.crop((0, 0, width, height)).resize((factor * width, factor * height), Image.Resampling.NEAREST)
+        rows.append(_with_step(row, step))
     return np.concatenate(rows, axis=1 if height == whole else 0)
 
 
