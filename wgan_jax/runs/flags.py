@@ -8,16 +8,28 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import flags
+from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from wgan_jax.errors import UserError
 from wgan_jax.runs import config_files, key_names
-from wgan_jax.runs.terminal import as_typed
+from wgan_jax.runs.terminal import as_typed, keep_orbax_quiet, outlast_the_terminal
 
 _KEY_FLAG = re.compile(r'--?(?:no)?config\.([^=]*)(?:=.*)?', re.DOTALL)
 _NONE_FLAG = re.compile(r'--?config\.([\w.]+)=None')
 _KINDS = {'int': 'a whole number', 'float': 'a number', 'bool': 'True or False'}
+
+
+def run(main: Callable[[], None], config: flags.FlagHolder, get_default: Callable[[], ConfigDict], about: str) -> None:
+    """Runs a command that trains: parses its command line, see parse(), and calls main."""
+
+    def quietly(_: list[str]) -> None:
+        if not flags.FLAGS['verbosity'].present:
+            keep_orbax_quiet()
+        main()
+
+    outlast_the_terminal()
+    app.run(quietly, flags_parser=lambda argv: parse(argv, config, get_default, about))
 
 
 def parse(argv: list[str], config: flags.FlagHolder, get_default: Callable[[], ConfigDict], about: str = '') -> list[str]:

@@ -13,11 +13,10 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from absl import app
 from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
 
-from wgan_jax.runs import config_files, flags, terminal
+from wgan_jax.runs import config_files, flags
 
 if TYPE_CHECKING:
     from wgan_jax.runs.experiment import Experiment
@@ -43,11 +42,8 @@ _TRACK = absl_flags.DEFINE_enum(
 _DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the runs, programs, memory and time, and exit.')
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Trains the sweep."""
-    del argv
-    if not absl_flags.FLAGS['verbosity'].present:
-        terminal.keep_orbax_quiet()
     from wgan_jax.training import command  # slow to import: a mistyped flag is answered before
 
     config = _CONFIG.value
@@ -127,11 +123,10 @@ def _rank(config: ConfigDict, workdir: str) -> signal.Signals | None:
 
 def run() -> None:
     """Parses the command line and runs it."""
-    terminal.outlast_the_terminal()
     config_files.make_importable()
     from configs.default import get_config
 
-    app.run(main, flags_parser=lambda argv: flags.parse(argv, _CONFIG, get_config, __doc__))
+    flags.run(main, _CONFIG, get_config, __doc__)
 
 
 if __name__ == '__main__':

@@ -10,11 +10,10 @@ The same command again continues a run that was stopped.
 
 from pathlib import Path
 
-from absl import app
 from absl import flags as absl_flags
 from ml_collections import config_flags
 
-from wgan_jax.runs import config_files, flags, terminal
+from wgan_jax.runs import config_files, flags
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The name of a config, listed below, or a Python file of your own.')
 _WORKDIR = absl_flags.DEFINE_string('workdir', None, "The run's directory, resumed if it exists; default: runs/<config name>.")
@@ -35,11 +34,8 @@ _TRACK = absl_flags.DEFINE_enum(
 _DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the resolved config, layers, parameters, memory and time, and exit.')
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Trains, or prints what training would need."""
-    del argv
-    if not absl_flags.FLAGS['verbosity'].present:
-        terminal.keep_orbax_quiet()
     from wgan_jax.runs import build, members  # slow to import, like the next: a mistyped flag is answered before
     from wgan_jax.training import command
 
@@ -61,11 +57,10 @@ def main(argv: list[str]) -> None:
 
 def run() -> None:
     """Parses the command line and runs it."""
-    terminal.outlast_the_terminal()
     config_files.make_importable()
     from configs.default import get_config
 
-    app.run(main, flags_parser=lambda argv: flags.parse(argv, _CONFIG, get_config, __doc__))
+    flags.run(main, _CONFIG, get_config, __doc__)
 
 
 if __name__ == '__main__':
