@@ -49,6 +49,7 @@ def test_a_sweep_ranks_its_settings_and_confirms_the_best_one(tmp_path):
     dry = subprocess.run([*command, '--dry_run'], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert 'program 1: 2 runs, which differ in gp_weight' in dry
     assert 'program 2: 2 runs, which differ in gp_weight' in dry
+    assert dry.count('\n  products: float32\n') == 2
     assert 'in all: 4 runs, ' in dry
     assert list(tmp_path.iterdir()) == []
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

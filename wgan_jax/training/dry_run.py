@@ -146,6 +146,7 @@ def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
         images = math.prod(shape) * np.dtype(source.dtype).itemsize
         memory = Memory(state, images, working, 0, False)
         print(f'  memory per device: {memory}')
+        print(f'  products: {products(group[0].config["dtype"])}')
         print(f'  time: {seconds:.3g} s per round of all, {duration(seconds * length)} for {length:,} rounds', flush=True)
         total += seconds * length
     print(f'in all: {len(experiments)} runs, {duration(total)}, without pictures, scores and reports')
