@@ -4,9 +4,10 @@
     python -m papers games_on_mnist --games=tutorials --manual_dir=DIR
     python -m papers games_on_mnist --data=celeba --size=full --manual_dir=DIR --features=inception      # for a GPU
 
-All games have the same networks, latents, batch size and number of generator updates; each has the optimizer and the number of
-critic updates of its own paper. With --games=tutorials the games are WGAN-GP as in the paper, with each thing that tutorials do
-otherwise, and as Keras's example combines them. Size small: MLPs with two layers of 256, batch 64, 20,000 generator updates. Size
+All games have the same networks, latents, batch size and number of generator updates. WGAN has RMSProp with 5e-5, as in its paper,
+and the others the Adam of configs/mnist_wgan_gp.py; n_critic is 1 for the GAN and 5 for the others. With --games=tutorials the
+games are WGAN-GP with that Adam and three critic updates, with each thing that tutorials do otherwise, and as Keras's example
+combines them. Size small: MLPs with two layers of 256, batch 64, 20,000 generator updates. Size
 full: KerasCNN as in configs/. The same command continues runs that were stopped, and only scores complete ones.
 
 It writes table.md (mean and standard deviation over the seeds of every score at the last step, the scores of real images, and the
