@@ -27,11 +27,11 @@ from wgan_jax.runs.record import read_metrics
 
 CONFIGS = 'celeba_wgan,celeba_wgan_gp,celeba_gan,mnist_wgan_gp,mnist_wgan,mnist_gan'
 _RECORDS = ('metrics.jsonl', 'evaluations.jsonl', 'config.json', 'starts.jsonl')
-_STOPPED = 128 + signal.SIGTERM  # status of a run that was stopped, and has saved
+_GOOD = 0, 128 + signal.SIGTERM, -signal.SIGTERM  # it ended; it was stopped, and has saved; it was stopped before it began
 
 
 def train(name: str, workdir: Path, minutes: float, flags: Sequence[str]) -> bool:
-    """Trains, for some minutes at most; returns whether the run can be gathered."""
+    """Trains, for some minutes at most; returns whether there is something to gather."""
     process = subprocess.Popen([sys.executable, 'train.py', name, f'--workdir={workdir}', *flags], cwd=ROOT)
     try:
         status = process.wait(60 * minutes)
@@ -41,7 +41,7 @@ def train(name: str, workdir: Path, minutes: float, flags: Sequence[str]) -> boo
     except KeyboardInterrupt:  # the run gets Ctrl-C as well, and saves
         process.wait()
         raise
-    return status in (0, _STOPPED) and (workdir / 'metrics.jsonl').exists()
+    return status in _GOOD and (workdir / 'checkpoints').exists() and bool(read_metrics(workdir))
 
 
 def gather(workdir: Path, out: Path) -> None:
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument('--configs', default=CONFIGS)
     parser.add_argument('--mnist', help='directory of the four files of MNIST; default: download')
     parser.add_argument('--celeba', help='directory of the images of CelebA; default: download')
-    parser.add_argument('--minutes', type=float, default=600.0, help='of training, for each config')
+    parser.add_argument('--minutes', type=float, default=600.0, help='for each config, with preparing and compiling')
     parser.add_argument('--workdir', type=Path, default=ROOT / 'runs')
     parser.add_argument('--out', type=Path, default=ROOT / 'results')
     parser.add_argument('--gather', action='store_true', help=argparse.SUPPRESS)
@@ -93,7 +93,11 @@ def main() -> None:
         place = vars(arguments).get(name.split('_')[0])
         data = [f'--config.data.manual_dir={Path(place).resolve()}'] if place else []
         print(f'{name}:', flush=True)
-        if not train(name, workdir, arguments.minutes, [*data, *flags]) or not gathered(workdir, out):
+        if not train(name, workdir, arguments.minutes, [*data, *flags]):
+            print(f'{name}: nothing to gather: it failed, as said above, or was stopped before its first log point.', flush=True)
+            failed.append(name)
+            continue
+        if not gathered(workdir, out):
             failed.append(name)
             continue
         last = read_metrics(workdir)[-1]

@@ -76,6 +76,8 @@ def compare(arguments: argparse.Namespace, name: str, dtype: str) -> str:
         if result:
             found[side] = result['seconds']
             print(f'  {name} {dtype}: PyTorch {side} {found[side]:.4f} s', flush=True)
+    if not found:
+        raise SystemExit(f'{name} cannot be measured in PyTorch.')
     best = min(found, key=found.__getitem__)
     times: dict[str, list[float]] = {OURS: [], best: []}
     counts = {}
@@ -111,12 +113,13 @@ def check(name: str, batch_size: int) -> None:
     indices = generator.integers(0, len(images), batch_size)
     latents = generator.normal(size=(batch_size, config.latent_dim)).astype(np.float32)
     alpha = generator.random((batch_size, 1, 1, 1), np.float32)
-    losses = [theirs.critic_loss(*map(torch.from_numpy, (indices, latents, alpha)))]
+    indices_of, latents_of, alpha_of = (torch.from_numpy(array).to(theirs.device) for array in (indices, latents, alpha))
+    losses = [theirs.critic_loss(indices_of, latents_of, alpha_of)]
     losses[0].backward()
-    norms = [_norm(parameter.grad.numpy() for parameter in theirs.critic.parameters())]
-    losses.append(theirs.generator_loss(torch.from_numpy(latents)))
+    norms = [_norm(parameter.grad.cpu().numpy() for parameter in theirs.critic.parameters())]
+    losses.append(theirs.generator_loss(latents_of))
     losses[1].backward()
-    norms.append(_norm(parameter.grad.numpy() for parameter in theirs.generator.parameters()))
+    norms.append(_norm(parameter.grad.cpu().numpy() for parameter in theirs.generator.parameters()))
     measured = [value.item() for value in losses] + norms
     expected = _our_losses(state, config, images[indices], latents, alpha)
     print(f'{name:18}{"ours":9}' + ''.join(f'{value:16.8f}' for value in expected))

@@ -1,3 +1,6 @@
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,3 +85,36 @@ def test_without_batches_or_without_batch_norm_the_state_stays(players):
     assert with_standing_statistics(state, KEY, num_batches=0, latent_dim=LATENT_DIM) is state
     plain = make_state(players)
     assert with_standing_statistics(plain, KEY, num_batches=2, latent_dim=LATENT_DIM) is plain
+
+
+class Spectral(nn.Module):
+    """Batch norm, and another layer that keeps arrays of its own beside the statistics."""
+
+    image_shape: tuple[int, int, int] = (2, 2, 1)
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, latents, *, train, axis_name=None):
+        x = nn.SpectralNorm(nn.Dense(4))(latents, update_stats=train)
+        return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x).reshape(-1, *self.image_shape)
+
+
+def test_what_other_layers_keep_beside_the_statistics_stays_as_it_is():
+    critic = make_network('critic', (2, 2, 1), 'mlp', num_features=2, num_layers=1)
+    state = make_state(lambda batch_norm: (Spectral(), critic), use_ema=False)
+    standing = with_standing_statistics(state, KEY, num_batches=3, latent_dim=LATENT_DIM).generator
+    before, after = state.generator.batch_stats, standing.batch_stats
+    assert jax.tree.structure(before) == jax.tree.structure(after)
+    jax.tree.map(np.testing.assert_array_equal, after['SpectralNorm_0'], before['SpectralNorm_0'])
+    variables = {'params': standing.params, 'batch_stats': before}
+    hidden, _ = (
+        Spectral().apply(
+            variables,
+            jnp.concatenate([latents_of(i) for i in range(3)]),
+            train=True,
+            mutable=['batch_stats', 'intermediates'],
+            capture_intermediates=True,
+        )[1]['intermediates']['SpectralNorm_0']['__call__'][0],
+        None,
+    )
+    np.testing.assert_allclose(after['BatchNorm_0']['mean'], np.mean(hidden, axis=0), rtol=1e-4, atol=1e-5)

@@ -100,6 +100,19 @@ def test_the_probe_trains_and_measures_on_different_images():
 
 
 @pytest.mark.slow
+def test_the_probe_trains_as_its_own_run_does_whatever_optimizer_a_state_brings():
+    usual, fast, noisy = scored(best_metric=None), scored(best_metric=None), scored(best_metric=None, image_noise=0.5)
+    fast.critic_optimizer.learning_rate = 0.01
+    images, states = images_of(usual), [prepared(config).create_state() for config in (usual, fast)]
+    probes = [
+        [scoring.Scoring(prepared(config), images)(state)['critic']['probe_after'] for state in states]
+        for config in (usual, fast, noisy)
+    ]
+    assert [probe[0] for probe in probes] == [probe[1] for probe in probes]
+    assert len({probe[0] for probe in probes}) == 3
+
+
+@pytest.mark.slow
 def test_with_fewer_held_out_images_as_few_samples_are_scored_as_well(run):
     config = scored(eval_num_samples=400, best_metric=None)
     evaluated = scoring.Scoring(prepared(config), images_of(config))

@@ -165,3 +165,14 @@ def test_a_data_set_whose_values_are_not_as_described_is_refused(tmp_path):
 def test_mistakes(action, message):
     with pytest.raises(UserError, match=message):
         action()
+
+
+def test_a_generator_with_dropout_is_refused_and_a_critic_with_it_is_not():
+    class Dropping(Painter):
+        @nn.compact
+        def __call__(self, latents, *, train, axis_name=None):
+            return super().__call__(nn.Dropout(0.5, deterministic=not train)(latents), train=train)
+
+    extend.network('dropping', Dropping, Flat)
+    with pytest.raises(UserError, match=r'config\.generator\.network=dropping draws random numbers, as dropout does'):
+        build(config_of(generator='dropping'))

@@ -19,6 +19,7 @@ from wgan_jax.errors import UserError
 from wgan_jax.runs import memory_limits
 from wgan_jax.runs.build import build, prepare_group
 from wgan_jax.runs.members import combine, programs, varied
+from wgan_jax.runs.starts import read_starts
 from wgan_jax.training import group, member_rounds, trainer
 from wgan_jax.training.member_rounds import MemberRounds
 
@@ -121,6 +122,7 @@ def test_where_memory_is_short_members_take_turns(trained, tmp_path, monkeypatch
     monkeypatch.setattr(parallel, 'all_devices', lambda: jax.devices()[:2])
     assert train(configs, tmp_path) is None
     assert '4 runs at a time need too much memory: 2 at a time.' in capsys.readouterr().out
+    assert [len(read_starts(tmp_path / name)) for name in configs] == [1, 1, 1, 1]
     for name, config in configs.items():
         assert_same_run(trained / name, tmp_path / name, config)
 

@@ -101,3 +101,22 @@ def test_layers_inside_of_layers_are_counted_once(players):
         Layer('Inner_0', '', (3,), 3, 0),
         Layer('Inner_0.Dense_0', '', (3,), 12, 0),
     ]
+
+
+class Pair(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(x), x
+
+
+class Skipping(nn.Module):
+    @nn.compact
+    def __call__(self, images, *, train, axis_name=None):
+        x, skipped = Pair()(images.reshape(images.shape[0], -1))
+        return jnp.sum(x, axis=1) + jnp.sum(skipped, axis=1)
+
+
+def test_of_several_outputs_the_first_one_is_shown(players):
+    state = make_state(lambda batch_norm: (players()[0], Skipping()))
+    layers = layers_of(state.critic, (4, 4, 1))
+    assert [(layer.name, layer.output) for layer in layers] == [('Pair_0', (3,)), ('Pair_0.Dense_0', (3,))]

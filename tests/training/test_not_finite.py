@@ -49,6 +49,7 @@ def test_an_estimate_that_explodes_draws_one_warning_per_factor_of_ten():
     assert watch.warning(3, 1600.0) is None
     assert 'at step 4 the estimate is 1.7e+03' in watch.warning(4, 1700.0)
     assert Watch((8, 8, 1), 0.01).warning(1, 1e30) is None  # what clipping bounds
+    assert Watch((1, 1, 2), None).warning(1, 1e30) is None  # points lie anywhere
 
 
 @pytest.mark.slow

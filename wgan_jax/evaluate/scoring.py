@@ -62,6 +62,7 @@ class Scoring:
         if best_metric is not None:
             self._check_best_metric(images)
         self._num_parts = _parts(experiment, num_devices or jax.device_count())
+        _, self._critic_optimizer = experiment.optimizers({})
         self._for_images = compiled(experiment.with_image_statistics, deterministic=experiment.deterministic)
         self._generate = compiled(generate, deterministic=experiment.deterministic)
         batch_size = experiment.batch_size
@@ -70,7 +71,7 @@ class Scoring:
             clip_value=experiment.clip_value,
             deterministic=experiment.deterministic,
             grad_accumulation=self._num_parts,
-            **{name: experiment.round_settings[name] for name in ('loss', 'latent_dim', 'gp_weight', 'gp_one_sided')},
+            **{name: value for name, value in experiment.round_settings.items() if name not in ('ema_decay', 'grad_accumulation')},
         )
         count = max(NUM_IMAGES, 2 * batch_size)
         parts = [(slice(None), count)]
@@ -100,7 +101,8 @@ class Scoring:
         Args:
           state: the state.
           samples: the result of self.samples for this state, if it is known.
-          sample_key: that of the run of the state, if this is another run, whose config differs in seed or optimizers only.
+          sample_key: that of the run of the state, if this is another run, whose config differs in seed and in the generator's
+            optimizer only.
 
         Returns:
           JSON: `scores`, one number each; `floor`, the scores of held-out real images in place of samples; `as_many`, the scores
@@ -114,13 +116,15 @@ class Scoring:
         if self.scorer.held_out is not None and len(self.scorer.held_out) < len(samples):
             as_many, _ = self.scorer.score(samples[: len(self.scorer.held_out)], real=True)
         key = jax.random.key(self._seed)
+        # In a group, the state may bring the optimizer of the first member.
+        critic = state.critic.replace(tx=self._critic_optimizer)
         return {
             'scores': measured,
             'floor': self.scorer.floor,
             'as_many': as_many,
             **details,
             **{f'{name}_of_real': value for name, value in self.scorer.floor_details.items()},
-            'critic': self._diagnose(state, self._train_sample, self._held_out_sample, key),
+            'critic': self._diagnose(state.replace(critic=critic), self._train_sample, self._held_out_sample, key),
             'protocol': self._protocol(),
         }
 

@@ -61,7 +61,7 @@ def network(name: str, generator: type[nn.Module], critic: type[nn.Module]) -> N
         if missing:
             raise UserError(
                 f'The {player} {module.__name__} of the network {name!r} lacks {" and ".join(missing)}: every network has '
-                'image_shape and dtype, and is called with train and axis_name, which only batch norm and dropout use.'
+                'image_shape and dtype, and is called with train and axis_name, for batch norm and for dropout in a critic.'
             )
     register('network', name, (generator, critic))
 

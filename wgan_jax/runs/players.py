@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from flax.errors import InvalidRngError
 from ml_collections import ConfigDict
 
 from wgan_jax.algorithm.optimizers import OPTIMIZERS, make_optimizer
@@ -127,6 +128,18 @@ def _check_shapes(config: ConfigDict, image_shape: tuple[int, ...], state: GANSt
             f'config.critic.network={config.critic.network} gives {_PILOT} images scores of shape {scores.shape}, in which losses '
             'would mix up examples: a critic returns [B], for example with [:, 0] at its end.'
         )
+    try:
+        jax.eval_shape(_in_training, state, jnp.zeros((_PILOT, config.latent_dim)))
+    except InvalidRngError as error:
+        raise UserError(
+            f'config.generator.network={config.generator.network} draws random numbers, as dropout does, and a generator has none '
+            'but its latents: take the dropout out of it.'
+        ) from error
+
+
+def _in_training(state: GANState, latents: jax.Array) -> jax.Array:
+    variables = {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
+    return state.generator.apply_fn(variables, latents, train=True, mutable=['batch_stats'])[0]
 
 
 def _passes(state: GANState, latents: jax.Array, images: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,5 +1,6 @@
 """Trains a group of runs, those that differ in numbers only in one program; each leaves what it would have left alone."""
 
+import json
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from wgan_jax.algorithm import noise
 from wgan_jax.data.array_file import check_unchanged
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
@@ -44,7 +46,7 @@ def train_group(experiments: Mapping[str, Experiment], workdir: str, *, ends_pro
       ends_process: the caller ends the process after a signal, so that further signals are ignored from then on.
 
     Returns:
-      The signal that stopped it, or None when all members are complete or have diverged.
+      The signal that stopped it, or that came while complete members were written; None if there was none.
 
     Raises:
       UserError: the data or the directory cannot be used, or all members have diverged.
@@ -68,6 +70,7 @@ def train_group(experiments: Mapping[str, Experiment], workdir: str, *, ends_pro
             if stopped_by is not None:
                 print(f'Stopped by {stopped_by.name}. The same command continues from here.')
                 return stopped_by
+        late = processes.greatest(stop.signal)  # after the last round
     if len(diverged) == len(experiments):
         raise UserError(f'All {len(diverged)} runs of the group have diverged: try smaller learning rates.')
     if diverged:
@@ -75,7 +78,7 @@ def train_group(experiments: Mapping[str, Experiment], workdir: str, *, ends_pro
         print(f'{len(diverged)} of {len(experiments)} runs have diverged, and what they saved before is intact: {names}.')
     if processes.is_first():
         write_report([directory / name for name in experiments], directory)
-    return None
+    return signal.Signals(late) if late else None
 
 
 class _Opened(NamedTuple):
@@ -142,14 +145,19 @@ def _train_together(
             return None
         if max(done):
             print(f'Continuing {len(group)} runs, which are at steps {min(done)} to {max(done)}.')
+        # A member may have gone back, alone, after it diverged here: its noise is that of its last process.
+        keys = [noise.after_rewinds(one.experiment.train_key, one.restored.rewinds) for one in opened]
+        group = [experiment._replace(train_key=key) for experiment, key in zip(group, keys, strict=True)]
+        # Before anything is written: with too little memory, fewer members are tried.
+        rounds = stack.enter_context(closing(MemberRounds(group, numbers, images, done)))
         make_images, members = make_generate(first), []
         for one, scores in zip(opened, scoring, strict=True):
-            writers = None
+            writers, rewinds = None, one.restored.rewinds
             if one.checkpoints is not None:
-                opening = writing(one.experiment, one.run_dir, len(images), one.restored, one.checkpoints, scores, one.record)
+                record = {**one.record, 'rewinds': rewinds}
+                opening = writing(one.experiment, one.run_dir, len(images), one.restored, one.checkpoints, scores, record)
                 writers = stack.enter_context(opening)
-            members.append(Member(one.experiment, make_images, images, writers, one.restored.step, name=one.name))
-        rounds = stack.enter_context(closing(MemberRounds(group, numbers, images, done)))
+            members.append(Member(one.experiment, make_images, images, writers, one.restored.step, name=one.name, rewinds=rewinds))
         run = Run(first, rounds, members, [one.restored.carry for one in opened])
         del opened
         stopped_by = run.train(stop)
@@ -192,7 +200,7 @@ def _arithmetic(numbers: Mapping[str, Any], count: int) -> str:
 
 
 def _scorings(experiments: Sequence[Experiment], images: np.ndarray) -> list[Scoring | None]:
-    """What scores each member; those whose critics have the same objective share it, and all share the features of real images."""
+    """What scores each member; those whose critics are trained alike share it, and all share the features of real images."""
     known: dict[tuple[Any, ...], Scoring | None] = {}
     for experiment in experiments:
         kind, best = _objective(experiment), experiment.outputs.best_metric
@@ -205,4 +213,6 @@ def _scorings(experiments: Sequence[Experiment], images: np.ndarray) -> list[Sco
 
 
 def _objective(experiment: Experiment) -> tuple[Any, ...]:
-    return experiment.clip_value, experiment.round_settings['gp_weight']
+    """What may differ between the members of a program and changes how the critic is trained on, to see whether it is optimal."""
+    optimizer = json.dumps(experiment.config['critic_optimizer'], sort_keys=True)
+    return experiment.clip_value, experiment.round_settings['gp_weight'], optimizer

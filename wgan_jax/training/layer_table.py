@@ -45,7 +45,8 @@ def layers_of(player: PlayerState, input_shape: tuple[int, ...]) -> list[Layer]:
             return call(*args, **kwargs)
         called[context.module.path] = context.module, ()  # before the layers inside of this one
         outputs = call(*args, **kwargs)
-        called[context.module.path] = context.module, outputs.shape[1:]
+        first, *_ = [*jax.tree.leaves(outputs), None]  # an own module may return several arrays, or none
+        called[context.module.path] = context.module, getattr(first, 'shape', ())[1:]
         return outputs
 
     variables = {'params': player.params, 'batch_stats': player.batch_stats}

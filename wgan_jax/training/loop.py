@@ -192,7 +192,7 @@ class Run:
         """Saves what has changed since it was saved, with its scores if these decide which checkpoints are kept."""
         each = zip(self._members, self._rounds.alive, self._carries(), strict=True)
         for member, alive, carry in each:
-            if alive and member.saved_step != member.step:
+            if alive and member.step and member.saved_step != member.step:  # a run that stops at once begins anew
                 start = time.perf_counter()
                 score = member.score(carry[0]) if scored else None
                 self._pause(time.perf_counter() - start)

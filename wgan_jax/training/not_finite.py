@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from wgan_jax.data.source import is_points
 from wgan_jax.errors import UserError
 
 _SHOWN = 3  # arrays in a message
@@ -62,10 +63,12 @@ class Watch:
         """Sets the limit for images of shape (H, W, C).
 
         Images have values in [-1, 1]. So the estimate of a critic with slopes of at most 1 cannot exceed the diagonal of that cube.
-        A clipped critic is not watched: its slopes can have any size, and the clipping bounds them.
+        Points are not watched, since they lie anywhere, nor is a clipped critic: its slopes can have any size, and the clipping
+        bounds them.
         """
         self._diagonal = 2 * math.sqrt(math.prod(image_shape))
-        self._limit = math.inf if clip_value is not None else _EXPLODED * self._diagonal
+        bounded = clip_value is None and not is_points(image_shape)
+        self._limit = _EXPLODED * self._diagonal if bounded else math.inf
 
     def warning(self, step: int, estimate: float) -> str | None:
         """A sentence at the first estimate beyond the limit, and again when it has grown tenfold."""

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from wgan_jax.algorithm import noise
 from wgan_jax.algorithm.losses import AdversarialLoss
 from wgan_jax.algorithm.state import GANState
 from wgan_jax.metrics.critic.estimates import estimates
@@ -27,6 +28,8 @@ def make_diagnostics(
     clip_value: float | None,
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
+    image_noise: noise.ImageNoise | None = None,
+    draw: Callable[..., noise.Noise] = noise.draw,
     grad_accumulation: int = 1,
     num_updates: int = NUM_UPDATES,
     deterministic: bool = False,
@@ -47,13 +50,14 @@ def make_diagnostics(
       one part of a batch of held-out images, both in random order.
     """
     game = {'loss': loss, 'latent_dim': latent_dim, 'deterministic': deterministic}
-    penalty = {'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'grad_accumulation': grad_accumulation}
+    training = {'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'image_noise': image_noise, 'draw': draw}
+    training['grad_accumulation'] = grad_accumulation
     part = batch_size // grad_accumulation
 
     def diagnose(state: GANState, train: np.ndarray, held_out: np.ndarray | None, key: jax.Array) -> dict[str, Any]:
         results = {
             **estimates(state, train, held_out, key, batch_size=part, latent_dim=latent_dim, deterministic=deterministic),
-            **optimality(state, train, key, num_updates=num_updates, batch_size=batch_size, **game, **penalty),
+            **optimality(state, train, key, num_updates=num_updates, batch_size=batch_size, **game, **training),
             **lipschitz(state, train, key, batch_size=part, clip_value=clip_value, **game),
         }
         lists = {name: np.asarray(value).tolist() for name, value in jax.device_get(results).items()}

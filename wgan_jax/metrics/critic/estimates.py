@@ -2,7 +2,8 @@
 
 The functions of this package are pure and run on one device. They apply the critic as training does: in train mode, with the
 statistics of each batch and with dropout, and against the raw generator, not its moving average. So their numbers are comparable
-with the training curve. The state is not changed, and batch statistics are not kept.
+with the training curve, except that images are always without the noise of config.image_noise. The state is not changed, and
+batch statistics are not kept.
 
 Their noise differs from that of the run, even with the same key. With one key for all evaluations of a run, all of them have the
 same latents, and the points of a curve differ only by what was learnt.

@@ -1,12 +1,13 @@
 """The probe: whether the critic is near its optimum, or would change if it were trained longer."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.algorithm import steps
+from wgan_jax.algorithm import noise, steps
 from wgan_jax.algorithm.losses import AdversarialLoss
 from wgan_jax.algorithm.state import GANState, PlayerState
 from wgan_jax.metrics.critic.estimates import private_key, program, scores_of, whole_batches
@@ -23,6 +24,8 @@ def optimality(
     latent_dim: int,
     gp_weight: float = 0.0,
     gp_one_sided: bool = False,
+    image_noise: noise.ImageNoise | None = None,
+    draw: Callable[..., noise.Noise] = noise.draw,
     grad_accumulation: int = 1,
     deterministic: bool = False,
 ) -> dict[str, jax.Array]:
@@ -30,7 +33,8 @@ def optimality(
 
     The estimate is a distance only if the critic is near its optimum (Arjovsky et al. 2017, section 3): if a few updates change it
     much, n_critic is too small. A quarter of the images, at least one batch, is used to measure; the copy is trained on the others,
-    so that it cannot gain by memorising the measured images. Without clipping and penalty, as in a GAN, the scale of the scores is
+    so that it cannot gain by memorising the measured images. It is trained on images with the run's noise, if there is any, and
+    measured without. Without clipping and penalty, as in a GAN, the scale of the scores is
     not bounded: compare the losses instead. For the arguments not listed, see estimates.estimates and steps.critic_step.
 
     Args:
@@ -53,6 +57,7 @@ def optimality(
     indices = image_order(image_key, len(others), num_updates, batch_size)
     settings = {'latent_dim': latent_dim, 'deterministic': deterministic}
     game = {'loss': loss, 'gp_weight': gp_weight, 'gp_one_sided': gp_one_sided, 'grad_accumulation': grad_accumulation}
+    game |= {'image_noise': image_noise, 'draw': draw}
     trained = program(train_critic, **game, **settings)(state, others, indices, probe_key)
 
     def measure(critic: PlayerState) -> tuple[jax.Array, jax.Array]:
