@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from tests.tiny_runs import compile_once, prepared, tiny
+from wgan_jax.devices import parallel
 from wgan_jax.runs import memory_limits
+from wgan_jax.runs.build import build, prepare_group
+from wgan_jax.runs.members import combine
 from wgan_jax.runs.memory_limits import num_bytes
 from wgan_jax.training import dry_run, rounds
 
@@ -95,3 +98,23 @@ def test_in_epochs_of_an_unknown_number_of_images_the_length_is_unknown(capsys):
     output = capsys.readouterr().out
     assert 'images: an unknown number, 0.000 MiB each; what follows includes one batch' in output
     assert re.search(r'^time: \d\S* s per round$', output, re.MULTILINE)
+
+
+def test_of_a_group_that_does_not_fit_as_many_are_timed_as_do(capsys, monkeypatch):
+    config = tiny()
+    config.data.placement = 'host'
+    one_state = memory_limits.num_bytes(build(config).create_state())
+
+    def check_round(state, images, working):
+        if state > 1.5 * one_state:
+            raise memory_limits.TooLarge('It needs more.')
+
+    monkeypatch.setattr(memory_limits, 'check_round', check_round)
+    monkeypatch.setattr(jax, 'device_count', lambda: 2)
+    monkeypatch.setattr(parallel, 'all_devices', lambda: jax.devices()[:2])
+    dry_run.dry_run_of_group(prepare_group(combine(config, {'': {}}, 3)))
+    output = capsys.readouterr().out
+    assert '3 runs at a time need too much memory: 2 at a time.' in output
+    seconds, length = re.search(r'^  time: (\S+) s per round of 2, (.+) for 12 rounds$', output, re.MULTILINE).groups()
+    assert float(length.removesuffix(' s')) == pytest.approx(2 * 12 * float(seconds), rel=0.02)
+    assert re.search(r'^in all: 3 runs, ', output, re.MULTILINE)

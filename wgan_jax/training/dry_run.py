@@ -18,14 +18,15 @@ from numpy.typing import DTypeLike
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.algorithm.state import num_parameters
+from wgan_jax.data import feed
 from wgan_jax.data.source import is_points
 from wgan_jax.devices.numerics import products
-from wgan_jax.runs.experiment import Experiment
+from wgan_jax.runs.experiment import Experiment, Numbers
 from wgan_jax.runs.members import programs, varied
 from wgan_jax.runs.memory_limits import TooLarge, num_bytes
 from wgan_jax.runs.terminal import duration
 from wgan_jax.training.layer_table import layers_of, table
-from wgan_jax.training.member_rounds import MemberRounds
+from wgan_jax.training.member_rounds import MemberRounds, as_many_as_fit
 from wgan_jax.training.programs import compile_rounds
 from wgan_jax.training.rounds import Rounds, stays_on_host
 from wgan_jax.training.trainer import check_grid
@@ -138,17 +139,24 @@ def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
         source = group[0].data.source
         shape = source.num_images or 1, *source.image_shape
         length = group[0].in_rounds(source.num_images or 1).num_steps
-        with closing(
-            MemberRounds([_usual(one) for one in group], numbers, _black_images(group[0], group[0].batch_size), [0] * len(group))
-        ) as rounds:
-            seconds = _seconds_per_round(rounds, group)
-            state, working = rounds.state_bytes, rounds.working_bytes
         images = math.prod(shape) * np.dtype(source.dtype).itemsize
-        memory = Memory(state, images, working, 0, False)
+        on_host = stays_on_host(group[0], images)
+
+        def measure(part: slice, group: list[Experiment] = group, numbers: Numbers = numbers) -> tuple[int, float, int, int]:
+            members = [_usual(one) for one in group[part]]
+            own = {key: values[part] for key, values in numbers.items()}
+            black = _black_images(group[0], group[0].batch_size)
+            with closing(MemberRounds(members, own, black, [0] * len(members))) as rounds:
+                return len(members), _seconds_per_round(rounds, members), rounds.state_bytes, rounds.working_bytes
+
+        count, seconds, state, working = next(as_many_as_fit(len(group), measure))  # the others at a time are like the first
+        turns = -(-len(group) // count)
+        memory = Memory(state, min(images, 2 * feed.CHUNK_BYTES) if on_host else images, working, 0, on_host)
         print(f'  memory per device: {memory}')
         print(f'  products: {products(group[0].config["dtype"])}')
-        print(f'  time: {seconds:.3g} s per round of all, {duration(seconds * length)} for {length:,} rounds', flush=True)
-        total += seconds * length
+        each = f'{seconds:.3g} s per round of {"all" if turns == 1 else count}'
+        print(f'  time: {each}, {duration(turns * seconds * length)} for {length:,} rounds', flush=True)
+        total += turns * seconds * length
     print(f'in all: {len(experiments)} runs, {duration(total)}, without pictures, scores and reports')
 
 

@@ -21,16 +21,13 @@ from wgan_jax.runs.directory import locked, written_in
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.files import run_directory
 from wgan_jax.runs.members import programs, varied
-from wgan_jax.runs.memory_limits import TooLarge
 from wgan_jax.runs.resume import LOCAL
 from wgan_jax.training.continuing import RestoredRun, complete, restore, write_report, writing
 from wgan_jax.training.loop import Run
 from wgan_jax.training.member import Member, make_generate
-from wgan_jax.training.member_rounds import MemberRounds
+from wgan_jax.training.member_rounds import MemberRounds, as_many_as_fit
 from wgan_jax.training.stopping import StopRequest
 from wgan_jax.training.trainer import prepare_images
-
-MOST_AT_A_TIME = 128  # members, each of which has some open files
 
 
 def train_group(experiments: Mapping[str, Experiment], workdir: str, *, ends_process: bool = False) -> signal.Signals | None:
@@ -96,24 +93,14 @@ def _train_program(
     experiments: Mapping[str, Experiment], directory: Path, stop: StopRequest, diverged: list[str]
 ) -> signal.Signals | None:
     """Trains the members of one program, as many at a time as fit into memory."""
-    names, start = list(experiments), 0
+    names = list(experiments)
     _, images, facts = prepare_images(experiments[names[0]], str(directory))
-    size = min(len(names), MOST_AT_A_TIME)
-    while start < len(names):
-        chosen = {name: experiments[name].in_rounds(len(images)) for name in names[start : start + size]}
-        try:
-            stopped_by = _train_together(chosen, directory, images, facts, stop, diverged)
-        except TooLarge:
-            per_device = -(-size // jax.device_count())
-            if per_device == 1:
-                raise
-            size = jax.device_count() * -(-per_device // 2)
-            print(f'{len(chosen)} runs at a time need too much memory: {size} at a time.')
-            continue
-        if stopped_by is not None:
-            return stopped_by
-        start += size
-    return None
+
+    def train(part: slice) -> signal.Signals | None:
+        chosen = {name: experiments[name].in_rounds(len(images)) for name in names[part]}
+        return _train_together(chosen, directory, images, facts, stop, diverged)
+
+    return next(filter(None, as_many_as_fit(len(names), train)), None)
 
 
 def _train_together(

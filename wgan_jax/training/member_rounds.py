@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +20,31 @@ from wgan_jax.runs.experiment import Experiment, Numbers
 from wgan_jax.training.member import Carry
 from wgan_jax.training.programs import compile_members
 from wgan_jax.training.rounds import rounds_per_call, rounds_to_boundary, stays_on_host
+
+
+MOST_AT_A_TIME = 128  # members, each of which has some open files
+
+
+def as_many_as_fit(count: int, run: Callable[[slice], Any]) -> Iterator[Any]:
+    """Calls `run` with slices that cover `count` members, as many at a time as fit into memory, and yields what it returns.
+
+    Raises:
+      TooLarge: not even one member fits on a device.
+    """
+    start, size = 0, min(count, MOST_AT_A_TIME)
+    while start < count:
+        part = slice(start, min(start + size, count))
+        try:
+            result = run(part)
+        except memory_limits.TooLarge:
+            per_device = -(-size // jax.device_count())
+            if per_device == 1:
+                raise
+            size = jax.device_count() * -(-per_device // 2)
+            print(f'{part.stop - start} runs at a time need too much memory: {size} at a time.')
+            continue
+        yield result
+        start = part.stop
 
 
 class MemberRounds:
