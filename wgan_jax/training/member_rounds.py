@@ -21,7 +21,6 @@ from wgan_jax.training.member import Carry
 from wgan_jax.training.programs import compile_members
 from wgan_jax.training.rounds import rounds_per_call, rounds_to_boundary, stays_on_host
 
-
 MOST_AT_A_TIME = 128  # members, each of which has some open files
 
 
