@@ -27,7 +27,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.measuring import machine
-from papers.shared.funnel_critics import BATCH, METHODS, POINTS, Result, scores_of_truth, trained
+from papers.shared.funnel_critics import BATCH, LEARNING_RATE, METHODS, POINTS, Result, scores_of_truth, trained
 from papers.shared.output import write_csv
 from wgan_jax.data import funnels
 from wgan_jax.devices import compiling, parallel
@@ -117,7 +117,7 @@ def published_scores() -> dict[tuple[int, int, str], dict[str, float]]:
 def _row(directory: Path, dimension: int, count: int, method: str, updates: int, seeds: int) -> Row:
     """Trains the critics, all seeds in one program, unless the directory has them."""
     path = directory / f'{dimension}x{count}_{method}.npz'
-    settings = json.dumps({'updates': updates, 'seeds': seeds, 'batch': BATCH, 'points': POINTS})
+    settings = json.dumps([updates, seeds, BATCH, POINTS, funnels.POWER, LEARNING_RATE, repr(METHODS[method])])
     if path.exists():
         with np.load(path, allow_pickle=False) as arrays:
             if str(arrays['settings']) == settings:

@@ -23,7 +23,7 @@ from wgan_jax.models import make_network
 BATCH = 1024  # points of each distribution in an update
 POINTS = 4096  # of each distribution for the scores
 GRID = 101  # points on each side of the square on which a critic of the plane is drawn
-_LEARNING_RATE = 2e-4
+LEARNING_RATE = 2e-4
 
 
 class Method(NamedTuple):
@@ -125,7 +125,7 @@ def _grid() -> jax.Array:  # [GRID^2, 2]
 
 
 def _optimizer(method: Method) -> optax.GradientTransformation:
-    adam = make_optimizer('adam', _LEARNING_RATE, *method.decays)
+    adam = make_optimizer('adam', LEARNING_RATE, *method.decays)
     if method.clip_value is None:
         return adam
 

@@ -106,6 +106,7 @@ def test_with_its_shape_a_run_is_opened_without_the_file(tmp_path):
         (IMAGES, {'value_range': '1,0'}, "config.data.value_range='1,0' must be the values of black and white, such as 0,1"),
         (IMAGES, {'value_range': 'white'}, "config.data.value_range='white' must be"),
         (IMAGES, {'image_shape': '8x8'}, "config.data.image_shape='8x8' must be HEIGHTxWIDTHxCHANNELS, such as 28x28x1"),
+        (IMAGES, {'split': 'test', 'holdout': 0.0}, 'has no rows for this split: set a larger config.data.holdout'),
         (IMAGES, {'holdout': 1.0}, 'config.data.holdout=1.0 must be at least 0 and less than 1'),
     ],
 )

@@ -185,6 +185,7 @@ def test_upsampling():
 def test_pools_take_the_largest_and_the_mean_of_four():
     image = jnp.array([[1.0, 5.0, -1.0, -2.0], [2.0, 4.0, -3.0, -6.0]])[None, :, :, None]
     np.testing.assert_array_equal(layers.max_pool(image)[0, 0, :, 0], [5, -1])
+    np.testing.assert_array_equal(layers.max_pool(image[:, :, :3])[0, :, :, 0], [[5]])  # as PyTorch does
     np.testing.assert_array_equal(layers.mean_pool(image)[0, 0, :, 0], [3, -3])
     slopes = jax.grad(lambda x: jnp.sum(layers.max_pool(x)))(image)[0, :, :, 0]
     np.testing.assert_array_equal(slopes, [[0, 1, 1, 0], [0, 0, 0, 0]])

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from tests.report.conftest import Page, evaluation, page_of, write_lines
 from wgan_jax.report import __main__ as command
-from wgan_jax.report.groups import Spread, draw_band, expand, group_of, settings_of, shown, spread_of
-from wgan_jax.report.read_runs import read_runs
+from wgan_jax.report import drawing
+from wgan_jax.report.groups import Spread, draw_band, group_of, last_step, settings_of, shown, spread_of
+from wgan_jax.report.read_runs import expand, read_runs
 
 
 @pytest.fixture
@@ -40,10 +41,28 @@ def test_seeds_are_in_the_order_of_their_numbers(make_run, tmp_path):
 
 
 def test_the_scores_of_a_setting_have_mean_deviation_and_extremes(sweep):
-    one, ten = settings_of(read_runs(expand([sweep])))
-    assert spread_of(one, 'fd_digits_cnn_1k') == Spread(3.0, pytest.approx(math.sqrt(7)), 1.0, 6.0)
-    assert spread_of(ten, 'fd_digits_cnn_1k') == Spread(4.5, pytest.approx(math.sqrt(0.5)), 4.0, 5.0)
-    assert spread_of(ten, 'nothing') is None
+    records = read_runs(expand([sweep]))
+    one, ten = settings_of(records)
+    step = last_step(one, records)
+    assert spread_of(one, 'fd_digits_cnn_1k', step) == Spread(3.0, pytest.approx(math.sqrt(7)), 1.0, 6.0)
+    assert spread_of(ten, 'fd_digits_cnn_1k', step) == Spread(4.5, pytest.approx(math.sqrt(0.5)), 4.0, 5.0)
+    assert spread_of(ten, 'nothing', step) is None
+    assert spread_of(ten, 'fd_digits_cnn_1k', step - 1) is None
+
+
+def test_a_setting_of_which_a_run_diverged_comes_last_whatever_it_had_before(make_run, tmp_path):
+    scores = {'a,seed_0': {10: 9.0, 20: 5.0}, 'a,seed_1': {10: 9.0, 20: 6.0}, 'b,seed_0': {10: 0.1}, 'b,seed_1': {10: 0.2, 20: 0.3}}
+    for name, of_steps in scores.items():
+        run = make_run(name, seed=int(name[-1]), gp_weight=float('ab'.index(name[0])))
+        write_lines(run / 'evaluations.jsonl', [evaluation(step, value) for step, value in of_steps.items()])
+    group = group_of(read_runs(expand([tmp_path])))
+    assert [(row.setting.name, row.scored, row.scores[0].mean) for row in group.table] == [('a', 2, 5.5), ('b', 1, 0.3)]
+
+
+def test_the_place_of_the_data_makes_no_other_setting(make_run):
+    places = [{'data.name': 'array', 'data.file': f'/{name}.npy'} for name in ('one', 'two')]
+    runs = [make_run(f'a,seed_{seed}', seed=seed, **changes) for seed, changes in enumerate(places)]
+    assert len(settings_of(read_runs(runs))) == 1
 
 
 def test_the_page_of_a_group_ranks_settings_and_draws_bands(sweep):
@@ -77,6 +96,18 @@ def test_a_band_is_one_standard_deviation_around_the_mean():
     np.testing.assert_allclose(high, [3.0, 6.0, 5.0])
     heights = axes.collections[0].get_paths()[0].vertices[:, 1]
     np.testing.assert_allclose([heights.min(), heights.max()], [2 - math.sqrt(2), 4 + math.sqrt(8)])
+
+
+def test_the_mean_of_long_curves_is_that_of_all_runs_at_each_step_that_is_drawn():
+    axes, count = Figure().subplots(), 3 * drawing.MAX_POINTS
+    curves = np.random.default_rng(0).normal(size=(3, count))
+    draw_band(axes, [dict(enumerate(curve)) for curve in curves], 'blue')
+    low, high, mean = axes.lines
+    steps = mean.get_xdata()
+    assert count > 3 * len(steps) / 2 > drawing.MAX_POINTS
+    for line, expected in ((low, curves.min(axis=0)), (high, curves.max(axis=0)), (mean, curves.mean(axis=0))):
+        np.testing.assert_array_equal(line.get_ydata(), expected[steps])
+        assert {expected.min(), expected.max()} <= set(line.get_ydata())
 
 
 def test_a_setting_without_a_curve_has_no_band():

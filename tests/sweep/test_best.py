@@ -19,8 +19,15 @@ def test_settings_are_rated_by_the_last_scores(tmp_path):
         ('b', [1.0, 2.0, 6.0], '3 ± 2.65 over 3 seeds'),
         ('a', [4.0, 5.0], '4.5 ± 0.707 over 2 seeds'),
         ('d', [0.1], '0.1 over 1 seed, 1 without a score'),
+        ('c', [], 'no score of the last step, 1 seed'),
     ]
     with pytest.raises(UserError, match=r'--by=fid is not a score of these runs; known: fd_digits_cnn_1k\.'):
         rate(tmp_path, scores, 'fid')
+    of_others = evaluation(20, 0.3)
+    of_others['scores'] = {'fd_digits_cnn_10k': 0.3}
+    (tmp_path / 'e,seed_0').mkdir()
+    write_lines(tmp_path / 'e,seed_0' / 'evaluations.jsonl', [of_others])
+    with pytest.raises(UserError, match='known: none, since they have no score in common'):
+        rate(tmp_path, [*scores, 'e,seed_0'], None)
     with pytest.raises(UserError, match='known: none, since no run is complete'):
         rate(tmp_path, ['c,seed_0'], None)

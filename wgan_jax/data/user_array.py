@@ -207,6 +207,8 @@ def _blocks(
     file: str,
 ) -> Iterator[np.ndarray]:
     """The chosen images, checked and converted."""
+    if not len(chosen):
+        raise UserError(f'{file} has no rows for this split: set a larger config.data.holdout, or another config.data.split.')
     rows = max(1, _BLOCK_BYTES // (8 * math.prod(shape)))
     brightest = 0.0
     for start in range(0, len(chosen), rows):

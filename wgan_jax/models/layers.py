@@ -115,11 +115,15 @@ def upsample_bilinear(x: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B, 2H, 2W,
     return jnp.einsum('ow,bhwc->bhoc', _aligned_corners(x.shape[2]).astype(x.dtype), x)
 
 
-def max_pool(x: jax.Array) -> jax.Array:  # [B, 2H, 2W, C] -> [B, H, W, C]
+def max_pool(x: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B, H // 2, W // 2, C]
     """Halves height and width by the maximum of each 2x2 pixels; equal maxima share its gradient.
+
+    A last row or column without a partner is left out, as in PyTorch.
 
     On CPU, the gradient of flax.linen.max_pool takes twice as long as everything else in a narrow critic.
     """
+    if x.shape[1] % 2 or x.shape[2] % 2:
+        x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
     x = jnp.maximum(x[:, ::2], x[:, 1::2])
     return jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
 

@@ -115,14 +115,24 @@ def share_steps(axes: Axes, last: int) -> None:
 
 
 def thin(curve: Curve) -> Curve:
-    """Cuts a longer curve into MAX_POINTS / 2 parts and keeps the minimum and the maximum of each, in their order."""
-    if len(curve.values) <= MAX_POINTS:
-        return curve
+    """A curve of at most MAX_POINTS, see kept_points."""
+    kept = kept_points(curve.values)
+    return curve._replace(steps=curve.steps[kept], values=curve.values[kept])
+
+
+def kept_points(*curves: np.ndarray) -> np.ndarray:
+    """The indices of points that show curves over the same steps, in their order: all of them, if there are at most MAX_POINTS.
+
+    Otherwise the points are cut into MAX_POINTS / 2 parts, of which the minimum and the maximum of each curve are kept.
+    """
+    everything = np.arange(len(curves[0]))
+    if len(everything) <= MAX_POINTS:
+        return everything
     kept = set()
-    for part in np.array_split(np.arange(len(curve.values)), MAX_POINTS // 2):
-        kept |= {part[np.argmin(curve.values[part])], part[np.argmax(curve.values[part])]}
-    indices = np.array(sorted(kept))
-    return curve._replace(steps=curve.steps[indices], values=curve.values[indices])
+    for part in np.array_split(everything, MAX_POINTS // 2):
+        for values in curves:
+            kept |= {part[np.argmin(values[part])], part[np.argmax(values[part])]}
+    return np.array(sorted(kept))
 
 
 def filter_window(curve: Curve) -> int:

@@ -2,8 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +16,11 @@ from wgan_jax.report.drawing import Panel, Row, colour
 from wgan_jax.report.read_runs import Record, number
 from wgan_jax.report.score_panels import distinct
 from wgan_jax.runs.members import setting_of
+from wgan_jax.runs.resume import LOCAL
 from wgan_jax.sample.colours import GREY, RUNS
 
 MOST_SHOWN = len(RUNS)  # runs in the other sections of the page, and settings with a colour
-_IGNORED = ('seed', 'data.dir', 'data.manual_dir', 'data.folder')
+_IGNORED = ('seed', *LOCAL)
 _WIDE = 20.0  # values of a key whose largest is so many times the smallest are drawn on a logarithmic axis
 _CURVES = {
     'wasserstein_estimate': 'Estimate',
@@ -52,7 +52,7 @@ class Ranked(NamedTuple):
 
     setting: Setting
     place: int | None  # of its colour
-    scored: int  # runs with scores
+    scored: int  # runs with scores of the last step
     scores: list[Spread | None]
 
 
@@ -65,17 +65,6 @@ class Group(NamedTuple):
     training: Row
     scores: Row
     keys: Row  # the first score against each key that varies
-
-
-def expand(paths: Iterable[Path]) -> list[Path]:
-    """The directories of runs: a directory that holds no run stands for the runs in its subdirectories."""
-    found = []
-    for path in paths:
-        inside = (
-            [] if _holds_run(path) or not path.is_dir() else sorted((p for p in path.iterdir() if _holds_run(p)), key=_in_order)
-        )
-        found += inside or [path]
-    return found
 
 
 def settings_of(records: Sequence[Record]) -> list[Setting]:
@@ -94,13 +83,13 @@ def group_of(records: Sequence[Record]) -> Group | None:
         return None
     names = [name for name in _score_names(records) if can_choose(name)]
     if names:
-        settings.sort(key=lambda setting: _rank(spread_of(setting, names[0]), names[0]))
+        settings.sort(key=lambda setting: _rank(setting, names[0], last_step(setting, records)))
     rows = [
         Ranked(
             setting,
             place if place < MOST_SHOWN else None,
-            sum(bool(run.evaluations) for run in setting.runs),
-            [spread_of(setting, name) for name in names],
+            len(_at(last_step(setting, records), setting)),
+            [spread_of(setting, name, last_step(setting, records)) for name in names],
         )
         for place, setting in enumerate(settings)
     ]
@@ -115,9 +104,16 @@ def shown(group: Group) -> list[Record]:
     return runs[:MOST_SHOWN]
 
 
-def spread_of(setting: Setting, name: str) -> Spread | None:
-    """A score at the last evaluation of each run of a setting; None if none has it."""
-    values = [run.evaluations[-1]['scores'].get(name, math.nan) for run in setting.runs if run.evaluations]
+def last_step(setting: Setting, records: Sequence[Record]) -> int:
+    """The last step that was scored in any run of as many steps as those of a setting: a run that diverged ends earlier."""
+    length = setting.runs[0].config.get('num_steps')
+    alike = [run for run in records if run.config.get('num_steps') == length and run.evaluations]
+    return max((run.evaluations[-1]['step'] for run in alike), default=0)
+
+
+def spread_of(setting: Setting, name: str, step: int) -> Spread | None:
+    """A score of the runs of a setting whose last evaluation is that of `step`; None if none has it."""
+    values = [scores.get(name, math.nan) for scores in _at(step, setting)]
     values = [value for value in values if math.isfinite(value)]
     if not values:
         return None
@@ -133,10 +129,12 @@ def draw_band(axes: Axes, of_runs: Sequence[dict[int, float]], colour: str) -> N
       of_runs: for each run, the values by step; where a run has none, the others count.
       colour: of the setting.
     """
-    steps = sorted({step for values in of_runs for step in values})
-    if not steps:  # a curve of other settings, such as the penalty in a comparison with games that have none
+    steps = np.array(sorted({step for values in of_runs for step in values}))
+    if not len(steps):  # a curve of other settings, such as the penalty in a comparison with games that have none
         return
     table = np.array([[values.get(step, np.nan) for step in steps] for values in of_runs])
+    kept = drawing.kept_points(np.nanmean(table, axis=0), np.nanmin(table, axis=0), np.nanmax(table, axis=0))
+    steps, table = steps[kept], table[:, kept]
     mean, low, high = np.nanmean(table, axis=0), np.nanmin(table, axis=0), np.nanmax(table, axis=0)
     if len(of_runs) > 1:
         several = np.sum(np.isfinite(table), axis=0) > 1
@@ -149,16 +147,6 @@ def draw_band(axes: Axes, of_runs: Sequence[dict[int, float]], colour: str) -> N
     axes.set_xlabel('step')
 
 
-def _holds_run(path: Path) -> bool:
-    return any((path / file).is_file() for file in ('config.json', 'metrics.jsonl'))
-
-
-def _in_order(path: Path) -> list[Any]:
-    """Numbers in a name count as numbers: seed_2 comes before seed_10."""
-    parts = ''.join(char if char.isdigit() else f' {char} ' for char in path.name).split()
-    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in parts]
-
-
 def _has(name: str, records: Sequence[Record]) -> bool:
     return any(name in record.curves and len(record.curves[name].values) for record in records)
 
@@ -169,10 +157,17 @@ def _score_names(records: Sequence[Record]) -> list[str]:
     return distinct(names, evaluations)
 
 
-def _rank(spread: Spread | None, name: str) -> float:
+def _at(step: int, setting: Setting) -> list[dict[str, float]]:
+    """The scores of the runs whose last evaluation is that of a step."""
+    return [run.evaluations[-1]['scores'] for run in setting.runs if run.evaluations and run.evaluations[-1]['step'] == step]
+
+
+def _rank(setting: Setting, name: str, step: int) -> tuple[bool, float]:
+    """Settings of which a run is missing come last, as in sweep.best."""
+    spread = spread_of(setting, name, step)
     if spread is None:
-        return math.inf
-    return spread.mean if lower_is_better(name) else -spread.mean
+        return True, math.inf
+    return len(_at(step, setting)) < len(setting.runs), spread.mean if lower_is_better(name) else -spread.mean
 
 
 def _coloured(settings: Sequence[Setting]) -> list[tuple[Setting, str]]:
@@ -182,7 +177,7 @@ def _coloured(settings: Sequence[Setting]) -> list[tuple[Setting, str]]:
 def _training_panel(name: str, title: str, settings: Sequence[Setting]) -> Panel:
     def draw(axes: Axes) -> None:
         for setting, line in _coloured(settings):
-            curves = [drawing.thin(run.curves[name]) for run in setting.runs if name in run.curves]
+            curves = [run.curves[name] for run in setting.runs if name in run.curves]
             draw_band(axes, [dict(zip(curve.steps.tolist(), curve.values, strict=True)) for curve in curves], line)
 
     configs = [setting.runs[0].config for setting in settings]

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from wgan_jax.disk import replace_file
 from wgan_jax.metrics.scores import without_count
 from wgan_jax.report import captions, groups, overview, pictures, score_panels, summary, training_panels
-from wgan_jax.report.read_runs import Record, read_runs
+from wgan_jax.report.read_runs import Record, expand, read_runs
 from wgan_jax.runs.terminal import as_typed
 from wgan_jax.sample.colours import LIGHT_AND_DARK, RUNS
 
@@ -43,7 +43,7 @@ def write(paths: Sequence[Path], out: Path) -> int:
       UserError: a directory holds no run, or a file cannot be read.
       OSError: the file cannot be written.
     """
-    content = render(read_runs(groups.expand(paths))).encode('utf-8', 'replace')
+    content = render(read_runs(expand(paths))).encode('utf-8', 'replace')
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, content)
     return len(content)

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +51,17 @@ class Record(NamedTuple):
         return max(reversed(self.evaluations + self.afterwards), key=_step_and_samples, default=None)
 
 
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """The directories of runs: a directory that holds no run stands for the runs in its subdirectories."""
+    found = []
+    for path in paths:
+        inside = (
+            [] if _holds_run(path) or not path.is_dir() else sorted((p for p in path.iterdir() if _holds_run(p)), key=_in_order)
+        )
+        found += inside or [path]
+    return found
+
+
 def read_runs(paths: Sequence[Path]) -> list[Record]:
     """Reads the runs in these directories.
 
@@ -60,7 +71,7 @@ def read_runs(paths: Sequence[Path]) -> list[Record]:
     records = []
     for path, name in zip(paths, _names(paths), strict=True):
         try:
-            if not any((path / file).is_file() for file in ('config.json', 'metrics.jsonl')):
+            if not _holds_run(path):
                 raise UserError(f'{path} holds no run: it contains neither config.json nor metrics.jsonl.')
             records.append(_read(path, name))
         except OSError as error:
@@ -176,3 +187,13 @@ def _names(paths: Sequence[Path]) -> list[str]:
         names.append('/'.join(own[-length:]))
     earlier = [names[:place].count(name) for place, name in enumerate(names)]
     return [f'{name} ({count + 1})' if count else name for name, count in zip(names, earlier, strict=True)]
+
+
+def _holds_run(path: Path) -> bool:
+    return any((path / file).is_file() for file in ('config.json', 'metrics.jsonl'))
+
+
+def _in_order(path: Path) -> list[Any]:
+    """Numbers in a name count as numbers: seed_2 comes before seed_10."""
+    parts = ''.join(char if char.isdigit() else f' {char} ' for char in path.name).split()
+    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in parts]

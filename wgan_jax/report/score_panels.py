@@ -15,7 +15,7 @@ from wgan_jax.report.read_runs import Record, number
 
 # Entries of a protocol, and of its data set, that do not decide whether scores can be compared.
 _IGNORED = ('versions', 'device', 'generator', 'critic_batch', 'num_for_critic', 'num_for_critic_held_out', 'probe_updates')
-_IGNORED_OF_DATA = ('dir', 'manual_dir', 'folder', 'placement', 'strict')
+_IGNORED_OF_DATA = ('dir', 'manual_dir', 'folder', 'file', 'placement', 'strict')
 _Draw = Callable[[Axes, dict[str, Any], Record], str]  # (axes, evaluation, record) -> title
 
 

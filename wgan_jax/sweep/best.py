@@ -25,6 +25,8 @@ class Rated(NamedTuple):
         return statistics.mean(self.values)
 
     def __str__(self) -> str:
+        if not self.values:
+            return f'no score of the last step, {self.missing} seed{"s" if self.missing > 1 else ""}'
         spread = f' ± {statistics.stdev(self.values):.3g}' if len(self.values) > 1 else ''
         lost = f', {self.missing} without a score' if self.missing else ''
         return f'{self.mean:.4g}{spread} over {len(self.values)} seed{"s" if len(self.values) > 1 else ""}{lost}'
@@ -47,16 +49,16 @@ def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[s
     last = max((line['step'] for line in latest.values()), default=0)
     # A run that has diverged may have scores of earlier steps.
     scores: dict[str, Mapping[str, Any]] = {name: line['scores'] for name, line in latest.items() if line['step'] == last}
-    known = [name for name in next(iter(scores.values()), {}) if can_choose(name)]
+    known = [name for name in next(iter(scores.values()), {}) if can_choose(name) and all(name in own for own in scores.values())]
     if metric is None and known:
         metric = known[0]
     if metric not in known:
-        raise UserError(
-            f'--by={metric} is not a score of these runs; known: {", ".join(known) or "none, since no run is complete"}.'
-        )
-    by_setting: dict[str, list[float]] = {}
+        none = 'none, since they have no score in common' if scores else 'none, since no run is complete'
+        raise UserError(f'--by={metric} is not a score of these runs; known: {", ".join(known) or none}.')
+    by_setting: dict[str, list[float]] = {setting_of(name): [] for name in names}
     for name, of_run in scores.items():
-        by_setting.setdefault(setting_of(name), []).append(of_run[metric])
+        by_setting[setting_of(name)].append(of_run[metric])
     seeds = Counter(map(setting_of, names))
     rated = [Rated(setting, values, seeds[setting] - len(values)) for setting, values in by_setting.items()]
-    return metric, sorted(rated, key=lambda one: (one.missing > 0, one.mean if lower_is_better(metric) else -one.mean))
+    sign = 1 if lower_is_better(metric) else -1
+    return metric, sorted(rated, key=lambda one: (not one.values, one.missing > 0, sign * one.mean if one.values else 0))

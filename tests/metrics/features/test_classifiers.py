@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from wgan_jax.algorithm.state import named_leaves
@@ -173,3 +174,26 @@ def test_weights_are_written_under_the_given_name_or_nothing_is_trained(tmp_path
         with pytest.raises(SystemExit, match=r'--out=.* cannot be written'):
             train_classifier.main()
     assert len(trained) == 1
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            lambda path: (path / '000002.jpg').write_bytes(b'no picture'),
+            r': 000002\.jpg is not an image in a known format .*: remove',
+        ),
+        (lambda path: (path / 'list_attr_celeba.txt').write_text('1\nA\n000001.jpg 1\n'), r'txt has no row for 000002\.jpg'),
+        (lambda path: (path / 'list_eval_partition.txt').write_text('000001.jpg 0\n000002.jpg 0\n'), 'no images of the test split'),
+        (lambda path: (path / 'list_attr_celeba.txt').rename(path / 'list_attr_celeba.zip'), r'\.zip is damaged, or does not hold'),
+    ],
+)
+def test_what_is_wrong_with_the_files_of_celeba_is_said(tmp_path, change, message):
+    for name in ('000001', '000002'):
+        Image.new('RGB', (178, 218)).save(tmp_path / f'{name}.jpg')
+    (tmp_path / 'list_eval_partition.txt').write_text('000001.jpg 0\n000002.jpg 2\n')
+    (tmp_path / 'list_attr_celeba.txt').write_text('2\nA\n000001.jpg 1\n000002.jpg -1\n')
+    assert train_classifier._read_celeba(tmp_path)[1][1].tolist() == [[False]]
+    change(tmp_path)
+    with pytest.raises(UserError, match=message):
+        train_classifier._read_celeba(tmp_path)

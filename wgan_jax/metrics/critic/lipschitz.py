@@ -1,4 +1,7 @@
-"""The Lipschitz constraint of a critic: the slopes that the penalty acts on, and the weights that clipping bounds."""
+"""The Lipschitz constraint of a critic: its slopes between real and generated images, and the weights that clipping bounds.
+
+The points are those of the penalty with uniform alpha, also for a run with gp_alpha=normal: so all runs are measured alike.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -24,7 +24,7 @@ import optax
 from wgan_jax.algorithm.state import named_leaves
 from wgan_jax.data import celeba_files, digits, idx
 from wgan_jax.data.files import open_files
-from wgan_jax.data.images import decode
+from wgan_jax.data.images import UnusableImage, decode
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.features.classifiers import ARCHITECTURES
 
@@ -140,10 +140,18 @@ def _read_celeba(directory: Path) -> tuple[Labelled, Labelled]:
     parts = []
     for split in ('train', 'test'):
         names = celeba_files.in_split(list(files.marks), split, celeba_files.read_partition(directory))
-        images = [
-            decode(files.read(name), size=64, crop=_CROP, expected=(celeba_files.WIDTH, celeba_files.HEIGHT)) for name in names
-        ]
-        parts.append((np.stack(images), np.stack([attributes[Path(name).stem] for name in names])))
+        if not names:
+            raise UserError(f'{directory} has no images of the {split} split.')
+        images, labels = [], []
+        for name in names:
+            try:
+                images.append(decode(files.read(name), size=64, crop=_CROP, expected=(celeba_files.WIDTH, celeba_files.HEIGHT)))
+                labels.append(attributes[Path(name).stem])
+            except UnusableImage as error:
+                raise UserError(f'{directory}: {name} {error}: remove or replace it.') from error
+            except KeyError as error:
+                raise UserError(f'list_attr_celeba.txt has no row for {name}, which is in {directory}.') from error
+        parts.append((np.stack(images), np.stack(labels)))
     return parts[0], parts[1]
 
 
@@ -153,8 +161,11 @@ def _read_attributes(directory: Path) -> dict[str, np.ndarray]:
     if text.exists():
         content = text.read_text()
     elif archive.exists():
-        with zipfile.ZipFile(archive) as file:
-            content = file.read(text.name).decode()
+        try:
+            with zipfile.ZipFile(archive) as file:
+                content = file.read(text.name).decode()
+        except (zipfile.BadZipFile, KeyError, UnicodeDecodeError) as error:
+            raise UserError(f'{archive} is damaged, or does not hold {text.name}: download it again.') from error
     else:
         raise UserError(f'{directory} has no {text.name} (or .zip): download it with the images.')
     rows = [line.split() for line in content.splitlines()[2:]]
