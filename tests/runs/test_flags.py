@@ -80,6 +80,21 @@ def get_config():
 """
 
 
+@pytest.mark.parametrize(
+    ('line', 'error'),
+    [
+        ('np.flot32', "AttributeError at {}, line 5: module 'numpy' has no attribute 'flot32'"),
+        ("os.environ['NO_SUCH_VARIABLE']", "KeyError at {}, line 5: 'NO_SUCH_VARIABLE'"),
+    ],
+)
+def test_a_mistake_in_the_code_of_a_config_file_is_shown_where_it_is(tmp_path, line, error):
+    path = tmp_path / 'mine.py'
+    path.write_text(f'import os\nimport numpy as np\n\ndef get_config():\n    return {line}\n')
+    with pytest.raises(SystemExit) as caught:
+        parse(['train.py', f'--config={path}'])
+    assert str(caught.value).startswith(f'Error: the config file cannot be loaded ({error.format(path)}')
+
+
 def test_a_config_file_that_registers_a_network_is_the_code_of_the_run(tmp_path):
     (tmp_path / 'mine.py').write_text(OWN)
     path = f'--config={tmp_path}/mine.py'
@@ -90,6 +105,7 @@ def test_a_config_file_that_registers_a_network_is_the_code_of_the_run(tmp_path)
         for mistake, message in {
             '--config.critic.dpeth=3': "there is no key 'dpeth' in the config; did you mean 'depth'?",
             '--config.critic.depth=deep': "--config.critic.depth='deep' must be a whole number.",
+            '--config.critic.depth=None': 'config.critic.depth cannot be None.',
         }.items():
             with pytest.raises(SystemExit) as caught:
                 parse(['train.py', path, mistake])

@@ -73,6 +73,8 @@ def parse(argv: list[str], config: flags.FlagHolder, get_default: Callable[[], C
         if "has no attribute 'get_config'" in str(error):
             example = config_files.shown('digits_wgan_gp.py')
             sys.exit(f'Error: the config file has no function get_config(); see {example} for an example.')
+        if 'ml_collections' not in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parts:
+            sys.exit(f'Error: {_in_code(error, argv)}')
         sys.exit(f'Error: {key_names.unknown_key(str(error))}')
     except flags.IllegalFlagValueError as error:
         sys.exit(f'Error: {_wrong_value(error)}')
@@ -82,12 +84,18 @@ def parse(argv: list[str], config: flags.FlagHolder, get_default: Callable[[], C
         message = _last_line(error)
         sys.exit(f'Error: {message}{"" if message.endswith((".", "?")) else "."}')
     except (SyntaxError, NameError, TypeError, ValueError, ImportError) as error:  # in the code of a config file
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = '' if isinstance(error, SyntaxError) else f' at {place.filename}, line {place.lineno}'
-        sys.exit(f'Error: the config file cannot be loaded ({type(error).__name__}{where}: {error}).')
+        sys.exit(f'Error: {_in_code(error, argv)}')
     if len(rest) > 1:
         sys.exit(f'Error: {rest[1]!r} is not a flag; keys are set with --config.KEY=VALUE.')
     return rest
+
+
+def _in_code(error: Exception, argv: list[str]) -> str:
+    """An error of a config file's own code, and where it is: in the file, if that was executed, or else where it was raised."""
+    path, frames = _config_path(argv), traceback.extract_tb(error.__traceback__)
+    place = ([frame for frame in frames if Path(frame.filename).resolve() == path] or frames)[-1]
+    where = '' if isinstance(error, SyntaxError) else f' at {place.filename}, line {place.lineno}'
+    return f'the config file cannot be loaded ({type(error).__name__}{where}: {error}).'
 
 
 def _config_first(argv: list[str]) -> list[str]:
@@ -116,9 +124,13 @@ def _config_first(argv: list[str]) -> list[str]:
 
 def _is_users_own(argv: list[str]) -> bool:
     """Whether the config file is the user's own, which may add keys for networks or optimizers of its own."""
-    _, *arguments = argv
-    path = next((word.removeprefix('--config=').partition(':')[0] for word in arguments if word.startswith('--config=')), None)
-    return path is not None and not Path(path).resolve().is_relative_to(config_files.DIRECTORY)
+    path = _config_path(argv)
+    return path is not None and not path.is_relative_to(config_files.DIRECTORY)
+
+
+def _config_path(argv: list[str]) -> Path | None:
+    given = next((word.removeprefix('--config=').partition(':')[0] for word in argv[1:] if word.startswith('--config=')), None)
+    return None if given is None else Path(given).resolve()
 
 
 def _takes_value(word: str) -> bool:
@@ -165,11 +177,11 @@ def _wrong_value(error: flags.IllegalFlagValueError) -> str:
 
 
 def _unset(config: ConfigDict, default: ConfigDict, name: str) -> None:
-    """Sets a key to None, if that is its default."""
+    """Sets a key to None, if that is its default, or that of the file that has added it."""
     section, _, key = name.rpartition('.')
     for part in filter(None, section.split('.')):
-        config, default = config[part], default[part]
-    if default[key] is not None:
+        config, default = config[part], default.get(part, ConfigDict())
+    if (default[key] if key in default else config[key]) is not None:
         sys.exit(f'Error: config.{name} cannot be None.')
     config[key] = None
 
