@@ -221,11 +221,11 @@ BUGS = [
         'update',
     ),
     ("Adam without the config's epsilon", 'algorithm/optimizers', 'optax.adam(rate, b1, b2, eps=eps)', 'optax.adam(rate, b1, b2)'),
-    ('a sum of statistics in place of their mean', 'algorithm/standing_statistics', 'values / num_batches', 'values'),
+    ('a sum of statistics in place of their mean', 'algorithm/standing_statistics', 'total / num_batches', 'total'),
     (
         'standing statistics that are moved running ones',
         'algorithm/standing_statistics',
-        'running / (1 - momenta[tuple(entry.key for entry in path[:-1])])',
-        'running',
+        'moved / (1 - momenta[_module(path)])',
+        'moved',
     ),
 ]
