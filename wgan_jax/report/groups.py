@@ -36,6 +36,7 @@ class Setting(NamedTuple):
 
     name: str
     runs: list[Record]
+    scores: list[dict[str, float] | None]  # of each run, at the last step; None for a run that has diverged, or is not there yet
 
 
 class Spread(NamedTuple):
@@ -73,7 +74,17 @@ def settings_of(records: Sequence[Record]) -> list[Setting]:
     for record in records:
         key = str(sorted((name, str(value)) for name, value in record.config.items() if name not in _IGNORED))
         found.setdefault(key, []).append(record)
-    return [Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, runs) for runs in found.values()]
+    settings = []
+    for runs in found.values():
+        # A run that diverged may have scores of earlier steps, and so may all runs of a setting.
+        length = runs[0].config.get('num_steps')
+        alike = [record for record in records if record.evaluations and record.config.get('num_steps') == length]
+        last = max((record.evaluations[-1]['step'] for record in alike), default=0)
+        scores = [
+            run.evaluations[-1]['scores'] if run.evaluations and run.evaluations[-1]['step'] == last else None for run in runs
+        ]
+        settings.append(Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, runs, scores))
+    return settings
 
 
 def group_of(records: Sequence[Record]) -> Group | None:
@@ -83,13 +94,13 @@ def group_of(records: Sequence[Record]) -> Group | None:
         return None
     names = [name for name in _score_names(records) if can_choose(name)]
     if names:
-        settings.sort(key=lambda setting: _rank(setting, names[0], last_step(setting, records)))
+        settings.sort(key=lambda setting: _rank(setting, names[0]))
     rows = [
         Ranked(
             setting,
             place if place < MOST_SHOWN else None,
-            len(_at(last_step(setting, records), setting)),
-            [spread_of(setting, name, last_step(setting, records)) for name in names],
+            sum(scores is not None for scores in setting.scores),
+            [spread_of(setting, name) for name in names],
         )
         for place, setting in enumerate(settings)
     ]
@@ -104,16 +115,9 @@ def shown(group: Group) -> list[Record]:
     return runs[:MOST_SHOWN]
 
 
-def last_step(setting: Setting, records: Sequence[Record]) -> int:
-    """The last step that was scored in any run of as many steps as those of a setting: a run that diverged ends earlier."""
-    length = setting.runs[0].config.get('num_steps')
-    alike = [run for run in records if run.config.get('num_steps') == length and run.evaluations]
-    return max((run.evaluations[-1]['step'] for run in alike), default=0)
-
-
-def spread_of(setting: Setting, name: str, step: int) -> Spread | None:
-    """A score of the runs of a setting whose last evaluation is that of `step`; None if none has it."""
-    values = [scores.get(name, math.nan) for scores in _at(step, setting)]
+def spread_of(setting: Setting, name: str) -> Spread | None:
+    """A score of the runs of a setting at the last step; None if none has it."""
+    values = [scores.get(name, math.nan) for scores in setting.scores if scores is not None]
     values = [value for value in values if math.isfinite(value)]
     if not values:
         return None
@@ -157,17 +161,12 @@ def _score_names(records: Sequence[Record]) -> list[str]:
     return distinct(names, evaluations)
 
 
-def _at(step: int, setting: Setting) -> list[dict[str, float]]:
-    """The scores of the runs whose last evaluation is that of a step."""
-    return [run.evaluations[-1]['scores'] for run in setting.runs if run.evaluations and run.evaluations[-1]['step'] == step]
-
-
-def _rank(setting: Setting, name: str, step: int) -> tuple[bool, float]:
+def _rank(setting: Setting, name: str) -> tuple[bool, float]:
     """Settings of which a run is missing come last, as in sweep.best."""
-    spread = spread_of(setting, name, step)
+    spread = spread_of(setting, name)
     if spread is None:
         return True, math.inf
-    return len(_at(step, setting)) < len(setting.runs), spread.mean if lower_is_better(name) else -spread.mean
+    return None in setting.scores, spread.mean if lower_is_better(name) else -spread.mean
 
 
 def _coloured(settings: Sequence[Setting]) -> list[tuple[Setting, str]]:
@@ -218,10 +217,15 @@ def _key_panels(settings: Sequence[Setting], names: Sequence[str]) -> list[Panel
 def _key_plot(settings: Sequence[Setting], values: Sequence[float], name: str, key: str) -> Any:
     def draw(axes: Axes) -> None:
         for place, (setting, value) in enumerate(zip(settings, values, strict=True)):
-            for run in setting.runs:
-                if run.evaluations:
-                    score = run.evaluations[-1]['scores'].get(name, math.nan)
-                    axes.plot([value], [score], 'o', color=colour(place) if place < MOST_SHOWN else GREY, markersize=4)
+            for scores in setting.scores:
+                if scores is not None:
+                    axes.plot(
+                        [value],
+                        [scores.get(name, math.nan)],
+                        'o',
+                        color=colour(place) if place < MOST_SHOWN else GREY,
+                        markersize=4,
+                    )
         positive = [value for value in values if math.isfinite(value)]
         if min(positive) > 0 and max(positive) > _WIDE * min(positive):
             axes.set_xscale('log')
