@@ -1,8 +1,10 @@
 import pytest
 
 from tests.report.conftest import evaluation, write_lines
+from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
-from wgan_jax.sweep.best import rate
+from wgan_jax.sweep import best
+from wgan_jax.sweep.best import rank_and_confirm, rate
 
 
 def test_settings_are_rated_by_the_last_scores(tmp_path):
@@ -31,3 +33,14 @@ def test_settings_are_rated_by_the_last_scores(tmp_path):
         rate(tmp_path, [*scores, 'e,seed_0'], None)
     with pytest.raises(UserError, match='known: none, since no run is complete'):
         rate(tmp_path, ['c,seed_0'], None)
+
+
+def test_processes_other_than_the_first_rank_nothing_and_confirm_what_it_has_chosen(tmp_path, monkeypatch):
+    confirmed = []
+    monkeypatch.setattr(processes, 'is_first', lambda: False)
+    monkeypatch.setattr(processes, 'from_first', lambda own: 1)
+    monkeypatch.setattr(best, 'rate', lambda *arguments: pytest.fail('it ranks, too'))
+    monkeypatch.setattr(best, 'train_group', lambda runs, workdir, **named: confirmed.append((runs, workdir)))
+    names = ['gp_weight=1,seed_0', 'gp_weight=1,seed_1', 'gp_weight=10,seed_0', 'gp_weight=10,seed_1']
+    rank_and_confirm(tmp_path, names, None, lambda setting: {f'{setting},seed_2': None})
+    assert confirmed == [({'gp_weight=10,seed_2': None}, str(tmp_path / 'confirmed'))]

@@ -94,38 +94,23 @@ def _settings(config: ConfigDict) -> dict[str, dict[str, Any]]:
 
 
 def _rank(config: ConfigDict, workdir: str) -> signal.Signals | None:
-    """Prints the settings by their scores, and confirms the best one."""
-    import numpy as np
-
-    from wgan_jax.devices import processes
+    """Prints the settings by their scores, if the runs are scored, and confirms the best one."""
     from wgan_jax.runs.build import prepare_group
     from wgan_jax.runs.files import run_directory
     from wgan_jax.runs.members import combine
-    from wgan_jax.sweep.best import rate
-    from wgan_jax.training.group import train_group
+    from wgan_jax.sweep.best import rank_and_confirm
 
     if config.eval_every is None:
         return None
-    directory, settings = run_directory(workdir), _settings(config)
-    rated, number = [], 0
-    with processes.all_or_none():
-        if processes.is_first():  # the others may not see the directory
-            metric, rated = rate(directory, combine(config, settings, _SEEDS.value), _BY.value)
-            print(f'{metric}, the best setting first:')
-            print('\n'.join(f'  {one.setting}: {one}' for one in rated), flush=True)
-            number = [*settings].index(rated[0].setting)
-    if not _CONFIRM.value:
-        return None
-    best = [*settings][int(processes.from_first(np.int32(number)))]
+    settings = _settings(config)
     fresh = config.copy_and_resolve_references()
     fresh.seed = config.seed + _SEEDS.value
-    configs = combine(fresh, {best: settings[best]}, _CONFIRM.value)
-    print(f'{best} with fresh seeds:')
-    stopped_by = train_group(prepare_group(configs), str(directory / 'confirmed'), ends_process=True)
-    if stopped_by is None and processes.is_first():
-        _, confirmed = rate(directory / 'confirmed', configs, metric)
-        print(f'{metric} of {best}: {confirmed[0]}; in the search {rated[0]}.')
-    return stopped_by
+
+    def anew(best: str) -> 'dict[str, Experiment]':
+        return prepare_group(combine(fresh, {best: settings[best]}, _CONFIRM.value))
+
+    names = combine(config, settings, _SEEDS.value)
+    return rank_and_confirm(run_directory(workdir), names, _BY.value, anew if _CONFIRM.value else None)
 
 
 def run() -> None:

@@ -1,15 +1,21 @@
 """Which setting of a sweep is the best, and whether that holds with fresh seeds."""
 
+import signal
 import statistics
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.scores import can_choose, lower_is_better
+from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.members import setting_of
 from wgan_jax.runs.record import read_evaluations
+from wgan_jax.training.group import train_group
 
 
 class Rated(NamedTuple):
@@ -62,3 +68,43 @@ def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[s
     rated = [Rated(setting, values, seeds[setting] - len(values)) for setting, values in by_setting.items()]
     sign = 1 if lower_is_better(metric) else -1
     return metric, sorted(rated, key=lambda one: (not one.values, one.missing > 0, sign * one.mean if one.values else 0))
+
+
+def rank_and_confirm(
+    directory: Path,
+    names: Collection[str],
+    by: str | None,
+    anew: Callable[[str], Mapping[str, Experiment]] | None,
+) -> signal.Signals | None:
+    """Prints the settings of a sweep by their scores, and trains the best one anew.
+
+    Args:
+      directory: of the sweep.
+      names: its runs.
+      by: the score that ranks; None: the first one.
+      anew: gives the runs with fresh seeds of a setting, which are trained in `directory`/confirmed; None trains none.
+
+    Returns:
+      The signal that has stopped the training, or None.
+
+    Raises:
+      UserError: no run has such a score.
+    """
+    settings = [*dict.fromkeys(map(setting_of, names))]
+    metric, rated, number = '', [], 0
+    with processes.all_or_none():
+        if processes.is_first():  # the others may not see the directory
+            metric, rated = rate(directory, names, by)
+            print(f'{metric}, the best setting first:')
+            print('\n'.join(f'  {one.setting}: {one}' for one in rated), flush=True)
+            number = settings.index(rated[0].setting)
+    if anew is None:
+        return None
+    best = settings[int(processes.from_first(np.int32(number)))]
+    print(f'{best} with fresh seeds:')
+    runs = anew(best)
+    stopped_by = train_group(runs, str(directory / 'confirmed'), ends_process=True)
+    if stopped_by is None and processes.is_first():
+        _, confirmed = rate(directory / 'confirmed', runs, metric)
+        print(f'{metric} of {best}: {confirmed[0]}; in the search {rated[0]}.')
+    return stopped_by
