@@ -156,6 +156,16 @@ def test_group_sort_by_hand():
         group_sort(x, 3)
 
 
+@pytest.mark.parametrize('size', [1, 2, 3, 8, 31, 100])
+def test_group_sort_is_a_sort_and_so_is_its_gradient(size):
+    x, cotangent = np.random.default_rng(size).normal(size=(2, 3, 2, size)).astype(np.float32)
+    sorted_x, pull = jax.vjp(lambda x: group_sort(x, size), jnp.asarray(x))
+    np.testing.assert_array_equal(sorted_x, np.sort(x, axis=-1))
+    gradient = np.empty_like(x)
+    np.put_along_axis(gradient, np.argsort(x, axis=-1), cotangent, axis=-1)
+    np.testing.assert_array_equal(pull(jnp.asarray(cotangent))[0], gradient)
+
+
 @pytest.mark.parametrize('size', [2, 3, None])
 def test_group_sort_keeps_the_norm_of_gradients(size):
     x, cotangent = np.random.default_rng(0).normal(size=(2, 5, 6)).astype(np.float32)

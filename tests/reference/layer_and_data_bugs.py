@@ -74,6 +74,7 @@ BUGS = [
     ('an orthogonal convolution of overlapping patches', 'models/bounded', ' / math.sqrt(_patches_of_a_pixel(self.layer))', ''),
     ('the inverse of an orthogonal matrix', 'models/bounded', 'identity + upper - upper.T', 'identity + upper.T - upper'),
     ('the two values of MaxMin exchanged', 'models/bounded', 'jnp.stack([low, high]', 'jnp.stack([high, low]'),
+    ('a sort that merges two rising runs', 'models/bounded', 'second = second[..., ::-1]', 'second = second'),
     ('a hinge without its margin', 'algorithm/losses', 'jax.nn.relu(1.0 - real_scores)', 'jax.nn.relu(-real_scores)'),
     # Convolutions.
     (

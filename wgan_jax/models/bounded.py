@@ -145,11 +145,23 @@ def group_sort(x: jax.Array, size: int | None = None) -> jax.Array:
     size = size or features
     if features % size:
         raise ValueError(f'{features} features cannot be sorted in groups of {size}')
-    if size == 2:  # much faster than a sort
-        pairs = x.reshape(*x.shape[:-1], features // 2, 2)
-        low, high = jnp.minimum(pairs[..., 0], pairs[..., 1]), jnp.maximum(pairs[..., 0], pairs[..., 1])
-        return jnp.stack([low, high], axis=-1).reshape(x.shape)
-    return jnp.sort(x.reshape(*x.shape[:-1], features // size, size), axis=-1).reshape(x.shape)
+    return _sorted(x.reshape(*x.shape[:-1], features // size, size)).reshape(x.shape)
+
+
+def _sorted(x: jax.Array) -> jax.Array:
+    """Sorts the last axis by a bitonic network of minima and maxima (Batcher 1968): on CPUs much faster than XLA's sort."""
+    size = x.shape[-1]
+    merges = (size - 1).bit_length()
+    x = jnp.pad(x, [*[(0, 0)] * (x.ndim - 1), (0, 2**merges - size)], constant_values=jnp.inf)
+    for merge in range(merges):  # of sorted runs of length 2^merge
+        for bit in range(merge, -1, -1):
+            halves = x.reshape(*x.shape[:-1], -1, 2, 2**bit)
+            first, second = halves[..., 0, :], halves[..., 1, :]
+            if bit == merge:
+                second = second[..., ::-1]  # a rising and a falling run make a bitonic sequence, which each later bit halves
+            low, high = jnp.minimum(first, second), jnp.maximum(first, second)
+            x = jnp.stack([low, high], axis=-2).reshape(x.shape)
+    return x[..., :size]
 
 
 ACTIVATIONS = {
