@@ -1,6 +1,6 @@
 """Seconds of an evaluation, part by part.
 
-    python benchmarks/evaluation.py RUN [--num_samples=10000] [any other flag of wgan_jax.evaluate]
+    python benchmarks/evaluation.py RUN [--num_samples=10000] [other flags of wgan_jax.evaluate, except --raw, --out and --images]
 
 Scores the newest checkpoint of a run twice. The first evaluation includes compiling; the features of the real images are computed
 once per run, before it.
@@ -46,9 +46,11 @@ def timed(function: Callable[..., Any], seconds: dict[str, float], name: str) ->
 def main() -> None:
     """Prints the table."""
     arguments = __main__.parse(sys.argv[1:])
+    if arguments.raw or arguments.out or arguments.images:
+        sys.exit('--raw, --out and --images do not apply: this program writes nothing.')
     terminal.keep_orbax_quiet()
     changes = {'eval_num_samples': arguments.num_samples, 'eval_features': arguments.features, 'eval_weights': arguments.weights}
-    changes |= {f'data.{name}': getattr(arguments, name) for name in ('dir', 'manual_dir', 'folder')}
+    changes |= {f'data.{name}': getattr(arguments, name) for name in ('dir', 'manual_dir', 'folder', 'file')}
     run = open_run(arguments.workdir, arguments.step, changes)
     images = run.experiment.data.source.load()
     seconds: dict[str, float] = defaultdict(float)

@@ -4,12 +4,13 @@ Each benchmark imports this module before wgan_jax: it puts the root of the repo
 """
 
 import importlib
+import math
 import os
 import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ def load_config(name: str, batch_size: int | None, dtype: str = 'float32') -> Co
     config.batch_size = batch_size or config.batch_size
     config.dtype = dtype
     return config
+
+
+def deviation(values: Sequence[float]) -> float:
+    """The standard deviation; nan for a single value."""
+    return statistics.stdev(values) if len(values) > 1 else math.nan
 
 
 def random_images(config: ConfigDict) -> np.ndarray:

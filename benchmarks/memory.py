@@ -70,6 +70,7 @@ def main() -> None:
             ask = [sys.executable, __file__, f'--configs={name}', f'--data_dir={data_dir}']
             train = [sys.executable, 'train.py', f'--config=configs/{name}.py', f'--config.data.dir={data_dir}']
             train += [f'--config.num_steps={arguments.rounds}', '--config.checkpoint_every=2', '--config.sample_every=3']
+            train += ['--config.eval_every=None']  # the prediction is of training
             if manual_dir:
                 manual_dir = str(Path(manual_dir).resolve())
                 train += [f'--config.data.manual_dir={manual_dir}']

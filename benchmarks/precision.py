@@ -16,7 +16,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from measuring import load_config
+from measuring import deviation, load_config
 
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import generate
@@ -62,7 +62,7 @@ def main() -> None:
         for seed in range(arguments.seeds):
             config.dtype, config.seed = dtype, seed
             results.append(quality(build(config), real))
-        cells = [f'{statistics.mean(column):.3f} +- {statistics.stdev(column):.3f}' for column in zip(*results, strict=True)]
+        cells = [f'{statistics.mean(column):.3f} +- {deviation(column):.3f}' for column in zip(*results, strict=True)]
         print(f'{dtype:10}{cells[0]:>20}{cells[1]:>28}', flush=True)
     halves = np.array_split(np.random.default_rng(0).permutation(real), 2)
     floor = frechet_distance(*map(Moments.of, halves))

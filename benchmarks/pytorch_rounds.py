@@ -29,8 +29,9 @@ class TorchRounds:
     """
 
     def __init__(self, config: Any, images: np.ndarray, mode: str, channels_last: bool, dtype: str) -> None:
-        if config.gp_one_sided or not config.clip_batch_norm:
-            raise ValueError('one-sided penalties and unclipped batch norm are not supported')
+        others = (config.gp_one_sided, not config.clip_batch_norm, config.shared_images, config.shared_latents, config.image_noise)
+        if any(others) or config.gp_alpha != 'uniform' or config.loss not in LOSSES:
+            raise ValueError("PyTorch computes only the losses and the penalty of the papers here, without the tutorials' changes")
         self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self._config, self._mode, self._channels_last, self._dtype = config, mode, channels_last, getattr(torch, dtype)
         layout = torch.channels_last if channels_last else torch.contiguous_format

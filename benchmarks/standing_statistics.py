@@ -10,12 +10,13 @@ import argparse
 import contextlib
 import io
 import statistics
+import sys
 import tempfile
 import time
 
 import jax
 import numpy as np
-from measuring import load_config, machine
+from measuring import deviation, load_config, machine
 
 from wgan_jax.algorithm.state import GANState, generate
 from wgan_jax.evaluate.scoring import Scoring
@@ -79,12 +80,14 @@ def main() -> None:
             varied = prepare(config)._replace(create=experiment.create)
             scoring = Scoring(varied, varied.data.source.load(), scorer=scorer)
             scorer = scoring.scorer
+            if scorer.network is None:
+                sys.exit(f'{arguments.config} has no feature network in the package.')
             moments = Moments.of(scorer.network.apply(scoring.samples(state))[0])
             found[count].append(frechet_distance(moments, scorer.moments))
             seconds.setdefault(count, seconds_of_a_grid(varied, state))
         config.standing_batches = 0
         print(f'{seed:14}' + ''.join(f'{found[count][-1]:14.2f}' for count in BATCHES), flush=True)
-    for name, of in (('mean', statistics.mean), ('deviation', statistics.stdev), ('median', statistics.median)):
+    for name, of in (('mean', statistics.mean), ('deviation', deviation), ('median', statistics.median)):
         print(f'{name:>14}' + ''.join(f'{of(found[count]):14.2f}' for count in BATCHES))
     print(f'{"s of a grid":>14}' + ''.join(f'{seconds[count]:14.3f}' for count in BATCHES))
 

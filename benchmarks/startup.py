@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data_dir:
         for name in arguments.configs.split(','):
             command = [sys.executable, 'train.py', f'--config=configs/{name}.py', f'--config.data.dir={data_dir}']
-            command += ['--config.batch_size=8', '--config.num_samples=4']
+            command += ['--config.batch_size=8', '--config.num_samples=4', '--config.eval_every=None']
             manual_dir = vars(arguments).get(name.split('_')[0])
             command += [f'--config.data.manual_dir={Path(manual_dir).resolve()}'] if manual_dir else []
             columns = []

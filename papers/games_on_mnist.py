@@ -5,10 +5,11 @@
     python -m papers games_on_mnist --data=celeba --size=full --manual_dir=DIR --features=inception      # for a GPU
 
 All games have the same networks, latents, batch size and number of generator updates. WGAN has RMSProp with 5e-5, as in its paper,
-and the others the Adam of configs/mnist_wgan_gp.py; n_critic is 1 for the GAN and 5 for the others. With --games=tutorials the
-games are WGAN-GP with that Adam and three critic updates, with each thing that tutorials do otherwise, and as Keras's example
-combines them. Size small: MLPs with two layers of 256, batch 64, 20,000 generator updates. Size
-full: KerasCNN as in configs/. The same command continues runs that were stopped, and only scores complete ones.
+and the others the Adam of configs/mnist_wgan_gp.py (celeba_wgan_gp.py); n_critic is 1 for the GAN and 5 for the others. With
+--games=tutorials the games are WGAN-GP with that Adam and the critic updates of that config, three for MNIST, with each thing that
+tutorials do otherwise, and as Keras's example combines them. Size small: MLPs with two layers of 256, batch 64, 20,000 generator
+updates. Size full: KerasCNN as in configs/. The same command continues runs that were stopped, and only scores complete ones; the
+table names those that have diverged.
 
 It writes table.md (mean and standard deviation over the seeds of every score at the last step, the scores of real images, and the
 Frechet distance over training), grids.png (samples of the first seed) and runs/ into --out.
@@ -93,17 +94,25 @@ def main(arguments: Sequence[str]) -> None:
     scores = Scores(options)
     final: dict[str, list[dict[str, float]]] = {game: [] for game in GAMES[options.games]}  # a dictionary of scores per seed
     over_training: dict[str, list[dict[str, float]]] = {game: [] for game in GAMES[options.games]}
-    rows = []
+    rows: dict[str, np.ndarray] = {}  # samples of the first complete run of a game
+    diverged = []
     for game in final:
         for seed in range(options.seeds):
-            measured, distances, samples = scores.of(options.out / 'runs' / name_of(game, seed))
+            workdir = options.out / 'runs' / name_of(game, seed)
+            if saved_steps(workdir)[-1:] != [SIZES[options.data, options.size][1]['num_steps']]:
+                diverged.append(name_of(game, seed))
+                continue
+            measured, distances, samples = scores.of(workdir)
             final[game].append(measured)
             over_training[game].append({f'step {step}': value for step, value in distances.items()})
-            rows += [samples] if seed == 0 else []
+            rows.setdefault(game, samples)
             print(f'{game}, seed {seed}: {json.dumps(distances)}', flush=True)
-    _save_grids(rows, options.out / 'grids.png')
+    if not rows:
+        raise UserError('No run is complete: all have diverged.')
+    _save_grids([*rows.values()], options.out / 'grids.png')
     text = [
         f'{machine()}; mean ± standard deviation over {options.seeds} seeds.',
+        *([f'Diverged, and left out: {", ".join(diverged)}.'] if diverged else []),
         '',
         *table(final, scores.floor),
         '',
@@ -121,6 +130,11 @@ def main(arguments: Sequence[str]) -> None:
 def name_of(game: str, seed: int) -> str:
     """The name of a run, and of its directory."""
     return f'{game},seed_{seed}'
+
+
+def saved_steps(workdir: Path) -> list[int]:
+    """The steps of a run that have a checkpoint, in rising order."""
+    return sorted(int(path.name) for path in (workdir / 'checkpoints').iterdir() if path.name.isdecimal())
 
 
 def train_all(options: argparse.Namespace) -> None:
@@ -155,7 +169,7 @@ class Scores:
 
     def of(self, workdir: Path) -> tuple[dict[str, float], dict[int, float], np.ndarray]:
         """Scores and critic diagnostics of the last checkpoint, the Frechet distance of each by step, and some samples."""
-        steps = sorted(int(path.name) for path in (workdir / 'checkpoints').iterdir() if path.name.isdecimal())
+        steps = saved_steps(workdir)
         distances, report, samples = {}, {}, np.empty(0)
         for step in steps:
             run = open_run(str(workdir), str(step), self._changes)

@@ -1,6 +1,7 @@
 import argparse
 import signal
 
+import numpy as np
 import pytest
 
 from configs import mnist_wgan_gp
@@ -24,6 +25,32 @@ def test_the_seeds_of_a_game_share_a_program_and_a_stop_ends_the_command(tmp_pat
         games_on_mnist.train_all(options)
     assert programs(trained) == [[f'{game},seed_{seed}' for seed in (0, 1)] for game in games_on_mnist.GAMES['papers']]
     assert trained['WGAN,seed_1']['clip_value'] == 0.01
+
+
+def test_a_run_that_has_diverged_is_named_and_left_out(tmp_path, monkeypatch, capsys):
+    class Scores:
+        floor, protocol = {}, {}
+
+        def __init__(self, options):
+            pass
+
+        def of(self, workdir):
+            assert workdir.name not in ('GAN,seed_0', 'WGAN,seed_1')
+            return {'swd_10k': 3.0}, {20_000: 4.0}, np.full((20, 4, 4, 1), 7, np.uint8)
+
+    for game in games_on_mnist.GAMES['papers']:
+        for seed in (0, 1):
+            name = games_on_mnist.name_of(game, seed)
+            last = {'GAN,seed_0': 8_000, 'WGAN,seed_1': None}.get(name, 20_000)
+            (tmp_path / 'runs' / name / 'checkpoints' / str(last)).mkdir(parents=True)
+    monkeypatch.setattr(games_on_mnist, 'train_all', lambda options: None)
+    monkeypatch.setattr(games_on_mnist, 'Scores', Scores)
+    games_on_mnist.main(['--seeds=2', f'--out={tmp_path}'])
+    table = (tmp_path / 'table.md').read_text()
+    assert 'Diverged, and left out: GAN,seed_0, WGAN,seed_1.' in table
+    assert '| swd_10k | 3 | 3 | 3 ± 0 | 3 ± 0 |' in table
+    assert (tmp_path / 'grids.png').exists()
+    capsys.readouterr()
 
 
 def test_table():

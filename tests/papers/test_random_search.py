@@ -40,6 +40,8 @@ def test_each_game_is_searched_and_a_setting_that_diverged_counts_as_infinite(tm
         setting = json.loads(row['setting'])
         assert config['generator_optimizer']['learning_rate'] == setting['critic_optimizer.learning_rate']
         assert config['n_critic'] == setting['n_critic']
+        assert config['critic_optimizer']['name'] == 'adam'
+        assert config['critic_optimizer']['b1'] == setting['critic_optimizer.b1']
         assert ('gp_weight' in setting, 'clip_value' in setting) == (config['gp_weight'] > 0, config['clip_value'] is not None)
     output = capsys.readouterr().out
     assert 'WGAN: best fd_mnist_cnn_2k 1 with {"generator_optimizer.learning_rate": ' in output

@@ -49,6 +49,9 @@ def test_numbers_that_rmsprop_does_not_have_are_refused():
     with pytest.raises(UserError, match=r'--set critic_optimizer\.b2 changes nothing: rmsprop has no b1, and its decay is always'):
         grid(config, ['critic_optimizer.b2=0.9,0.99'])
     assert len(grid(config, ['critic_optimizer.learning_rate=1e-4,1e-3', 'generator_optimizer.b1=0,0.5'])) == 4
+    with pytest.raises(UserError, match=r'The space of critic_optimizer\.b1 changes nothing: rmsprop has no b1'):
+        draw(config, {'generator_optimizer.b1,critic_optimizer.b1': ('uniform', 0.0, 1.0)}, 1, 0)
+    assert [len(draw(config, get_space(config), 1, 0)['draw_0']), len(draw(CONFIG, get_space(CONFIG), 1, 0)['draw_0'])] == [4, 6]
 
 
 def test_random_settings_depend_on_the_seed_only():

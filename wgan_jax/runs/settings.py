@@ -33,9 +33,7 @@ def grid(config: ConfigDict, options: Sequence[str]) -> dict[str, dict[str, Any]
         if key in axes:
             raise UserError(f'--set names {key} twice: give all its values in one option.')
         axes[key] = [_parse(config, key, value) for value in values.split(',')]
-        section, _, name = key.rpartition('.')
-        if name in ('b1', 'b2') and config[section].name == 'rmsprop':
-            raise UserError(f'--set {key} changes nothing: rmsprop has no b1, and its decay is always 0.99. Leave it out.')
+        _refuse_dead(config, key, f'--set {key}')
     settings: dict[str, dict[str, Any]] = {}
     for values in itertools.product(*axes.values()):
         setting = dict(zip(axes, values, strict=True))
@@ -59,6 +57,8 @@ def draw(config: ConfigDict, space: Space, count: int, seed: int) -> dict[str, d
     Raises:
       UserError: the space is not of this form.
     """
+    for key in (key for keys in space for key in keys.split(',')):
+        _refuse_dead(config, key, f'The space of {key}')
     settings = {}
     for number in range(count):
         generator = np.random.Generator(np.random.Philox(key=[seed, number]))
@@ -87,6 +87,12 @@ def read_space(path: str, config: ConfigDict) -> Space:
         raise UserError(
             f'--space={path} cannot be loaded ({type(error).__name__}: {error}); see configs/sweeps/lucic.py.'
         ) from error
+
+
+def _refuse_dead(config: ConfigDict, key: str, what: str) -> None:
+    section, name = _section(config, key)
+    if name in ('b1', 'b2') and section.name == 'rmsprop':
+        raise UserError(f'{what} changes nothing: rmsprop has no b1, and its decay is always 0.99. Leave it out.')
 
 
 def _short(value: Any) -> str:
