@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, Options]:
     )
     parser.add_argument('name', choices=FIGURES, metavar='NAME')
     parser.add_argument('--out', type=expand, default=Path('figures'), help='output directory; default: figures')
-    parser.add_argument('--quick', action='store_true', help="a size for minutes on a CPU instead of the paper's")
+    parser.add_argument('--quick', action='store_true', help='a size for minutes on a CPU')
     parser.add_argument('--dir', help='directory of the data sets, like --config.data.dir')
     parser.add_argument('--manual_dir', help='directory of files fetched by hand, like --config.data.manual_dir')
     parsed = vars(parser.parse_args(arguments))

@@ -118,13 +118,24 @@ def test_the_data_directory(monkeypatch, tmp_path):
 
 
 def test_the_identity_changes_with_any_pixel(tmp_path):
-    """It is of the whole set, on disk or in memory, so a part has the same checksum."""
+    """A part of a file has the checksum of the file, and a part of an array in memory its own."""
     images = np.random.default_rng(0).integers(0, 256, (3000, *SHAPE)).astype(np.uint8)
     before = identity(cached(tmp_path, 'a', SHAPE, 3000, lambda: [images]))
     assert before == identity(images) == {'num_images': 3000, 'crc32': zlib.crc32(images.tobytes())}
-    assert identity(images[:10]) == identity(cached(tmp_path, 'a', SHAPE, 3000, never)[:10]) == {**before, 'num_images': 10}
+    assert identity(cached(tmp_path, 'a', SHAPE, 3000, never)[:10]) == {**before, 'num_images': 10}
+    assert identity(images[:10]) == identity(images[:10].copy()) != identity(images[10:20])
     images[1234, 0, 0, 0] ^= 1
     assert identity(cached(tmp_path, 'b', SHAPE, 3000, lambda: [images]))['crc32'] != before['crc32']
+
+
+def test_the_identity_of_arrays_whose_bytes_lie_elsewhere_or_in_another_order():
+    class Foreign:  # such as a tensor of PyTorch
+        __array_interface__ = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1).__array_interface__
+
+    expected = {'num_images': 3, 'crc32': zlib.crc32(bytes(range(12)))}
+    images = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
+    assert identity(np.asarray(Foreign())) == identity(np.asfortranarray(images)) == expected
+    assert identity(images.transpose(0, 2, 1, 3)) != expected
 
 
 def _hold(path, release):

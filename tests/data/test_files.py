@@ -1,3 +1,4 @@
+import errno
 import os
 import unittest.mock
 import zipfile
@@ -77,6 +78,15 @@ def test_a_zip_archive_is_like_a_directory(tmp_path):
     found = open_files(archive(tmp_path / 'set.zip', contents), 'folder')
     assert sorted(found.marks) == ['./d.png', 'a.png', 'b/c.png']
     assert [found.read(name) for name in sorted(found.marks)] == [b'3', b'1', b'2']
+
+
+@pytest.mark.parametrize(('number', 'kind'), [(errno.EIO, OSError), (errno.ESTALE, OSError), (errno.EINVAL, UnusableImage)])
+def test_a_zip_archive_that_fails_while_it_is_read(tmp_path, monkeypatch, number, kind):
+    """A disk may recover, an offset that is no offset will not."""
+    found = open_files(archive(tmp_path / 'set.zip', {'a.png': b'1'}), 'folder')
+    monkeypatch.setattr(zipfile.ZipFile, 'open', unittest.mock.Mock(side_effect=OSError(number, os.strerror(number))))
+    with pytest.raises(kind):
+        found.read('a.png')
 
 
 def test_an_lmdb_that_fails_while_it_is_read(tmp_path, monkeypatch):

@@ -48,6 +48,8 @@ def test_images_exported_as_files(tmp_path):
         path.parent.mkdir(parents=True)
         path.write_bytes(room(value))
     assert levels(load(tmp_path, tmp_path / 'manual')) == [10, 20]
+    with pytest.raises(UserError, match=r'config\.data\.manual_dir=.*manual contains .*prepared, where prepared images are kept'):
+        load(tmp_path / 'manual' / 'prepared', tmp_path / 'manual')
     with pytest.raises(UserError, match=r'manual has no bedroom_val_lmdb, which holds the split validation'):
         load(tmp_path, tmp_path / 'manual', split='validation')
 

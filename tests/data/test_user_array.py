@@ -75,6 +75,24 @@ def test_an_archive_of_one_array_or_with_a_usual_name(tmp_path):
         np.testing.assert_array_equal(in_order(images), in_order(expected), err_msg=name)
 
 
+def test_the_arrays_of_an_archive_are_prepared_apart(tmp_path):
+    first = {'images': IMAGES, 'only': 255 - IMAGES}
+    np.savez(tmp_path / 'two.npz', **first)
+    np.savez(tmp_path / 'folders.npz', **{'a/b': IMAGES, 'a_b': 255 - IMAGES})
+    for name, arrays in [('two.npz', {None: IMAGES, 'only': 255 - IMAGES}), ('folders.npz', {'a/b': IMAGES, 'a_b': 255 - IMAGES})]:
+        for array, expected in arrays.items():
+            images = source(tmp_path, name, array=array, split='all').load()
+            np.testing.assert_array_equal(in_order(images), in_order(expected), err_msg=f'{name} {array}')
+
+
+def test_another_file_of_the_same_size_and_time_is_noticed(tmp_path):
+    load(tmp_path, IMAGES)
+    status = (tmp_path / 'file.npy').stat()
+    np.save(tmp_path / 'file.npy', 255 - IMAGES)
+    os.utime(tmp_path / 'file.npy', ns=(status.st_atime_ns, status.st_mtime_ns))
+    np.testing.assert_array_equal(in_order(source(tmp_path, split='all').load()), in_order(255 - IMAGES))
+
+
 def test_with_its_shape_a_run_is_opened_without_the_file(tmp_path):
     np.save(tmp_path / 'file.npy', IMAGES)
     found = dict(source(tmp_path).found)
@@ -123,7 +141,13 @@ def test_files_that_are_no_arrays_of_numbers(tmp_path):
     (tmp_path / 'text.npy').write_text('hello')
     np.save(tmp_path / 'short.npy', IMAGES)
     (tmp_path / 'short.npy').write_bytes((tmp_path / 'short.npy').read_bytes()[:-9])
-    for name in ('objects.npy', 'objects.npz', 'text.npy', 'short.npy'):
+    np.save(tmp_path / 'open.npy', IMAGES)
+    (tmp_path / 'open.npy').write_bytes((tmp_path / 'open.npy').read_bytes().replace(b'), }', b' , }', 1))
+    np.save(tmp_path / 'huge.npy', IMAGES)
+    (tmp_path / 'huge.npy').write_bytes(
+        (tmp_path / 'huge.npy').read_bytes().replace(b'(40, 6, 4, 3), }     ', b'(100000000000000000000,), }', 1)[:-5]
+    )
+    for name in ('objects.npy', 'objects.npz', 'text.npy', 'short.npy', 'open.npy', 'huge.npy'):
         with pytest.raises(UserError, match=f'{name} cannot be read as a .npy or .npz file of numbers, or is damaged'):
             source(tmp_path, name)
     with pytest.raises(UserError, match=r'nothing\.npy cannot be read \(No such file or directory\): check the path'):

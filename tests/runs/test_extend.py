@@ -141,6 +141,10 @@ def test_a_data_set_whose_values_are_not_as_described_is_refused(tmp_path):
     config.generator.bounded = False
     with pytest.raises(UserError, match=r'data\.name=points has loaded a value that is not finite'):
         prepare_images(build(config), str(tmp_path))
+    extend.data_set('floats', lambda: Source((8, 8, 1), 9, lambda: np.zeros((9, 8, 8, 1), np.float32), np.float32))
+    config.data.name = 'floats'
+    with pytest.raises(UserError, match=r'has loaded float32 of shape \(9, 8, 8, 1\): images are uint8 from 0 to 255, and points'):
+        prepare_images(build(config), str(tmp_path))
 
 
 @pytest.mark.parametrize(

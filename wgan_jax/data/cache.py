@@ -88,10 +88,10 @@ def cached(
 
 
 def identity(images: np.ndarray) -> dict[str, int]:
-    """Identifies a data set by the number of images and the crc32 of the whole set, even if `images` is a part of it."""
+    """Identifies a data set by the number of images and the crc32 of their bytes, or of all bytes of their file."""
     checksum = stored_checksum(images)
     if checksum is None:
-        checksum = zlib.crc32(images if images.base is None else images.base)
+        checksum = zlib.crc32(np.ascontiguousarray(images))
     return {'num_images': len(images), 'crc32': checksum}
 
 

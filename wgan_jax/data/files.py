@@ -1,5 +1,6 @@
 """Image files in a directory, a zip archive or an LMDB: their names, fingerprints and bytes."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -112,7 +113,7 @@ def _directory(top: Path) -> Files:
             elif not os.access(top / name, os.R_OK):
                 unreadable[name] = 'cannot be read (Permission denied)'
             else:
-                marks[name] = _mark(status)
+                marks[name] = mark_of(status)
 
     def read(name: str) -> bytes:
         if name in unreadable:
@@ -150,6 +151,8 @@ def _zip(path: Path) -> Files:
             with archive.open(info) as file:
                 return file.read(info.file_size)  # read() without a size would unpack more than a wrong size says
         except Exception as error:  # errors of the format, of the compression, of encryption
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # not that of an offset that no file has
+                raise  # it may be temporary
             raise UnusableImage(f'cannot be unpacked ({error})') from error
 
     return Files(path, marks, read)
@@ -170,7 +173,7 @@ def _lmdb(path: Path) -> Files:
             names = [key.decode('ascii', 'surrogateescape') for key in transaction.cursor().iternext(values=False)]
     except lmdb.Error as error:
         raise UserError(f'{path} cannot be read as an LMDB ({error}).') from error
-    mark = _mark((path / 'data.mdb').stat())
+    mark = mark_of((path / 'data.mdb').stat())
 
     def read(name: str) -> bytes:
         try:
@@ -182,7 +185,8 @@ def _lmdb(path: Path) -> Files:
     return Files(path, dict.fromkeys(names, mark), read)
 
 
-def _mark(status: os.stat_result) -> str:
+def mark_of(status: os.stat_result) -> str:
+    """A text that changes with every change of a file."""
     # The time of the status changes with every change of the content, and unlike the time of the content nobody can set it.
     return f'{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}'
 

@@ -50,12 +50,8 @@ def source(
         if not folder:
             raise UserError('config.data.folder is not set: give the directory or zip archive of your images.')
         root = data_root(dir)
-        if root.resolve().is_relative_to(Path(folder).resolve()):
-            raise UserError(
-                f'config.data.folder={folder} contains {root}, where prepared images are kept: choose another place with '
-                '--config.data.dir=DIR.'
-            )
         files = open_files(existing('folder', folder), 'folder')
+        check_outside(root, files, 'folder')
         chosen = [name for name in shuffled(files.marks) if split == 'all' or _held_out(name, holdout) == (split == 'test')]
         if not chosen:
             raise UserError(f'The split {split} has none of the {len(files.marks)} files in {folder}: change config.data.holdout.')
@@ -89,6 +85,23 @@ def load_files(
         fingerprint=files.fingerprint(names),
         complete=strict,
     )
+
+
+def check_outside(root: Path, files: Files, option: str) -> None:
+    """Refuses a directory of images that contains the prepared ones, which would count as images of the next start.
+
+    Args:
+      root: directory of the data sets.
+      files: of config.data.`option`.
+
+    Raises:
+      UserError: it contains them.
+    """
+    if root.resolve().is_relative_to(files.place.resolve()):
+        raise UserError(
+            f'config.data.{option}={files.place} contains {root}, where prepared images are kept: choose another place with '
+            '--config.data.dir=DIR.'
+        )
 
 
 def path_mark(path: Path) -> str:

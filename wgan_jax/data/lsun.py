@@ -9,7 +9,7 @@ import numpy as np
 from wgan_jax.data import tfds_sets
 from wgan_jax.data.cache import cached, data_root
 from wgan_jax.data.files import open_files, shuffled
-from wgan_jax.data.folder import load_files, path_mark
+from wgan_jax.data.folder import check_outside, load_files, path_mark
 from wgan_jax.data.images import Item, decode, decode_all
 from wgan_jax.data.share import key_part, share, share_size
 from wgan_jax.data.source import Source, choose, existing, held_out, positive
@@ -50,6 +50,7 @@ def source(
         root = data_root(dir)
         if manual_dir is not None:
             files = open_files(_find(existing('manual_dir', manual_dir), split), 'manual_dir')
+            check_outside(root, files, 'manual_dir')
             names = share(shuffled(files.marks), fraction, _key_of)
             return load_files(root, f'{key}-{path_mark(files.place)}', files, names, shape, decode_one, strict)
 

@@ -1,6 +1,9 @@
 """The description of a data set before it is read, and checks that the data sets share."""
 
+import errno
 import functools
+import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -53,7 +56,8 @@ def existing(option: str, value: str) -> Path:
         raise UserError(f'config.data.{option} is empty: give a path.')
     path = Path(value)
     try:
-        path.stat()
+        if stat.S_ISDIR(path.stat().st_mode) and not os.access(path, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise UserError(f'config.data.{option}={value} cannot be read ({error.strerror}): check the path.') from error
     return path
@@ -63,12 +67,17 @@ def check_images(name: str, source: Source, images: np.ndarray) -> None:
     """Refuses what a data set has loaded if it is not as described, which training would not notice.
 
     Raises:
-      UserError: the images have another type or shape, there is none, or a value is not finite.
+      UserError: the images have another type or shape, there is none, they are neither uint8 nor points, or a value is not finite.
     """
     if images.dtype != source.dtype or images.shape[1:] != tuple(source.image_shape) or not len(images):
         raise UserError(
             f'config.data.name={name} has loaded {images.dtype} of shape {images.shape}, and its Source describes '
             f'{np.dtype(source.dtype)} of shape [N, {", ".join(map(str, source.image_shape))}], N at least 1: correct one of them.'
+        )
+    if images.dtype.kind == 'f' and not is_points(source.image_shape):
+        raise UserError(
+            f'config.data.name={name} has loaded {images.dtype} of shape {images.shape}: images are uint8 from 0 to 255, and '
+            'points [N, 1, 1, D] have 2 or at least 4 coordinates.'
         )
     if images.dtype.kind == 'f' and not np.isfinite(images).all():
         raise UserError(f'config.data.name={name} has loaded a value that is not finite: remove or repair it.')

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wgan_jax.data.cache import cached, data_root
+from wgan_jax.data.files import mark_of, name_hash
 from wgan_jax.data.folder import path_mark
 from wgan_jax.data.share import share
 from wgan_jax.data.source import Source, choose, existing, held_out, is_points
@@ -29,6 +30,7 @@ _ROUNDING = 1e-3  # by which values may lie outside of their range, as a share o
 class _Array(NamedTuple):
     """An array in a file, described by its header."""
 
+    name: str  # in its archive; empty if the file is the array
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[], np.ndarray]
@@ -82,10 +84,10 @@ def source(
 
         if points:
             return np.concatenate(list(blocks()))
-        status = Path(file).stat()
-        key = f'array-{path_mark(Path(file))}-{array or "only"}-{split}{holdout}-{value_range or "uint8"}-v1'
-        fingerprint = f'{status.st_size:x}-{status.st_mtime_ns:x}'
-        return cached(data_root(dir), key.replace('/', '_'), shape, len(chosen), blocks, fingerprint=fingerprint)
+        member = name_hash(stored.name).hex()[:8]
+        key = f'array-{path_mark(Path(file))}-{member}-{split}{holdout}-{value_range or "uint8"}-v1'
+        fingerprint = name_hash(mark_of(Path(file).stat())).hex()[:16]
+        return cached(data_root(dir), key, shape, len(chosen), blocks, fingerprint=fingerprint)
 
     options = {'dir': dir, 'file': file, 'array': array, 'value_range': value_range, 'holdout': holdout}
     options['image_shape'] = 'x'.join(map(str, shape))
@@ -124,9 +126,11 @@ def _described(file: str | None, array: str | None) -> _Array:
         if array is not None:
             raise UserError(f'config.data.array={array} names an array of an .npz file, and {file} is none: set it to None.')
         values = np.load(path, mmap_mode='r', allow_pickle=False)
-    except _UNREADABLE as error:
+    except UserError:
+        raise
+    except Exception as error:  # numpy parses a damaged header as Python code, and raises errors of many types
         raise UserError(f'{file} {_NO_ARRAY}') from error
-    return _Array(values.shape, values.dtype, lambda: values)
+    return _Array('', values.shape, values.dtype, lambda: values)
 
 
 def _in_archive(path: Path, array: str | None) -> _Array:
@@ -150,7 +154,7 @@ def _in_archive(path: Path, array: str | None) -> _Array:
             content = archive.read(f'{name}.npy')  # whose checksum it compares
         return np.load(io.BytesIO(content), allow_pickle=False)
 
-    return _Array(shape, dtype, read)
+    return _Array(name, shape, dtype, read)
 
 
 def _read(stored: _Array, file: str) -> np.ndarray:

@@ -67,7 +67,7 @@ class Scorer:
             'features': None if network is None else network.name,
             'weights_sha256': None if network is None else network.weights_sha256,
             'preprocessing': None if network is None else network.preprocessing,
-            'kernel': 'cubic, 100 subsets of 1000',
+            'kernel': f'cubic, 100 subsets of {min(1000, self._num_samples, len(images))}',
             'neighbours': score_table.NEIGHBOUR,
             'num_for_neighbours': min(score_table.MOST_NEIGHBOURS, self._num_samples, len(images)),
             'sliced': score_table.SLICED,
