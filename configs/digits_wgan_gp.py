@@ -6,7 +6,7 @@ of 128) and the learning rate are ours, chosen for a minute on a small machine.
     python train.py --config=configs/digits_wgan_gp.py
 
 Measured: 30 to 50 s of training on 2 cores, and as long for four evaluations. Expect readable digits after about 2,000 steps; the
-estimate falls from 2.2 (mean of the first 100 steps) to 0.64.
+estimate falls from 2.3 (mean of the first 100 steps) to 0.64.
 """
 
 from ml_collections import ConfigDict
