@@ -36,16 +36,7 @@ from wgan_jax.errors import UserError
 from wgan_jax.runs.files import expand, save_figure
 from wgan_jax.sample.colours import BLUE, DARK_GREY, GREEN, ORANGE, PURPLE, RED, YELLOW
 
-PAIRS = (
-    (2, 4),
-    (2, 16),
-    (4, 4),
-    (8, 4),
-    (16, 4),
-    (32, 4),
-    (32, 16),
-    (64, 4),
-)  # (dimension, funnels); more dimensions have wider critics
+PAIRS = ((2, 4), (2, 16), (4, 4), (8, 4), (16, 4), (32, 4), (32, 16), (64, 4))  # (dimension, funnels)
 QUICK_PAIRS = ((2, 4), (32, 4))
 _QUICK = 20  # a part of the updates
 _TRUE_POINTS = 2**17  # of the Monte Carlo estimate of W1

@@ -206,3 +206,18 @@ def test_independent_calls_are_mapped_over_devices_and_what_each_has():
     doubled, total = parallel.map_independent(lambda x, y: (2 * x, jnp.sum(y)))(numbers, np.ones((*numbers.shape, 3), np.float32))
     np.testing.assert_array_equal(doubled, 2 * numbers)
     np.testing.assert_array_equal(total, np.full(numbers.shape, 3))
+
+
+@pytest.mark.parametrize(
+    ('quota', 'most', 'expected'), [(None, None, 64), (None, 2, 2), ('max 100000', 99, 64), ('250000 100000', None, 3)]
+)
+def test_there_are_not_more_devices_than_members_and_cores_that_the_container_may_use(tmp_path, monkeypatch, quota, most, expected):
+    if quota is not None:
+        (tmp_path / 'cpu.max').write_text(f'{quota}\n')
+    chosen = {}
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: set(range(64)))
+    monkeypatch.setattr(parallel, '_QUOTA', tmp_path / 'cpu.max')
+    monkeypatch.setattr(jax.config, 'update', chosen.__setitem__)
+    monkeypatch.setenv('XLA_FLAGS', '')
+    parallel.use_a_device_per_core(most)
+    assert chosen == {'jax_num_cpu_devices': expected}

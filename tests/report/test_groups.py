@@ -118,3 +118,17 @@ def test_the_command_takes_the_directory_of_a_group(sweep, capsys):
     command.main([str(sweep)])
     assert '6 runs' in Page((sweep / 'report.html').read_text()).text
     assert capsys.readouterr().out.startswith(f'Report: {sweep}/report.html (')
+
+
+def test_runs_on_other_images_are_another_setting(make_run):
+    cats, dogs, new = read_runs([make_run(name, seed=seed) for seed, name in enumerate(('cats', 'dogs', 'new'))])
+    records = [run._replace(data_set={'num_images': 9, 'crc32': crc}) for run, crc in ((cats, 1), (dogs, 2))]
+    assert [[run.name for run in one.runs] for one in settings_of([*records, new])] == [['cats'], ['dogs', 'new']]
+
+
+def test_in_epochs_runs_of_one_number_may_end_at_different_steps(make_run):
+    paths = [
+        make_run(f'n_critic={number},seed_{seed}', seed=seed, n_critic=number, interval_unit='epochs', num_steps=2, scored=scored)
+        for number, seed, scored in ((1, 0, (10, 20)), (1, 1, (10, 20)), (5, 0, (2, 4)), (5, 1, (2,)))
+    ]
+    assert [[scores is not None for scores in one.scores] for one in settings_of(read_runs(paths))] == [[True, True], [True, False]]

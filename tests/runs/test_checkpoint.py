@@ -1,4 +1,5 @@
 import errno
+import math
 import resource
 import subprocess
 import sys
@@ -234,3 +235,15 @@ def test_the_next_process_knows_the_scores_and_ignores_another_metric(tmp_path):
         checkpoints.save(4, {'weights': jnp.zeros(1)}, {})
         checkpoints.close()
         assert sorted(int(path.name) for path in directory.iterdir()) == expected
+
+
+def test_what_a_killed_process_has_left_half_written_is_removed(tmp_path):
+    saved(tmp_path)
+    (tmp_path / '137.orbax-checkpoint-tmp' / 'state').mkdir(parents=True)
+    assert_restored(restore(tmp_path), 3)
+    assert not (tmp_path / '137.orbax-checkpoint-tmp').exists()
+
+
+def test_a_score_that_is_no_number_is_the_worst():
+    assert checkpoint_format.lowest({1: math.nan, 2: 3.0, 3: 4.0}, 9) == 2
+    assert checkpoint_format.lowest({}, 9) == 9

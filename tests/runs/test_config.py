@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from configs import default
@@ -146,6 +148,14 @@ def test_a_resumed_run_may_change_its_outputs_but_not_its_mathematics():
     saved['batch_norm_per_part'] = True
     with pytest.raises(UserError, match=r'\(grad_accumulation: 1 -> 2\)'):
         check_resumable(saved, changed(grad_accumulation=2, batch_norm_per_part=True).to_dict(), 'runs/x')
+
+
+def test_a_tuple_is_saved_as_a_list_and_is_the_same_value():
+    now = default.get_config().to_dict()
+    now['generator']['widths'] = (64, 32)
+    check_resumable(json.loads(json.dumps(now)), now, 'runs/x')
+    with pytest.raises(UserError, match=r'generator\.widths: \[64, 32\] -> \[64, 16\]'):
+        check_resumable(json.loads(json.dumps(now)), {**now, 'generator': {**now['generator'], 'widths': (64, 16)}}, 'runs/x')
 
 
 def test_other_flags_draw_a_warning(capsys):

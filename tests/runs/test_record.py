@@ -140,3 +140,15 @@ def test_png_keeps_pixels_of_one_and_three_channels(tmp_path):
         save_png(picture, tmp_path / 'p.png')
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'p.png')).reshape(5, 7, channels), picture)
     assert [path.name for path in tmp_path.iterdir()] == ['p.png']
+
+
+def test_seconds_between_the_last_log_point_and_a_stop_are_counted(tmp_path):
+    write(tmp_path, 0, [1, 2])
+    writer = RunWriter(tmp_path, {'seed': 1}, 2)
+    held = {**writer.held(), 'seconds': 100.0}  # stopped long after step 2
+    writer.close()
+    writer = RunWriter(tmp_path, {'seed': 1}, 2, held=held)
+    writer.start_clock()
+    writer.metrics(3, 0.75, {'critic_loss': 0.0}, images_seen=64)
+    assert writer.held()['seconds'] >= lines(tmp_path)[-1]['seconds'] >= 100.0
+    writer.close()

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.report.conftest import evaluation, write_lines
+from tests.report.conftest import evaluation, write_lines, write_run
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
 from wgan_jax.sweep import best
@@ -11,9 +11,10 @@ def test_settings_are_rated_by_the_last_scores(tmp_path):
     scores = {'a,seed_0': 4.0, 'a,seed_1': 5.0, 'b,seed_0': 1.0, 'b,seed_1': 2.0, 'b,seed_2': 6.0, 'c,seed_0': None}
     scores |= {'d,seed_0': 0.1, 'd,seed_1': None}  # the better one of a setting that diverges with half of its seeds
     for name, value in scores.items():
-        (tmp_path / name).mkdir()
+        write_run(tmp_path / name, scored=())
         if value is not None:
             write_lines(tmp_path / name / 'evaluations.jsonl', [evaluation(10, 0.5), evaluation(20, value)])
+    scores |= {'e,seed_0': None}  # it has not begun
     write_lines(tmp_path / 'd,seed_1' / 'evaluations.jsonl', [evaluation(10, 0.01)])  # it diverged later
     metric, rated = rate(tmp_path, scores, None)
     assert metric == 'fd_digits_cnn_1k'
@@ -22,15 +23,16 @@ def test_settings_are_rated_by_the_last_scores(tmp_path):
         ('a', [4.0, 5.0], '4.5 ± 0.707 over 2 seeds'),
         ('d', [0.1], '0.1 over 1 seed, 1 without a score'),
         ('c', [], 'no score of the last step, 1 seed'),
+        ('e', [], 'no score of the last step, 1 seed'),
     ]
     with pytest.raises(UserError, match=r'--by=fid is not a score of these runs; known: fd_digits_cnn_1k\.'):
         rate(tmp_path, scores, 'fid')
     of_others = evaluation(20, 0.3)
     of_others['scores'] = {'fd_digits_cnn_10k': 0.3}
-    (tmp_path / 'e,seed_0').mkdir()
-    write_lines(tmp_path / 'e,seed_0' / 'evaluations.jsonl', [of_others])
+    write_run(tmp_path / 'f,seed_0')
+    write_lines(tmp_path / 'f,seed_0' / 'evaluations.jsonl', [of_others])
     with pytest.raises(UserError, match='known: none, since they have no score in common'):
-        rate(tmp_path, [*scores, 'e,seed_0'], None)
+        rate(tmp_path, [*scores, 'f,seed_0'], None)
     with pytest.raises(UserError, match='known: none, since no run is complete'):
         rate(tmp_path, ['c,seed_0'], None)
 

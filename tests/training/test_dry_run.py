@@ -118,3 +118,14 @@ def test_of_a_group_that_does_not_fit_as_many_are_timed_as_do(capsys, monkeypatc
     seconds, length = re.search(r'^  time: (\S+) s per round of 2, (.+) for 12 rounds$', output, re.MULTILINE).groups()
     assert float(length.removesuffix(' s')) == pytest.approx(2 * 12 * float(seconds), rel=0.02)
     assert re.search(r'^in all: 3 runs, ', output, re.MULTILINE)
+
+
+def test_of_a_group_in_epochs_of_an_unknown_number_of_images_the_length_is_unknown(capsys):
+    experiments = prepare_group(combine(tiny(interval_unit='epochs'), {'': {}}, 2))
+    source = next(iter(experiments.values())).data.source._replace(num_images=None)
+    unknown = {name: one._replace(data=one.data._replace(source=source)) for name, one in experiments.items()}
+    dry_run.dry_run_of_group(unknown)
+    output = capsys.readouterr().out
+    assert re.search(r'^  memory per device: .*, with one image of an unknown number$', output, re.MULTILINE)
+    assert re.search(r'^  time: \S+ s per round of all$', output, re.MULTILINE)
+    assert output.endswith('in all: 2 runs\n')

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from wgan_jax.runs.build import build, prepare_group
 from wgan_jax.runs.members import combine
 from wgan_jax.runs.saved_run import open_run
 from wgan_jax.training import group, trainer
+from wgan_jax.training.member import Member
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +76,14 @@ def test_a_group_that_is_stopped_before_its_first_round_can_be_stopped_again(tmp
             assert group.train_group(prepare_group(combine(tiny(), {'': {}}, 1)), str(tmp_path)) == signal.SIGTERM
     assert group.train_group(prepare_group(combine(tiny(), {'': {}}, 1)), str(tmp_path)) is None
     assert open_run(str(tmp_path / 'seed_0')).step == 12
+
+
+@pytest.mark.parametrize(
+    ('step', 'eval_every', 'scored_step', 'expected'),
+    [(12, 5, 10, True), (12, 5, 12, False), (11, 5, 10, False), (10, 5, 5, True), (12, None, None, False), (0, 5, None, False)],
+)
+def test_a_member_that_was_stopped_before_its_scores_gets_them_also_at_the_last_step(step, eval_every, scored_step, expected):
+    experiment = build(tiny(num_steps=12, eval_every=eval_every))
+    writers = SimpleNamespace(record=SimpleNamespace(scored_step=scored_step))
+    member = Member(experiment, None, np.zeros((4, *experiment.data.source.image_shape), np.uint8), writers, step, name='a')
+    assert member.must_be_scored() == expected

@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from wgan_jax.errors import UserError
 
 AXIS_NAME = 'devices'
+_QUOTA = Path('/sys/fs/cgroup/cpu.max')  # of a container: microseconds of all cores in a period, and the period
 
 
 def check_devices() -> None:
@@ -193,10 +194,21 @@ def map_independent(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.pmap(mapped, axis_name=AXIS_NAME, devices=all_devices())
 
 
-def use_a_device_per_core() -> None:
-    """Makes a device of each core of a CPU, for the members of a group; to be called before anything uses a device."""
+def use_a_device_per_core(most: int | None = None) -> None:
+    """Makes a device of each core of a CPU, for the members of a group; to be called before anything uses a device.
+
+    Args:
+      most: number of members: each device has its share of the memory, so there should not be more of them.
+    """
     if hasattr(os, 'sched_getaffinity') and '--xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
-        jax.config.update('jax_num_cpu_devices', len(os.sched_getaffinity(0)))
+        cores = _allowed_cores(len(os.sched_getaffinity(0)))
+        jax.config.update('jax_num_cpu_devices', cores if most is None else max(1, min(cores, most)))
+
+
+def _allowed_cores(cores: int) -> int:
+    """The cores of the process, or as many as its container may use."""
+    allowed, _, period = _QUOTA.read_text().strip().partition(' ') if _QUOTA.exists() else ('max', '', '')
+    return cores if allowed == 'max' else max(1, min(cores, -(-int(allowed) // int(period))))
 
 
 def _host_bytes() -> int:

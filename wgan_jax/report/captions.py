@@ -86,7 +86,8 @@ def objective(config: dict[str, Any]) -> str:
 
 def quantity(name: str, config: dict[str, Any]) -> str:
     """The caption of a column of metrics.jsonl, for the objective of the run."""
-    wasserstein, hinge = (config.get('loss') == loss for loss in ('wasserstein', 'hinge'))
+    loss = config.get('loss')
+    wasserstein, hinge, cross_entropy = loss == 'wasserstein', loss == 'hinge', loss in ('minimax', 'non_saturating')
     points = config.get('exact_points')
     match name:
         case 'wasserstein_true':
@@ -96,7 +97,7 @@ def quantity(name: str, config: dict[str, Any]) -> str:
         case 'wasserstein_estimate' if wasserstein:
             return (
                 'Mean score of real images minus mean score of generated ones. It is positive once the critic has caught up, and '
-                'falls as the samples improve, unless the critic memorises the training images. Its scale depends on the critic.'
+                'often falls as the samples improve, but not if the critic memorises the training images. Its scale depends on it.'
             )
         case 'wasserstein_estimate':
             return (
@@ -110,6 +111,8 @@ def quantity(name: str, config: dict[str, Any]) -> str:
             )
         case 'real_score' if hinge:
             return 'Mean score of real images (in colour) and of generated ones (grey). The critic wants them beyond 1 and -1.'
+        case 'real_score' if not cross_entropy:
+            return 'Mean score of real images (in colour) and of generated ones (grey).'
         case 'real_score':
             return (
                 'Mean logit of real images (in colour) and of generated ones (grey): 0 if the discriminator answers one half, '
@@ -121,13 +124,17 @@ def quantity(name: str, config: dict[str, Any]) -> str:
             return 'The critic minimises it: minus the estimate.'
         case 'critic_loss' if hinge:
             return 'Mean distance of scores from their margins, 1 for real and -1 for generated images: 2 if all scores are 0.'
+        case 'critic_loss' if not cross_entropy:
+            return f'The loss {loss} of the critic.'
         case 'critic_loss':
             return 'Cross-entropy of real against generated: 2 log 2 = 1.39 for a discriminator that always answers one half.'
         case 'generator_loss' if hinge:
             return 'Minus the mean score of generated images: 1 where the critic keeps them at its margin.'
         case 'generator_loss' if wasserstein:
             return 'Minus the mean score of generated images. The zero of a critic is arbitrary, so the height means nothing.'
-        case 'generator_loss' if config.get('loss') == 'minimax':
+        case 'generator_loss' if not cross_entropy:
+            return f'The loss {loss} of the generator.'
+        case 'generator_loss' if loss == 'minimax':
             return 'Mean of log(1 - D) on generated images: -log 2 = -0.69 if D is one half, 0 if the discriminator is certain.'
         case 'generator_loss':
             return 'Mean of -log D on generated images: log 2 = 0.69 if D is one half, more if the discriminator is certain.'
@@ -164,8 +171,12 @@ def heading(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _is_called(name: str, start: str) -> bool:
+    return name == start or name.startswith(start if start.endswith('_') else f'{start}_')
+
+
 def _known(name: str) -> tuple[str, str]:
-    matches = (entry for start, entry in sorted(_SCORES.items(), key=lambda item: -len(item[0])) if name.startswith(start))
+    matches = (entry for start, entry in sorted(_SCORES.items(), key=lambda item: -len(item[0])) if _is_called(name, start))
     return next(matches, ('', ''))
 
 

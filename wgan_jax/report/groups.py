@@ -13,7 +13,7 @@ from wgan_jax.evaluate import plots
 from wgan_jax.metrics.scores import can_choose, lower_is_better
 from wgan_jax.report import captions, drawing
 from wgan_jax.report.drawing import Panel, Row, colour
-from wgan_jax.report.read_runs import Record, number
+from wgan_jax.report.read_runs import Record, last_scores, number
 from wgan_jax.report.score_panels import distinct
 from wgan_jax.runs.members import setting_of
 from wgan_jax.runs.resume import LOCAL
@@ -32,7 +32,7 @@ _CURVES = {
 
 
 class Setting(NamedTuple):
-    """The runs whose configs differ in the seed only."""
+    """The runs on the same images whose configs differ in the seed only."""
 
     name: str
     runs: list[Record]
@@ -70,20 +70,19 @@ class Group(NamedTuple):
 
 def settings_of(records: Sequence[Record]) -> list[Setting]:
     """The settings of the runs, in the order of the runs."""
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        key = str(sorted((name, str(value)) for name, value in record.config.items() if name not in _IGNORED))
-        found.setdefault(key, []).append(record)
+    configs = [
+        str(sorted((name, str(value)) for name, value in record.config.items() if name not in _IGNORED)) for record in records
+    ]
+    # A run without a checkpoint does not know its images, and counts as one on those of the others.
+    images = {config: record.data_set for config, record in zip(configs, records, strict=True) if record.data_set}
+    found: dict[str, list[tuple[Record, dict[str, float] | None]]] = {}
+    for config, record, scores in zip(configs, records, last_scores(records), strict=True):
+        data_set = record.data_set or images.get(config, {})
+        found.setdefault(f'{config} {sorted(data_set.items())}', []).append((record, scores))
     settings = []
-    for runs in found.values():
-        # A run that diverged may have scores of earlier steps, and so may all runs of a setting.
-        length = runs[0].config.get('num_steps')
-        alike = [record for record in records if record.evaluations and record.config.get('num_steps') == length]
-        last = max((record.evaluations[-1]['step'] for record in alike), default=0)
-        scores = [
-            run.evaluations[-1]['scores'] if run.evaluations and run.evaluations[-1]['step'] == last else None for run in runs
-        ]
-        settings.append(Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, runs, scores))
+    for of_setting in found.values():
+        runs, scores = zip(*of_setting, strict=True)
+        settings.append(Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, [*runs], [*scores]))
     return settings
 
 

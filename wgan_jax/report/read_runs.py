@@ -55,9 +55,7 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     """The directories of runs: a directory that holds no run stands for the runs in its subdirectories."""
     found = []
     for path in paths:
-        inside = (
-            [] if _holds_run(path) or not path.is_dir() else sorted((p for p in path.iterdir() if _holds_run(p)), key=_in_order)
-        )
+        inside = [] if holds_run(path) or not path.is_dir() else sorted((p for p in path.iterdir() if holds_run(p)), key=_in_order)
         found += inside or [path]
     return found
 
@@ -71,7 +69,7 @@ def read_runs(paths: Sequence[Path]) -> list[Record]:
     records = []
     for path, name in zip(paths, _names(paths), strict=True):
         try:
-            if not _holds_run(path):
+            if not holds_run(path):
                 raise UserError(f'{path} holds no run: it contains neither config.json nor metrics.jsonl.')
             records.append(_read(path, name))
         except OSError as error:
@@ -79,11 +77,36 @@ def read_runs(paths: Sequence[Path]) -> list[Record]:
     return records
 
 
+def last_scores(records: Sequence[Record]) -> list[dict[str, float] | None]:
+    """The scores of each run at the last step; None for a run that has diverged, or is not there yet.
+
+    The last step is that of all runs with the same length: one that has diverged may have scores of earlier steps, and so may all
+    runs of a setting.
+    """
+    lengths = [_length(run) for run in records]
+    last: dict[str, int] = {}
+    for run, length in zip(records, lengths, strict=True):
+        if run.evaluations:
+            last[length] = max(last.get(length, 0), run.evaluations[-1]['step'])
+    return [
+        run.evaluations[-1]['scores'] if run.evaluations and run.evaluations[-1]['step'] == last[length] else None
+        for run, length in zip(records, lengths, strict=True)
+    ]
+
+
 def number(value: Any) -> float:
     """The value as a float, or NaN if it is not a number that can be drawn."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
         return math.nan
     return float(value)
+
+
+def _length(run: Record) -> str:
+    """What decides how many rounds a run has."""
+    keys, images = ['num_steps'], None
+    if run.config.get('interval_unit') == 'epochs':
+        keys, images = ['num_steps', 'n_critic', 'batch_size', 'shared_images'], run.data_set.get('num_images')
+    return str([images, *map(run.config.get, keys)])
 
 
 def _is_step(value: Any) -> bool:
@@ -189,11 +212,12 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return [f'{name} ({count + 1})' if count else name for name, count in zip(names, earlier, strict=True)]
 
 
-def _holds_run(path: Path) -> bool:
+def holds_run(path: Path) -> bool:
+    """Whether a directory is that of a run."""
     return any((path / file).is_file() for file in ('config.json', 'metrics.jsonl'))
 
 
 def _in_order(path: Path) -> list[Any]:
     """Numbers in a name count as numbers: seed_2 comes before seed_10."""
-    parts = ''.join(char if char.isdigit() else f' {char} ' for char in path.name).split()
-    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in parts]
+    parts = ''.join(char if char.isdecimal() else f' {char} ' for char in path.name).split()
+    return [(part.isdecimal(), int(part) if part.isdecimal() else part) for part in parts]

@@ -59,6 +59,7 @@ class Checkpoints:
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
         check_tree(self._directory)  # orbax would wait for a pipe
+        checkpoint_format.remove_unfinished(self._directory)  # of a process that was killed
         self._keep = keep
         me = jax.process_index()
         options = ocp.CheckpointManagerOptions(
@@ -182,7 +183,7 @@ class Checkpoints:
         steps = sorted(checkpoint.step for checkpoint in checkpoints)
         newest = [step for step in steps if step not in self._stops][-self._keep :]
         scored = [step for step in steps if step in self._scores]
-        best = {min((s for s in scored if s <= step), key=self._scores.__getitem__, default=step) for step in newest}
+        best = {checkpoint_format.lowest({s: self._scores[s] for s in scored if s <= step}, step) for step in newest}
         kept = {*newest, *best, *steps[-1:]}
         return [checkpoint.step in kept for checkpoint in checkpoints]
 
@@ -193,8 +194,7 @@ class Checkpoints:
             yield
         except Exception as error:  # tensorstore raises ValueError, with the errno in the text
             for _ in range(10):  # when one thread of tensorstore has failed, others go on, and create the directory again
-                for unfinished in self._directory.glob('*.orbax-checkpoint-tmp'):
-                    shutil.rmtree(unfinished, ignore_errors=True)
+                checkpoint_format.remove_unfinished(self._directory)
                 time.sleep(0.05)
             if number := system_error(error):
                 raise OSError(number, os.strerror(number), str(self._directory)) from error

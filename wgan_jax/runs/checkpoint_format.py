@@ -1,7 +1,11 @@
 """The format of a checkpoint on disk: arrays, and metadata that say what they are, with checksums of both."""
 
 import json
+import math
+import shutil
 import zlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -77,3 +81,14 @@ def _crc32_of_json(value: Any) -> int:
 
 def _crc32(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1))
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what orbax has left half-written among the checkpoints."""
+    for unfinished in directory.glob('*.orbax-checkpoint-tmp'):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def lowest(scores: Mapping[int, float], default: int) -> int:
+    """The step with the lowest score; NaN is the highest one."""
+    return min(scores, key=lambda step: (math.isnan(scores[step]), scores[step]), default=default)

@@ -64,7 +64,7 @@ class RunWriter:
         self._viewers: list[Events | TrackedRun] = [Events(run_dir / 'tensorboard', step)]
         if tracking is not None:
             self._viewers.append(tracking.open(run_dir, config))
-        self._seconds_before = self._metrics.last['seconds'] if self._metrics.last else 0.0
+        self._seconds_before = held.get('seconds', self._metrics.last['seconds'] if self._metrics.last else 0.0)
         self._began = self._last_time = time.perf_counter()
         self.last_picture = pictures[max(pictures)] if pictures else None
 
@@ -89,7 +89,7 @@ class RunWriter:
         """
         now = time.perf_counter()
         timing = {
-            'seconds': round(self._seconds_before + now - self._began, 3),
+            'seconds': self._seconds(now),
             'images_per_second': round(images_seen / (now - self._last_time), 1),
         }
         self._last_time = now
@@ -99,6 +99,9 @@ class RunWriter:
             self._on_log(step, line)
         self._show({**means, 'images_per_second': timing['images_per_second']}, step)
         return timing['images_per_second']
+
+    def _seconds(self, now: float | None = None) -> float:
+        return round(self._seconds_before + (now or time.perf_counter()) - self._began, 3)
 
     def pause(self, seconds: float) -> None:
         """Does not count the last `seconds` as training."""
@@ -130,8 +133,8 @@ class RunWriter:
             viewer.sync()
 
     def held(self) -> dict[str, Any]:
-        """What both logs hold, for the checkpoint that is saved now; JSON."""
-        return {_METRICS: self._metrics.held(), _EVALUATIONS: self._evaluations.held()}
+        """What both logs hold, and the seconds of training, for the checkpoint that is saved now; JSON."""
+        return {_METRICS: self._metrics.held(), _EVALUATIONS: self._evaluations.held(), 'seconds': self._seconds()}
 
     def close(self) -> None:
         """Closes the files."""

@@ -1,5 +1,6 @@
 """Under which config a run may be resumed."""
 
+import json
 from collections.abc import Collection
 from typing import Any
 
@@ -58,6 +59,7 @@ def check_resumable(saved: dict[str, Any], now: dict[str, Any], workdir: str) ->
       UserError: a key or a setting that may not change differs, or the images do; the message lists each difference with both
         values.
     """
+    now = json.loads(json.dumps(now))  # as it is saved: a tuple is a list there
     config = config_of(now)
 
     def both(name: str) -> tuple[dict[str, Any], dict[str, Any]]:

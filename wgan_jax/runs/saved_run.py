@@ -140,4 +140,4 @@ def _best(manager: ocp.CheckpointManager, steps: list[int]) -> int:
         raise UserError(
             f'--step=best: {manager.directory} has no checkpoint with a score; set config.best_metric and config.eval_every.'
         )
-    return min(scores, key=scores.__getitem__)
+    return checkpoint_format.lowest(scores, steps[0])

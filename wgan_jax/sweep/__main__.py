@@ -53,6 +53,7 @@ def main() -> None:
         lambda: _prepare(config),
         workdir,
         command.Place(),
+        count=lambda: len(_settings(config)) * _SEEDS.value,
         dry=_DRY_RUN.value,
         track=_TRACK.value,
         then=lambda: _rank(config, workdir),

@@ -5,16 +5,16 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.scores import can_choose, lower_is_better
+from wgan_jax.report.read_runs import holds_run, last_scores, read_runs
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.members import setting_of
-from wgan_jax.runs.record import read_evaluations
 from wgan_jax.training.group import train_group
 
 
@@ -51,10 +51,9 @@ def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[s
     Raises:
       UserError: no run has such a score.
     """
-    latest = {name: lines[-1] for name in names if (lines := read_evaluations(directory / name))}
-    last = max((line['step'] for line in latest.values()), default=0)
-    # A run that has diverged may have scores of earlier steps.
-    scores: dict[str, Mapping[str, Any]] = {name: line['scores'] for name, line in latest.items() if line['step'] == last}
+    present = [name for name in names if holds_run(directory / name)]
+    last = zip(present, last_scores(read_runs([directory / name for name in present])), strict=True)
+    scores = {name: of_run for name, of_run in last if of_run is not None}
     known = [name for name in next(iter(scores.values()), {}) if can_choose(name) and all(name in own for own in scores.values())]
     if metric is None and known:
         metric = known[0]

@@ -50,6 +50,7 @@ def main() -> None:
             lambda: build.prepare_group(members.combine(config, {'': {}}, _SEEDS.value)),
             workdir,
             place,
+            count=lambda: _SEEDS.value,
             dry=dry,
             track=_TRACK.value,
         )

@@ -50,11 +50,17 @@ def train_many(
     workdir: str,
     place: Place,
     *,
+    count: Callable[[], int],
     dry: bool,
     track: str | None = None,
     then: Train = lambda: None,
 ) -> None:
-    """Like `train_one` for a group of runs, by name; `then` is called when all are complete."""
+    """Like `train_one` for a group of runs, by name.
+
+    Args:
+      count: tells how many runs `prepare` will make, without using a device.
+      then: is called when all are complete.
+    """
 
     def train() -> signal.Signals | None:
         with processes.all_or_none():
@@ -65,16 +71,16 @@ def train_many(
             return None
         return group.train_group(experiments, workdir, ends_process=True) or then()
 
-    parallel.use_a_device_per_core()
-    _run(train, None if dry else place)
+    _run(train, None if dry else place, lambda: parallel.use_a_device_per_core(count()))
 
 
-def _run(train: Train, place: Place | None) -> None:
+def _run(train: Train, place: Place | None, choose_devices: Callable[[], None] = lambda: None) -> None:
     """Trains, in a run of several processes if `place` is given; exits with 128 + the signal if one has stopped it."""
     several = False
     try:
         if place is not None:
             cluster.join(*place)
+        choose_devices()
         parallel.check_devices()
         several = jax.process_count() > 1
         if not several:  # JAX would have several processes share one cache, on a disk that all of them see

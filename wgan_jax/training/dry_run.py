@@ -138,7 +138,8 @@ def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
         print('\n'.join(f'  {name}' for name in names), flush=True)
         source = group[0].data.source
         shape = source.num_images or 1, *source.image_shape
-        length = group[0].in_rounds(source.num_images or 1).num_steps
+        known = source.num_images or not group[0].in_epochs
+        length = group[0].in_rounds(source.num_images or 1).num_steps if known else None
         images = math.prod(shape) * np.dtype(source.dtype).itemsize
         on_host = stays_on_host(group[0], images)
 
@@ -152,12 +153,14 @@ def dry_run_of_group(experiments: Mapping[str, Experiment]) -> None:
         count, seconds, state, working = next(as_many_as_fit(len(group), measure))  # the others at a time are like the first
         turns = -(-len(group) // count)
         memory = Memory(state, min(images, 2 * feed.CHUNK_BYTES) if on_host else images, working, 0, on_host)
-        print(f'  memory per device: {memory}')
+        print(f'  memory per device: {memory}{"" if source.num_images else ", with one image of an unknown number"}')
         print(f'  products: {products(group[0].config["dtype"])}')
         each = f'{seconds:.3g} s per round of {"all" if turns == 1 else count}'
-        print(f'  time: {each}, {duration(turns * seconds * length)} for {length:,} rounds', flush=True)
-        total += turns * seconds * length
-    print(f'in all: {len(experiments)} runs, {duration(total)}, without pictures, scores and reports')
+        whole = '' if length is None else f', {duration(turns * seconds * length)} for {length:,} rounds'
+        print(f'  time: {each}{whole}', flush=True)
+        total += math.nan if length is None else turns * seconds * length
+    time_of_all = '' if math.isnan(total) else f', {duration(total)}, without pictures, scores and reports'
+    print(f'in all: {len(experiments)} runs{time_of_all}')
 
 
 def _usual(experiment: Experiment) -> Experiment:
@@ -188,6 +191,6 @@ def _seconds_per_round(rounds: Rounds | MemberRounds, group: Sequence[Experiment
 def of_process() -> int:
     """Bytes of this process, without mapped files; on systems without /proc, its peak so far."""
     status = Path('/proc/self/status')
-    if status.exists():
-        return 1024 * int(re.search(r'RssAnon:\s+(\d+) kB', status.read_text())[1])
+    if status.exists() and (found := re.search(r'RssAnon:\s+(\d+) kB', status.read_text())):
+        return 1024 * int(found[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)

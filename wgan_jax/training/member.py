@@ -151,8 +151,9 @@ class Member:
 
     def must_be_scored(self) -> bool:
         """Whether the run was stopped between saving this step and scoring it."""
-        is_due = self.step and self.is_due(self.experiment.outputs.eval_every)
-        return bool(is_due) and self.writers is not None and self.writers.record.scored_step != self.step
+        every = self.experiment.outputs.eval_every
+        is_due = every is not None and self.step > 0 and (self.is_due(every) or self.step == self.experiment.num_steps)
+        return is_due and self.writers is not None and self.writers.record.scored_step != self.step
 
     def save(self, carry: Carry, *, stop: bool = False, score: Score | None = None) -> None:
         """Saves a checkpoint, after everything that leads to it."""
