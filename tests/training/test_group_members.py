@@ -87,3 +87,13 @@ def test_a_member_that_was_stopped_before_its_scores_gets_them_also_at_the_last_
     writers = SimpleNamespace(record=SimpleNamespace(scored_step=scored_step))
     member = Member(experiment, None, np.zeros((4, *experiment.data.source.image_shape), np.uint8), writers, step, name='a')
     assert member.must_be_scored() == expected
+
+
+def test_members_that_are_done_keep_their_last_line_and_picture_when_seeds_are_added(tmp_path):
+    """The intervals do not reach the last step, and only a longer run would replace what was written there."""
+    config = tiny(num_steps=12, log_every=5, sample_every=5)
+    for count in (2, 3):
+        group.train_group(prepare_group(combine(config, {'': {}}, count)), str(tmp_path))
+        for seed in range(count):
+            assert [line['step'] for line in lines(tmp_path / f'seed_{seed}')] == [5, 10, 12]
+            assert (tmp_path / f'seed_{seed}' / 'samples' / 'step_000012.png').exists()

@@ -63,15 +63,16 @@ def writing(
 ) -> Iterator[Writers]:
     """Opens the record of a run where it continues, and notes there how this process was started."""
     step, saved = restored.step, restored.saved
+    stays = step >= experiment.num_steps  # a member of a group that is complete: nothing comes later
     own_code.keep(experiment.code, run_dir)
     writer = RunWriter(
         run_dir,
         experiment.config,
         step,
         held=saved.get('held'),
-        keep_line=int(restored.carry[1]['rounds']) == 0,
-        keep_picture=_was_due('sample_every', step, saved, experiment, num_images),
-        keep_scores=_was_due('eval_every', step, saved, experiment, num_images),
+        keep_line=stays or int(restored.carry[1]['rounds']) == 0,
+        keep_picture=stays or _was_due('sample_every', step, saved, experiment, num_images),
+        keep_scores=stays or _was_due('eval_every', step, saved, experiment, num_images),
         on_log=experiment.outputs.on_log,
         on_sample=experiment.outputs.on_sample,
         tracking=experiment.outputs.tracking,
