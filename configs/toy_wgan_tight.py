@@ -7,8 +7,8 @@ bound of the true distance, up to the noise of a batch, because no slope of the 
     python train.py --config=configs/toy_wgan_tight.py
 
 Measured: the critic's level lines are those of a distance, with slope 1 nearly everywhere. Expect all eight Gaussians, with some
-points between them. The estimate falls from 0.26 (mean of the first 100 steps) to 0.04, and the exact distance from 0.42 to 0.11 to
-0.16, which is that of two real samples.
+points between them. The estimate falls from 0.26 (mean of the first 100 steps) to 0.04, and the exact distance of 1,024 points from
+0.55 (of the same steps) to 0.15, where two real samples have 0.08.
 """
 
 from ml_collections import ConfigDict
