@@ -12,7 +12,9 @@ def get_config() -> ConfigDict:
     config.interval_unit = 'rounds'  # or epochs: of num_steps, log_every, sample_every, checkpoint_every and eval_every
     config.num_steps = 10_000  # rounds: each is n_critic critic updates and one generator update
     config.batch_size = 64  # images per critic update, over all devices; a multiple of the number of devices
-    config.grad_accumulation = 1  # parts into which each device divides its share of a batch: less memory, same update
+    config.grad_accumulation = (
+        1  # parts into which each device divides its share of a batch: less memory, same update but for dropout
+    )
     config.batch_norm_per_part = False  # allow grad_accumulation > 1 with batch norm: statistics per part, another update
     config.n_critic = 5  # critic updates per generator update
     config.boost = ConfigDict()  # rounds with more critic updates, as in the WGAN authors' code
@@ -34,7 +36,7 @@ def get_config() -> ConfigDict:
     config.image_noise_until = config_dict.placeholder(int)  # rounds until this noise has faded; None: it does not fade
     config.ema_decay = config_dict.placeholder(float)  # decay of the generator's exponential average, which is sampled; None: none
 
-    config.deterministic = False  # on GPU: only algorithms that give the same bits each time (slower); CPU and TPU always do
+    config.deterministic = False  # on GPU: only algorithms that give the same bits each time (may be slower); CPU and TPU do
 
     # The players and their optimizers.
     config.dtype = 'float32'  # float32 or bfloat16: precision of the networks; weights, statistics and losses stay float32
@@ -57,7 +59,7 @@ def get_config() -> ConfigDict:
     # Scores while training; python -m wgan_jax.evaluate computes the same afterwards.
     config.eval_every = config_dict.placeholder(int)  # None: no scores while training
     config.eval_num_samples = 10_000  # number of generated images
-    config.eval_features = config_dict.placeholder(str)  # digits_cnn, mnist_cnn, celeba_attributes or inception; None: by data set
+    config.eval_features = config_dict.placeholder(str)  # digits_cnn, mnist_cnn, celeba_attributes, inception, none; None: by data
     config.eval_weights = config_dict.placeholder(str)  # file with the weights of inception or celeba_attributes; None: search
     config.best_metric = config_dict.placeholder(str)  # a score, such as fd_mnist_cnn: also keep the best checkpoint by it
 
@@ -74,7 +76,7 @@ def _data() -> ConfigDict:
     # own default.
     # A key with names in brackets applies to these sets only.
     data.name = 'digits'
-    data.dir = config_dict.placeholder(str)  # directory of prepared data sets; None: TFDS's own
+    data.dir = config_dict.placeholder(str)  # of prepared data sets; None: $TFDS_DATA_DIR, or ~/tensorflow_datasets
     data.manual_dir = config_dict.placeholder(str)  # directory of files fetched by hand; None: download
     data.folder = config_dict.placeholder(str)  # your images, a directory or a zip archive (folder)
     data.file = config_dict.placeholder(str)  # your images or points, a .npy or .npz file (array)
@@ -108,7 +110,7 @@ def _network() -> ConfigDict:
     # What bounds a critic's slopes by its layers (the critics of dcgan, mlp and upsample_cnn), instead of clip_value and gp_weight.
     network.weights = config_dict.placeholder(str)  # plain, spectral (divided by their norm) or orthogonal
     network.power_iterations = config_dict.placeholder(int)  # of spectral weights, for each pass
-    network.activation = config_dict.placeholder(str)  # relu, leaky_relu, max_min or full_sort, which keep gradients' norms
+    network.activation = config_dict.placeholder(str)  # relu or leaky_relu; max_min or full_sort, which keep gradients' norms
     network.norm_after_activation = config_dict.placeholder(bool)  # activation, then norm, instead of the other way round (dcgan)
     network.transposed_extra_layers = config_dict.placeholder(bool)  # the extra layers are transposed (dcgan's generator)
     return network

@@ -143,7 +143,7 @@ def train_all(options: argparse.Namespace) -> None:
     Raises:
       UserError: see train_group; or a signal has stopped it.
     """
-    parallel.use_a_device_per_core()
+    parallel.use_a_device_per_core(options.seeds)
     use_compilation_cache()
     name, size = SIZES[options.data, options.size]
     every = size['num_steps'] // NUM_CHECKPOINTS

@@ -65,10 +65,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument('--quick', action='store_true', help='a size for minutes on a CPU instead of the published one')
     parser.add_argument('--out', type=expand, default=Path('figures'), help='output directory; default: figures')
     options = parser.parse_args(arguments)
-    parallel.use_a_device_per_core()
-    compiling.use_compilation_cache()
     pairs = options.pairs or (QUICK_PAIRS if options.quick else PAIRS)
     seeds = options.seeds or (2 if options.quick else 4)
+    parallel.use_a_device_per_core(seeds)
+    compiling.use_compilation_cache()
     rows, truths = [], {}
     for dimension, count in pairs:
         truths[dimension, count] = _truth(dimension, count)

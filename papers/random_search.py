@@ -54,7 +54,7 @@ FULL = Size(100, 10_000, SIZES['mnist', 'full'][1])
 def draw(options: Options, size: Size | None = None) -> None:
     """Trains all settings, and writes random_search.png, .csv (best of k) and _settings.csv (each setting with its score)."""
     size = size or (QUICK if options.quick else FULL)
-    parallel.use_a_device_per_core()
+    parallel.use_a_device_per_core(size.num_settings)
     settings, scores = {}, {}
     for game, keys in _GAMES.items():
         settings[game], scores[game] = _search(options, size, game, keys)

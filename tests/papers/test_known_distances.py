@@ -60,7 +60,7 @@ def test_only_weights_are_clipped():
 
 
 def test_the_command_writes_tables_and_pictures_and_trains_nothing_twice(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(known_distances.parallel, 'use_a_device_per_core', lambda: None)  # the tests have used a device
+    monkeypatch.setattr(known_distances.parallel, 'use_a_device_per_core', lambda most: None)  # the tests have used a device
     monkeypatch.setattr(known_distances.compiling, 'use_compilation_cache', lambda: None)
     for module in (known_distances, funnel_critics):
         monkeypatch.setattr(module, 'POINTS', 256)

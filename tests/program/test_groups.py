@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.program.test_several_processes import KEYS, run, settings_of
+from tests.program.test_several_processes import KEYS, ONE, Processes, free_address, run, settings_of
 from tests.tiny_runs import assert_same_run
 
 CONFIG = '--config=configs/digits_wgan_gp.py'
@@ -66,10 +66,11 @@ def test_a_sweep_ranks_its_settings_and_confirms_the_best_one(tmp_path):
 
 @pytest.mark.slow
 def test_the_members_of_a_group_are_spread_over_the_devices_of_two_processes(tmp_path):
-    """Three members on four devices; each has the same bits as in one process."""
+    """Three members on the devices that the command makes; each has the same bits as in one process."""
     keys = KEYS | {'num_steps': 6, 'checkpoint_every': 4}
-    outputs = run(tmp_path / 'two', keys, flags=['--seeds=3'])
-    assert 'training to step 6 on 4 x cpu in 2 processes.' in outputs[0]
+    outputs = run(tmp_path / 'two', keys, flags=['--seeds=3'], environment=ONE)
+    devices = 2 * min(3, len(os.sched_getaffinity(0)))
+    assert f'training to step 6 on {devices} x cpu in 2 processes.' in outputs[0]
     assert 'means of 3 members' in outputs[0]
     assert 'Done: 3 runs are at step 6.' in outputs[0]
     assert 'step' not in outputs[1]
@@ -79,3 +80,18 @@ def test_the_members_of_a_group_are_spread_over_the_devices_of_two_processes(tmp
         assert_same_run(tmp_path / 'two' / name, tmp_path / 'one' / name, settings_of(keys))
         assert (tmp_path / 'two' / name / 'report.html').is_file()
     assert sorted(path.name for path in (tmp_path / 'two').iterdir()) == ['report.html', *names]
+
+
+@pytest.mark.slow
+def test_a_sweep_of_two_processes_ranks_once_and_both_confirm_its_choice(tmp_path):
+    keys = KEYS | {'num_steps': 2, 'eval_every': 2, 'eval_num_samples': 64}
+    command = [sys.executable, *SWEEP, '--set', 'gp_weight=1,10', '--confirm=2', f'--workdir={tmp_path}']
+    command += [f'--config.{name}={value}' for name, value in keys.items()]
+    command += [f'--coordinator={free_address()}', '--num_processes=2']
+    with Processes([[*command, f'--process_id={index}'] for index in (0, 1)], ONE) as processes:
+        codes, outputs, errors = processes.wait()
+    assert codes == [0, 0], errors
+    best = outputs[0].split('the best setting first:\n')[1].partition(': ')[0].strip()
+    assert f'fd_digits_cnn_64 of {best}: ' in outputs[0].splitlines()[-1]
+    assert all(line.startswith('[Gloo]') for line in outputs[1].splitlines())
+    assert sorted(path.name for path in (tmp_path / 'confirmed').glob('*,seed_*')) == [f'{best},seed_1', f'{best},seed_2']

@@ -69,8 +69,8 @@ def source_of(command):
     else:
         paths = [ROOT / path for path in (script, *SOURCES.get(script, []))]
     source = ''.join(path.read_text() for path in paths)
-    if 'command_line.add_run(' in source:
-        source += (ROOT / 'wgan_jax' / 'runs' / 'command_line.py').read_text()
+    for call, file in (('command_line.add_run(', 'command_line.py'), ('flags.define_place(', 'flags.py')):
+        source += (ROOT / 'wgan_jax' / 'runs' / file).read_text() if call in source else ''
     return source, arguments
 
 

@@ -72,9 +72,9 @@ def sample_q(key: jax.Array, count: int, dimension: int) -> jax.Array:
     return jax.random.uniform(key, (count, dimension), minval=-HALF_SIDE, maxval=HALF_SIDE)
 
 
-def sample_p(funnels: Funnels, key: jax.Array, count: int, power: int = POWER) -> jax.Array:
+def sample_p(funnels: Funnels, key: jax.Array, count: int) -> jax.Array:
     """Points of P, [count, D]: those of sample_q for this key, moved."""
-    return moved(funnels, sample_q(key, count, funnels.centers.shape[1]), power)
+    return moved(funnels, sample_q(key, count, funnels.centers.shape[1]))
 
 
 def distance(funnels: Funnels, key: jax.Array, count: int, power: int = POWER) -> tuple[jax.Array, jax.Array]:

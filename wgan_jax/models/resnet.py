@@ -2,7 +2,7 @@
 
 Source: igul222/improved_wgan_training, gan_64x64.py, GoodGenerator and GoodDiscriminator. Images are square, with a side of 16,
 32, 64, 128 or 256. Each halving of the image doubles the filters, up to 8 times num_features. There is one difference: in
-sampling, the authors' batch norm uses the statistics of the batch, and ours the running averages of training.
+sampling, the authors' batch norm uses the statistics of the batch, and ours those of many batches of latents.
 """
 
 import flax.linen as nn

@@ -39,7 +39,7 @@ def of_runs(records: Sequence[Record], tables: Sequence[Table]) -> str:
             if (value := cell.as_many if cell.as_many is not None else cell.value) is not None:
                 found.setdefault(records[column.run].name, value)
         if len(found) > 1:
-            end = f'lower is better, {_images(table, line)}{_real(table, line)}'
+            end = f'lower is better, {_images(table, line)}{_real(line)}'
             if not lower_is_better(line.name):
                 end = end.replace('lower', 'higher', 1)
             return _ordered(found, captions.score_in_words(line.name), end, lower=lower_is_better(line.name))
@@ -80,7 +80,7 @@ def _reached(table: Table, line: Line) -> str:
     cell, words = line.cells[0], captions.score_in_words(line.name)
     value = cell.value if cell.as_many is None else cell.as_many
     article = 'an' if words.startswith(('FID', 'Inception')) else 'a'
-    return f'{article} {words} of {value:.3g} ({_images(table, line)}, {_direction(line.name)} is better{_real(table, line)})'
+    return f'{article} {words} of {value:.3g} ({_images(table, line)}, {_direction(line.name)} is better{_real(line)})'
 
 
 def _images(table: Table, line: Line) -> str:
@@ -89,7 +89,7 @@ def _images(table: Table, line: Line) -> str:
     return f'{captions.with_commas(count)} samples'
 
 
-def _real(table: Table, line: Line) -> str:
+def _real(line: Line) -> str:
     """The same score of real images."""
     return f'; {line.real:.3g} for real images that were not used for training' if line.real is not None else ''
 

@@ -20,6 +20,22 @@ _NONE_FLAG = re.compile(r'--?config\.([\w.]+)=None')
 _KINDS = {'int': 'a whole number', 'float': 'a number', 'bool': 'True or False'}
 
 
+def define_place() -> Callable[[], tuple[str | None, int | None, int | None]]:
+    """Defines the flags that say which process of a run this is; the result reads them, in the order of cluster.join."""
+    holders = (
+        flags.DEFINE_string('coordinator', None, 'HOST:PORT of the first process of a run of several; see docs/scaling.md.'),
+        flags.DEFINE_integer('num_processes', None, 'Processes of the run; not needed on a cluster that JAX detects.'),
+        flags.DEFINE_integer('process_id', None, 'Number of this process, from 0.'),
+    )
+    return lambda: tuple(holder.value for holder in holders)
+
+
+def define_track() -> flags.FlagHolder:
+    """Defines the flag for a tracker."""
+    about = 'Also shows runs in this tracker, whose package must be installed; see docs/runs.md.'
+    return flags.DEFINE_enum('track', None, ['wandb', 'mlflow', 'trackio'], about)
+
+
 def run(main: Callable[[], None], config: flags.FlagHolder, get_default: Callable[[], ConfigDict], about: str) -> None:
     """Runs a command that trains: parses its command line, see parse(), and calls main."""
 

@@ -65,7 +65,8 @@ def check_resumable(saved: dict[str, Any], now: dict[str, Any], workdir: str) ->
     def both(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return (saved[name], now[name]) if name in saved and name in now else ({}, {})
 
-    # Parts of a batch change only rounding and dropout masks, as devices do, unless batch norm takes its statistics from each.
+    # Parts of a batch change only rounding, dropout masks and how far a power iteration gets, unless batch norm takes its
+    # statistics from each.
     may_change = MAY_CHANGE if config['batch_norm_per_part'] else (*MAY_CHANGE, 'grad_accumulation')
     if differences := _differences(config_of(saved), config, may_change):
         raise UserError(

@@ -33,12 +33,8 @@ _SEEDS = absl_flags.DEFINE_integer('seeds', 1, 'Runs of each setting, with seeds
 _BY = absl_flags.DEFINE_string('by', None, 'The score that ranks the settings; default: the first one.')
 _CONFIRM = absl_flags.DEFINE_integer('confirm', 0, 'Train the best setting anew with so many fresh seeds.', lower_bound=0)
 _WORKDIR = absl_flags.DEFINE_string('workdir', None, 'Directory of the runs; default: runs/<config name>_sweep.')
-_TRACK = absl_flags.DEFINE_enum(
-    'track',
-    None,
-    ['wandb', 'mlflow', 'trackio'],
-    'Also shows the runs in this tracker, whose package must be installed; see docs/runs.md.',
-)
+_PLACE = flags.define_place()
+_TRACK = flags.define_track()
 _DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the runs, programs, memory and time, and exit.')
 
 
@@ -52,7 +48,7 @@ def main() -> None:
     command.train_many(
         lambda: _prepare(config),
         workdir,
-        command.Place(),
+        command.Place(*_PLACE()),
         count=lambda: len(_settings(config)) * _SEEDS.value,
         dry=_DRY_RUN.value,
         track=_TRACK.value,

@@ -20,17 +20,8 @@ _WORKDIR = absl_flags.DEFINE_string('workdir', None, "The run's directory, resum
 _SEEDS = absl_flags.DEFINE_integer(
     'seeds', None, 'Trains so many runs at once, with seeds from config.seed on, in WORKDIR/seed_<n>.'
 )
-_COORDINATOR = absl_flags.DEFINE_string(
-    'coordinator', None, 'HOST:PORT of the first process of a run of several; see docs/scaling.md.'
-)
-_NUM_PROCESSES = absl_flags.DEFINE_integer('num_processes', None, 'Processes of the run; not needed on a cluster that JAX detects.')
-_PROCESS_ID = absl_flags.DEFINE_integer('process_id', None, 'Number of this process, from 0.')
-_TRACK = absl_flags.DEFINE_enum(
-    'track',
-    None,
-    ['wandb', 'mlflow', 'trackio'],
-    'Also shows the run in this tracker, whose package must be installed; see docs/runs.md.',
-)
+_PLACE = flags.define_place()
+_TRACK = flags.define_track()
 _DRY_RUN = absl_flags.DEFINE_bool('dry_run', False, 'Print the resolved config, layers, parameters, memory and time, and exit.')
 
 
@@ -41,7 +32,7 @@ def main() -> None:
 
     config, dry = _CONFIG.value, _DRY_RUN.value
     workdir = _WORKDIR.value or str(Path('runs', Path(config_flags.get_config_filename(absl_flags.FLAGS['config'])).stem))
-    place = command.Place(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    place = command.Place(*_PLACE())
     if _SEEDS.value is None:
         command.train_one(lambda: build.prepare(config), workdir, place, dry=dry, track=_TRACK.value)
     else:

@@ -78,9 +78,9 @@ def _run(train: Train, place: Place | None, choose_devices: Callable[[], None] =
     """Trains, in a run of several processes if `place` is given; exits with 128 + the signal if one has stopped it."""
     several = False
     try:
-        if place is not None:
-            cluster.join(*place)
         choose_devices()
+        if place is not None:
+            cluster.join(*place)  # which uses the devices
         parallel.check_devices()
         several = jax.process_count() > 1
         if not several:  # JAX would have several processes share one cache, on a disk that all of them see
