@@ -6,8 +6,8 @@ BUGS = [  # (name, file, old, new)
     (
         'the exact distance of the averaged generator',
         'training/member',
-        'self._make_images(state.replace(ema=None), self._key, latents',
-        'self._make_images(state, self._key, latents',
+        'self._generated(state.replace(ema=None), ',
+        'self._generated(state, ',
     ),
     (
         'the same points at every log point',

@@ -44,9 +44,10 @@ def test_the_critic_updates_of_a_round_may_share_their_images(monkeypatch, place
     config = tiny(shared_images=True)
     config.data.placement = placement
     images = np.arange(29 * 64, dtype=np.uint8).reshape(29, 8, 8, 1)
-    with closing(Rounds(build(config), images, 0)) as run:
+    experiment = build(config)
+    with closing(Rounds(experiment, images, 0)) as run:
         chunk, indices = (np.asarray(array) for array in run._prepare(3, 2, 2))
-        assert run.epochs_before(29) == 8.0
+    assert experiment.epochs_before(29, 29) == 8.0
     chunks = [chunk] * len(indices) if placement == 'device' else chunk  # one per device, each with one image of a batch
     seen = np.concatenate([part[rows[:2]] for part, rows in zip(chunks, indices, strict=True)], axis=2)  # [2, 2, 8, 64]
     np.testing.assert_array_equal(seen[:, 0], seen[:, 1])
@@ -78,7 +79,7 @@ def test_calls_of_a_run(monkeypatch, placement, expected):
         sizes.append(count)
     run.close()
     assert sizes == expected
-    assert int(carry[0].critic.step) == run.images_before(20) // 8 == 40
+    assert int(carry[0].critic.step) == experiment.images_before(20) // 8 == 40
 
 
 def on_host(monkeypatch, **changes):

@@ -21,9 +21,14 @@ class PlayerState(TrainState):
 
     batch_stats: Any
 
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the network is applied with."""
+        return {'params': self.params, 'batch_stats': self.batch_stats}
+
 
 class GANState(flax.struct.PyTreeNode):
-    """Everything that training changes, so all that a checkpoint needs.
+    """Everything that training changes; a checkpoint has it, and the sums of metrics since the last log point.
 
     Attributes:
       step: rounds done, int32 scalar.
@@ -67,8 +72,7 @@ def create_state(
     }
     ema = None
     if use_ema:  # copied, since a donated buffer may occur only once in a state
-        average = {'params': players['generator'].params, 'batch_stats': players['generator'].batch_stats}
-        ema = jax.tree.map(jnp.copy, average)
+        ema = jax.tree.map(jnp.copy, players['generator'].variables)
     return GANState(step=jnp.zeros((), jnp.int32), ema=ema, **players)
 
 
@@ -102,7 +106,7 @@ def generate(state: GANState, latents: jax.Array) -> jax.Array:
 
 def weights_of(state: GANState) -> dict[str, Any]:
     """The `params` and `batch_stats` that make images: the average of the generator if there is one, or its own."""
-    return state.ema or {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
+    return state.ema or state.generator.variables
 
 
 def has_batch_norm(player: PlayerState) -> bool:

@@ -1,8 +1,8 @@
 """The critic step, the generator step, and the round that they make.
 
-A step is a plain function `(state, real, key) -> (state, metrics)`. It runs un-jitted in a debugger, on one device, or inside pmap
-if it is given the name of the mapped axis. `key` is the same for the whole run: `draw` derives the noise of each update from it,
-and can be replaced to choose latents and alphas.
+A step is a plain function `(state, real, key) -> (state, metrics)`; that of the generator takes no `real`. It runs un-jitted in a
+debugger, on one device, or inside pmap if it is given the name of the mapped axis. `key` is the same for the whole run: `draw`
+derives the noise of each update from it, and can be replaced to choose latents and alphas.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ from wgan_jax.algorithm import noise
 from wgan_jax.algorithm.losses import AdversarialLoss, gradient_penalty, interpolate
 from wgan_jax.algorithm.state import GANState, apply
 from wgan_jax.algorithm.update import Metrics, update
+
+Carry = tuple[GANState, Metrics]  # from call to call: the state, and the sums of metrics since the last log point
 
 
 def critic_step(
@@ -140,8 +142,7 @@ def generator_step(
     ema = state.ema
     if ema_decay is not None:
         # Batch statistics are averaged together with the weights that they belong to.
-        current = {'params': updated.params, 'batch_stats': updated.batch_stats}
-        ema = optax.incremental_update(current, ema, 1.0 - ema_decay)
+        ema = optax.incremental_update(updated.variables, ema, 1.0 - ema_decay)
     return state.replace(generator=updated, ema=ema), metrics
 
 

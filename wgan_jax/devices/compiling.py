@@ -62,10 +62,10 @@ def private_directory(otherwise: str) -> Path | None:
 
 
 def compile_ahead(mapped: Callable[..., Any], arguments: Any, *, deterministic: bool = False) -> Any:
-    """Compiles the function that parallel.map_rounds returns.
+    """Compiles the function that parallel.map_rounds or map_members returns.
 
     Args:
-      mapped: from parallel.map_rounds.
+      mapped: the function.
       arguments: arrays or their shapes; split ones have a leading axis over the devices of all processes.
       deterministic: on a GPU, use only algorithms that give the same bits each time.
 

@@ -1,7 +1,8 @@
 """Places arrays on the devices and maps the rounds over them; the only module with pmap, meshes and shardings.
 
-The state has no device axis: it is replicated, and the mapped program takes and returns it whole (`in_axes=None`), so that a
-checkpoint is the same on one device and on a pod. Only the batch is split.
+The state of a run has no device axis: it is replicated, and the mapped program takes and returns it whole (`in_axes=None`), so
+that a checkpoint is the same on one device and on a pod. Only the batch is split. The members of a group are whole, each on one
+device (`map_members`).
 """
 
 import mmap

@@ -40,7 +40,7 @@ def classes(shares: list[float], real: list[float] | None, path: Path) -> None:
 
 
 def critic(report: dict[str, Any], clip_value: float | None, path: Path) -> None:
-    """The Lipschitz panel: slopes, weights, gradients and spectral norms by layer; what metrics.diagnostics tells."""
+    """The Lipschitz panel: slopes, weights, gradients and spectral norms by layer; what metrics.critic.diagnostics tells."""
     figure = Figure(figsize=(11, 7.2), layout='constrained')
     ((slopes, weights), (gradients, norms)) = figure.subplots(2, 2)
     slopes.set_title(draw_slopes(slopes, report))

@@ -101,8 +101,8 @@ class Scoring:
         Args:
           state: the state.
           samples: the result of self.samples for this state, if it is known.
-          sample_key: that of the run of the state, if this is another run, whose config differs in seed and in the generator's
-            optimizer only.
+          sample_key: that of the run of the state, if this is another run, whose config differs in seed, in `ema_decay` and in the
+            generator's optimizer only.
 
         Returns:
           JSON: `scores`, one number each; `floor`, the scores of held-out real images in place of samples; `as_many`, the scores

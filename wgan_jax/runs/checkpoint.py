@@ -97,7 +97,7 @@ class Checkpoints:
         Args:
           step: newer than all saved ones.
           tree: arrays.
-          record: the config, and the identity of the data set; JSON.
+          record: the config, and what runs.resume compares besides it; JSON.
           stop: saved because the run stops.
           score: of this state, if it was measured.
 

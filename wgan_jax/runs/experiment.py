@@ -10,6 +10,7 @@ import optax
 
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.algorithm.state import GANState
+from wgan_jax.algorithm.steps import Carry, zero_sums
 from wgan_jax.data.source import Source
 from wgan_jax.runs.config import check_num_updates
 from wgan_jax.runs.own_code import Code
@@ -28,7 +29,7 @@ class Data(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a run writes, and how many rounds lie between."""
+    """What a run writes, and how many rounds lie between, or epochs, see Experiment.in_rounds."""
 
     log_every: int
     sample_every: int
@@ -81,6 +82,10 @@ class Experiment(NamedTuple):
         """The state before the first round."""
         return self.create(self.init_key)
 
+    def create_carry(self) -> Carry:
+        """What rounds carry from call to call, and checkpoints save, before the first round."""
+        return self.create_state(), zero_sums(self.round_settings['gp_weight'])
+
     def sample_latents(self) -> jax.Array:
         """The fixed latents of all grids, [num_samples, latent_dim]."""
         return jax.random.normal(self.sample_key, (self.outputs.num_samples, self.latent_dim))
@@ -114,6 +119,10 @@ class Experiment(NamedTuple):
     def rounds_per_epoch(self, num_images: int) -> int:
         """The fewest rounds, none of them boosted, that read as many images as there are."""
         return -(-num_images // (self.batch_size * (1 if self.shared_images else self.schedule.n_critic)))
+
+    def images_before(self, step: int) -> int:
+        """Real images that the critic sees in the first `step` rounds."""
+        return self.schedule.updates_before(step) * self.batch_size
 
     def epochs_before(self, step: int, num_images: int) -> float:
         """How often the first `step` rounds read the whole data set."""

@@ -31,13 +31,13 @@ class Log:
         self._path = path
         lines = _lines(path, step, is_right)
         self._ranges, self._crc32 = [], 0
-        for line in lines:
-            self._count(line)
+        for at, line in lines:
+            self._count(at, line)
         if held is not None and (warning := _difference(lines, held)):
             print(f'Warning: {path} {warning}')
         if path.exists() or path.is_symlink() or not may_be_missing:  # a link is replaced by a file
-            replace_file(path, ''.join(line + '\n' for line in lines).encode())
-        self.last = json.loads(lines[-1]) if lines else None
+            replace_file(path, ''.join(line + '\n' for _, line in lines).encode())
+        self.last = json.loads(lines[-1][1]) if lines else None
         self._file = None
 
     def append(self, step: int, values: dict[str, Any], *, provisional: bool = False) -> None:
@@ -55,7 +55,7 @@ class Log:
         self._file.write(line + '\n')
         self._file.flush()
         if not provisional:
-            self._count(line)
+            self._count(step, line)
 
     def sync(self) -> None:
         """Waits until all lines are on the disk."""
@@ -71,17 +71,18 @@ class Log:
         if self._file is not None:
             self._file.close()
 
-    def _count(self, line: str) -> None:
-        _extend(self._ranges, json.loads(line)['step'])
+    def _count(self, step: int, line: str) -> None:
+        _extend(self._ranges, step)
         self._crc32 = zlib.crc32(line.encode(), self._crc32)
 
 
 def read(path: Path, is_right: Callable[[Any], bool]) -> list[dict[str, Any]]:
     """The objects of a log; a last line that was cut short is left out, and so are damaged ones, with a printed warning."""
-    return [json.loads(line) for line in _lines(path, math.inf, is_right)]
+    return [json.loads(line) for _, line in _lines(path, math.inf, is_right)]
 
 
-def _lines(path: Path, step: float, is_right: Callable[[Any], bool]) -> list[str]:
+def _lines(path: Path, last: float, is_right: Callable[[Any], bool]) -> list[tuple[int, str]]:
+    """The intact lines of a log up to a step, each with its step."""
     lines, damaged = [], []
     content = read_bytes(path).decode('utf-8', 'replace') if path.exists() else ''
     all_lines = content.splitlines()
@@ -90,8 +91,8 @@ def _lines(path: Path, step: float, is_right: Callable[[Any], bool]) -> list[str
             record = json.loads(line)
             if not isinstance(record['step'], int):
                 raise TypeError
-            if record['step'] <= step and is_right(record):
-                lines.append(line)
+            if record['step'] <= last and is_right(record):
+                lines.append((record['step'], line))
         except (ValueError, TypeError, KeyError, RecursionError):
             damaged.append(number)
     if damaged and damaged != [len(all_lines)]:
@@ -99,17 +100,17 @@ def _lines(path: Path, step: float, is_right: Callable[[Any], bool]) -> list[str
     return lines
 
 
-def _difference(lines: list[str], held: dict[str, Any]) -> str:
+def _difference(lines: list[tuple[int, str]], held: dict[str, Any]) -> str:
     """How the lines of a log differ from what it held, in words; '' if they do not."""
     steps = {step for first, last, interval in held['steps'] for step in range(first, last + 1, interval or 1)}
     newest = max(steps, default=-1)  # later lines were written after the checkpoint
-    before = [line for line in lines if json.loads(line)['step'] <= newest]
+    before = [(step, line) for step, line in lines if step <= newest]
     checksum = 0
-    for line in before:
+    for _, line in before:
         checksum = zlib.crc32(line.encode(), checksum)
     if checksum == held['crc32']:
         return ''
-    lost = sorted(steps - {json.loads(line)['step'] for line in before})
+    lost = sorted(steps - {step for step, _ in before})
     if not lost:
         return 'was changed since it was written; its lines stay as they are.'
     ranges: list[list[int]] = []

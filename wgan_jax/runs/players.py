@@ -138,10 +138,8 @@ def _check_shapes(config: ConfigDict, image_shape: tuple[int, ...], state: GANSt
 
 
 def _in_training(state: GANState, latents: jax.Array) -> jax.Array:
-    variables = {'params': state.generator.params, 'batch_stats': state.generator.batch_stats}
-    return state.generator.apply_fn(variables, latents, train=True, mutable=['batch_stats'])[0]
+    return state.generator.apply_fn(state.generator.variables, latents, train=True, mutable=['batch_stats'])[0]
 
 
 def _passes(state: GANState, latents: jax.Array, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    critic = {'params': state.critic.params, 'batch_stats': state.critic.batch_stats}
-    return generate(state, latents), state.critic.apply_fn(critic, images, train=False)
+    return generate(state, latents), state.critic.apply_fn(state.critic.variables, images, train=False)

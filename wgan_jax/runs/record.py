@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,7 @@ class RunWriter:
         step: int,
         *,
         held: dict[str, Any] | None = None,
-        keep_line: bool = True,
-        keep_picture: bool = True,
-        keep_scores: bool = True,
+        dropped: Collection[str] = (),
         on_log: Callable[[int, dict[str, Any]], None] | None = None,
         on_sample: Callable[[int, np.ndarray], None] | None = None,
         tracking: Tracking | None = None,
@@ -45,21 +43,19 @@ class RunWriter:
           config: the resolved config.
           step: rounds done.
           held: the result of `held` when the checkpoint of `step` was saved.
-          keep_line: whether the line of `step` itself stays. It does not when a run that ended between log points is extended,
-            because the next line covers those rounds too.
-          keep_picture: whether the samples of `step` itself stay; they do not if only the end of a run made that picture.
-          keep_scores: the same for its scores.
+          dropped: which of 'line', 'picture' and 'scores' of `step` itself are removed too.
           on_log: called with the step and the content of each log point.
           on_sample: called with the step and each grid of samples.
           tracking: a tracker that also gets the config, the metrics and the pictures; None for none.
         """
         self._run_dir, self._on_log, self._on_sample = run_dir, on_log, on_sample
         replace_file(run_dir / 'config.json', (json.dumps(config, indent=2) + '\n').encode())
-        last_line, last_scores, held = step if keep_line else step - 1, step if keep_scores else step - 1, held or {}
+        last_line, last_picture, last_scores = (step - (what in dropped) for what in ('line', 'picture', 'scores'))
+        held = held or {}
         self._metrics = Log(run_dir / _METRICS, _has_seconds, last_line, held.get(_METRICS))
         self._evaluations = Log(run_dir / _EVALUATIONS, _has_scores, last_scores, held.get(_EVALUATIONS), may_be_missing=True)
         pictures = sample_pictures(run_dir)
-        for later in [number for number in pictures if number > step or (number == step and not keep_picture)]:
+        for later in [number for number in pictures if number > last_picture]:
             pictures.pop(later).unlink()
         self._viewers: list[Events | TrackedRun] = [Events(run_dir / 'tensorboard', step)]
         if tracking is not None:

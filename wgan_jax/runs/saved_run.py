@@ -7,7 +7,6 @@ import jax
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
-from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState
 from wgan_jax.devices.compiling import compiled
 from wgan_jax.disk import check_tree
@@ -64,8 +63,7 @@ def open_run(workdir: str, step: str | None = None, changes: dict[str, Any] | No
     def template_of(record: dict[str, Any]) -> Any:
         code = own_code.of_run(directory.parent, trusted=trust_code) if record.get('code') else None
         built['experiment'] = experiment = _experiment(record, changes or {}, code)
-        gp_weight = experiment.round_settings['gp_weight']
-        return jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(gp_weight)))
+        return jax.eval_shape(experiment.create_carry)
 
     try:
         check_tree(directory)  # orbax would wait for a pipe

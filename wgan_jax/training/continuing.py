@@ -2,23 +2,26 @@
 
 import functools
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wgan_jax.algorithm import steps
+from wgan_jax.algorithm.steps import Carry
 from wgan_jax.devices import processes
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs import own_code
 from wgan_jax.runs.checkpoint import Checkpoints
-from wgan_jax.runs.experiment import Experiment
+from wgan_jax.runs.directory import locked, written_in
+from wgan_jax.runs.experiment import Experiment, Outputs
 from wgan_jax.runs.files import reason
 from wgan_jax.runs.record import RunWriter, read_evaluations
 from wgan_jax.runs.resume import check_resumable
 from wgan_jax.runs.starts import record_start
-from wgan_jax.training.member import Carry, Member, Writers, make_generate
+from wgan_jax.training.member import Member, Writers, make_generate
+
+_INTERVALS = {'line': 'log_every', 'picture': 'sample_every', 'scores': 'eval_every'}  # of what a run writes
 
 
 class RestoredRun(NamedTuple):
@@ -30,6 +33,16 @@ class RestoredRun(NamedTuple):
     saved: dict[str, Any]  # the record of the checkpoint; {} for a new run, and in processes without checkpoints
 
 
+def open_directory(run_dir: Path, outputs: Outputs, stack: ExitStack) -> Checkpoints | None:
+    """Locks a run's directory until the stack is closed, and opens its checkpoints; None in all processes but the first."""
+    with processes.all_or_none():
+        if not processes.is_first():
+            return None
+        stack.enter_context(locked(run_dir))
+        stack.enter_context(written_in(run_dir))
+        return stack.enter_context(Checkpoints(run_dir / 'checkpoints', outputs.checkpoints_to_keep, outputs.best_metric))
+
+
 def restore(
     experiment: Experiment, run_dir: Path, record: dict[str, Any], checkpoints: Checkpoints | None, rewinds: int
 ) -> RestoredRun:
@@ -37,7 +50,7 @@ def restore(
 
     Checkpoints record the rewinds. A process that is killed between going back and saving diverges again, and goes back again.
     """
-    step, carry = 0, (experiment.create_state(), steps.zero_sums(experiment.round_settings['gp_weight']))
+    step, carry = 0, experiment.create_carry()
     saved: dict[str, Any] = {}
     with processes.all_or_none():
         if checkpoints is not None:
@@ -57,35 +70,37 @@ def writing(
     run_dir: Path,
     num_images: int,
     restored: RestoredRun,
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None,
     scoring: Scoring | None,
     record: dict[str, Any],
-) -> Iterator[Writers]:
-    """Opens the record of a run where it continues, and notes there how this process was started."""
-    step, saved = restored.step, restored.saved
-    stays = step >= experiment.num_steps  # a member of a group that is complete: nothing comes later
+) -> Iterator[Writers | None]:
+    """Opens the record of a run where it continues, and notes there how this process was started; None without checkpoints."""
+    if checkpoints is None:
+        yield None
+        return
     own_code.keep(experiment.code, run_dir)
     writer = RunWriter(
         run_dir,
         experiment.config,
-        step,
-        held=saved.get('held'),
-        keep_line=stays or int(restored.carry[1]['rounds']) == 0,
-        keep_picture=stays or _was_due('sample_every', step, saved, experiment, num_images),
-        keep_scores=stays or _was_due('eval_every', step, saved, experiment, num_images),
+        restored.step,
+        held=restored.saved.get('held'),
+        dropped=_written_by_an_end(experiment, num_images, restored),
         on_log=experiment.outputs.on_log,
         on_sample=experiment.outputs.on_sample,
         tracking=experiment.outputs.tracking,
     )
     with closing(writer):
-        record_start(run_dir, step)
-        yield Writers(writer, checkpoints, scoring, record)
+        record_start(run_dir, restored.step)
+        yield Writers(writer, checkpoints, scoring, {**record, 'rewinds': restored.rewinds})
 
 
-def _was_due(interval: str, step: int, saved: dict[str, Any], experiment: Experiment, num_images: int) -> bool:
-    """Whether an interval, from the record of the checkpoint of `step`, reached that step, or only the end of a run did."""
+def _written_by_an_end(experiment: Experiment, num_images: int, restored: RestoredRun) -> list[str]:
+    """What the run wrote at the restored step because it ended there, between two ends of its intervals; now it goes on."""
+    step, saved = restored.step, restored.saved
+    if step >= experiment.num_steps:  # it does not: a member of a group that is complete
+        return []
     rounds = experiment.rounds_per_epoch(num_images) if saved.get('interval_unit') == 'epochs' else 1
-    return step % (rounds * (saved.get(interval) or 1)) == 0
+    return [what for what, interval in _INTERVALS.items() if step % (rounds * (saved.get(interval) or 1))]
 
 
 def complete(

@@ -15,7 +15,6 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
-from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.schedule import Schedule
 from wgan_jax.algorithm.state import num_parameters
 from wgan_jax.data import feed
@@ -177,8 +176,7 @@ def _black_images(experiment: Experiment, count: int) -> np.ndarray:
 
 def _seconds_per_round(rounds: Rounds | MemberRounds, group: Sequence[Experiment]) -> float:
     """How long a round takes, of all members."""
-    carry = (group[0].create_state(), steps.zero_sums(group[0].round_settings['gp_weight']))
-    states, sums = rounds.place([carry] * len(group))
+    states, sums = rounds.place([group[0].create_carry()] * len(group))
     for _ in range(_TIMED_CALLS):
         start = time.perf_counter()
         count, states, sums = rounds.advance(states, sums)

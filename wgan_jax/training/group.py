@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +18,11 @@ from wgan_jax.errors import UserError
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.config import flatten
-from wgan_jax.runs.directory import locked, written_in
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.files import run_directory
 from wgan_jax.runs.members import programs, varied
 from wgan_jax.runs.resume import LOCAL
-from wgan_jax.training.continuing import RestoredRun, complete, restore, write_report, writing
+from wgan_jax.training.continuing import RestoredRun, complete, open_directory, restore, write_report, writing
 from wgan_jax.training.loop import Run
 from wgan_jax.training.member import Member, make_generate
 from wgan_jax.training.member_rounds import MemberRounds, as_many_as_fit
@@ -139,16 +139,13 @@ def _train_together(
         rounds = stack.enter_context(closing(MemberRounds(group, numbers, images, done)))
         make_images, members = make_generate(first), []
         for one, scores in zip(opened, scoring, strict=True):
-            writers, rewinds = None, one.restored.rewinds
-            if one.checkpoints is not None:
-                record = {**one.record, 'rewinds': rewinds}
-                opening = writing(one.experiment, one.run_dir, len(images), one.restored, one.checkpoints, scores, record)
-                writers = stack.enter_context(opening)
-            members.append(Member(one.experiment, make_images, images, writers, one.restored.step, name=one.name, rewinds=rewinds))
+            opening = writing(one.experiment, one.run_dir, len(images), one.restored, one.checkpoints, scores, one.record)
+            writers, step, rewinds = stack.enter_context(opening), one.restored.step, one.restored.rewinds
+            members.append(Member(one.experiment, make_images, images, writers, step, name=one.name, rewinds=rewinds))
         run = Run(first, rounds, members, [one.restored.carry for one in opened])
         del opened
         stopped_by = run.train(stop)
-        alive = [member for member, is_alive in zip(members, rounds.alive, strict=True) if is_alive]
+        alive = [*compress(members, rounds.alive)]
         diverged += [member.name for member in members if member not in alive]
         if stopped_by is None and alive:
             print(f'Done: {len(alive)} runs are at step {first.num_steps}. To train on, give a larger --config.num_steps.')
@@ -160,14 +157,7 @@ def _train_together(
 
 def _open(run_dir: Path, experiment: Experiment, first: Experiment, facts: dict[str, Any], stack: ExitStack) -> _Opened:
     """Locks the directory of a member and restores it; its functions are those of the first one, compiled once."""
-    record, outputs, checkpoints = {**experiment.config, **facts, 'rewinds': 0}, experiment.outputs, None
-    with processes.all_or_none():
-        if processes.is_first():
-            stack.enter_context(locked(run_dir))
-            stack.enter_context(written_in(run_dir))
-            checkpoints = stack.enter_context(
-                Checkpoints(run_dir / 'checkpoints', outputs.checkpoints_to_keep, outputs.best_metric)
-            )
+    record, checkpoints = {**experiment.config, **facts}, open_directory(run_dir, experiment.outputs, stack)
     shared = experiment._replace(create=first.create, with_image_statistics=first.with_image_statistics)
     return _Opened(run_dir.name, shared, run_dir, record, checkpoints, restore(shared, run_dir, record, checkpoints, rewinds=0))
 

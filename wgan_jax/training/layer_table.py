@@ -49,11 +49,10 @@ def layers_of(player: PlayerState, input_shape: tuple[int, ...]) -> list[Layer]:
         called[context.module.path] = context.module, getattr(first, 'shape', ())[1:]
         return outputs
 
-    variables = {'params': player.params, 'batch_stats': player.batch_stats}
     inputs = jax.ShapeDtypeStruct((1, *input_shape), np.float32)
     with nn.intercept_methods(note):
-        jax.eval_shape(lambda variables, inputs: player.apply_fn(variables, inputs, train=False), variables, inputs)
-    parameters, statistics = (_by_layer(tree, list(called)) for tree in variables.values())
+        jax.eval_shape(lambda variables, inputs: player.apply_fn(variables, inputs, train=False), player.variables, inputs)
+    parameters, statistics = (_by_layer(tree, list(called)) for tree in (player.params, player.batch_stats))
     return [
         Layer('.'.join(path) or type(module).__name__, _operation(module), output, parameters[path], statistics[path])
         for path, (module, output) in called.items()

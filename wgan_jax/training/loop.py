@@ -5,16 +5,18 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from itertools import compress
 
 import jax
 from tqdm import tqdm
 
+from wgan_jax.algorithm.steps import Carry
 from wgan_jax.devices import processes
 from wgan_jax.errors import LocalError
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.terminal import log_line, progress_bar
 from wgan_jax.training import not_finite
-from wgan_jax.training.member import Carry, Member
+from wgan_jax.training.member import Member
 from wgan_jax.training.member_rounds import MemberRounds
 from wgan_jax.training.rounds import Rounds
 from wgan_jax.training.stopping import StopRequest
@@ -35,6 +37,7 @@ class Run:
           carries: their states and sums.
         """
         self._experiment, self._rounds, self._members = experiment, rounds, members
+        self._writers = [member.writers for member in members if member.writers is not None]
         self._say_compiled()
         self._state, self._sums = rounds.place(carries)
         self._fetched: list[Carry] | None = None
@@ -59,33 +62,29 @@ class Run:
         self._score_after_resume()
         stop.listen()
         self._began = time.perf_counter(), self.step
-        with progress_bar(self.step, num_steps, hidden=all(member.writers is None for member in self._members)) as bar:
-            for member in self._members:
-                if member.writers is not None:
-                    member.writers.record.start_clock()
+        with progress_bar(self.step, num_steps, hidden=not self._writers) as bar:
+            for writers in self._writers:
+                writers.record.start_clock()
             # A signal to one process stops all of them, after the same call.
             while self.step < num_steps and not (stopped_by := processes.greatest(stop.signal)):
                 bar.update(self._advance())
-                last = self.step == num_steps
+                last, saves, scores = self.step == num_steps, self._is_due(every.checkpoint_every), self._is_due(every.eval_every)
                 if last or self._is_due(every.log_every):
                     self._log(bar)
                 if last or self._is_due(every.sample_every):
                     self._sample()
-                is_scored = every.eval_every is not None and (last or self._is_due(every.eval_every))
-                is_saved = self._is_due(every.checkpoint_every)
-                if every.best_metric is not None and is_scored:
-                    self._save(stop=not (is_saved or self._is_due(every.eval_every)), scored=True)
-                else:
-                    if is_saved or (last and is_scored):
-                        self._save(stop=not is_saved)  # before scoring, which may take minutes
-                    if is_scored:
+                if every.best_metric is None:
+                    if last or saves:
+                        self._save(stop=not saves)  # before scoring, which may take minutes
+                    if last or scores:
                         self._score()
+                elif last or saves or scores:  # with the score that decides whether the checkpoint is kept
+                    self._save(stop=not (saves or scores), scored=last or scores)
             if self.step < num_steps:
                 stop.record(stopped_by)
-            self._save(stop=True)
-            for member in self._members:
-                if member.writers is not None:
-                    member.writers.checkpoints.wait()
+                self._save(stop=True)
+            for writers in self._writers:
+                writers.checkpoints.wait()
         return signal.Signals(stopped_by) if self.step < num_steps else None
 
     def _is_due(self, interval: int | None) -> bool:
@@ -112,7 +111,7 @@ class Run:
         for number in self._rounds.drop_diverged((self._state, self._sums)):
             member, (state, sums) = self._members[number], self._carries()[number]
             error = not_finite.Diverged(state, sums, before, member.step, member.saved_step, member.rewinds)
-            if not member.name:
+            if member.name is None:
                 raise error
             tqdm.write(f'{member.name}: {error}')
         return rounds
@@ -125,25 +124,20 @@ class Run:
 
     def _moved(self) -> list[tuple[Member, Carry]]:
         """The members that have moved in the last call, with what they carry."""
-        each = zip(self._members, self._rounds.moved, self._carries(), strict=True)
-        return [(member, carry) for member, moved, carry in each if moved]
+        return [*compress(zip(self._members, self._carries(), strict=True), self._rounds.moved)]
 
     def _log(self, bar: tqdm) -> None:
         """Writes the means over the rounds since the last log point; the last step need not be one, and then the sums go on."""
-        every_sum, exact = self._rounds.each(self._sums), self._exact_distances()
+        exact, of_members = self._exact_distances(), zip(self._members, self._rounds.each(self._sums), strict=True)
         logged = [
             (member, {name: float(value) for name, value in sums.items()})
-            for member, moved, sums in zip(self._members, self._rounds.moved, every_sum, strict=True)
-            if moved
+            for member, sums in compress(of_members, self._rounds.moved)
         ]
         if self._is_due(self._experiment.outputs.log_every):
             self._sums, self._fetched = self._rounds.cleared(self._sums), None
         if not logged:  # all have diverged
             return
-        epoch = self._rounds.epochs_before(self.step)
-        written = [
-            member.log(sums, own, epoch, self._rounds.images_before) for (member, sums), own in zip(logged, exact, strict=True)
-        ]
+        written = [member.log(sums, own) for (member, sums), own in zip(logged, exact, strict=True)]
         means, rates = zip(*written, strict=True)
         estimates = [mean['wasserstein_estimate'] for mean in means]
         bar.set_postfix_str(f'estimate {statistics.mean(estimates):.4g}')
@@ -152,7 +146,8 @@ class Run:
         began, first = self._began
         seconds_left = (time.perf_counter() - began) / (self.step - first) * (self._experiment.num_steps - self.step)
         mean_of = {name: statistics.mean(mean[name] for mean in means) for name in means[0]}
-        line = log_line(self.step, self._experiment.num_steps, epoch, mean_of, logged[0][1]['rounds'], sum(rates), seconds_left)
+        (member, sums), *_ = logged
+        line = log_line(self.step, self._experiment.num_steps, member.epoch, mean_of, sums['rounds'], sum(rates), seconds_left)
         if len(self._members) > 1:
             line += f'; means of {len(logged)} members, with estimates from {min(estimates):.4g} to {max(estimates):.4g}'
         print(line, flush=True)
@@ -160,7 +155,7 @@ class Run:
     def _exact_distances(self) -> list[dict[str, float]]:
         """Those of each member that has moved; {} for each if the config asks for none."""
         if self._experiment.outputs.exact_points is None:
-            return [{} for moved in self._rounds.moved if moved]
+            return [{}] * sum(self._rounds.moved)
         start = time.perf_counter()
         found = [member.exact_distances(state) for member, (state, _) in self._moved()]
         self._pause(time.perf_counter() - start)
@@ -184,15 +179,13 @@ class Run:
 
     def _pause(self, seconds: float) -> None:
         """Does not count the seconds as training, in any member."""
-        for member in self._members:
-            if member.writers is not None:
-                member.writers.record.pause(seconds)
+        for writers in self._writers:
+            writers.record.pause(seconds)
 
-    def _save(self, *, stop: bool = False, scored: bool = False) -> None:
+    def _save(self, *, stop: bool, scored: bool = False) -> None:
         """Saves what has changed since it was saved, with its scores if these decide which checkpoints are kept."""
-        each = zip(self._members, self._rounds.alive, self._carries(), strict=True)
-        for member, alive, carry in each:
-            if alive and member.step and member.saved_step != member.step:  # a run that stops at once begins anew
+        for member, carry in compress(zip(self._members, self._carries(), strict=True), self._rounds.alive):
+            if member.step and member.saved_step != member.step:  # a run that stops at once begins anew
                 start = time.perf_counter()
                 score = member.score(carry[0]) if scored else None
                 self._pause(time.perf_counter() - start)

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState, generate
+from wgan_jax.algorithm.steps import Carry
 from wgan_jax.data.source import is_points
 from wgan_jax.devices import compiling, parallel
 from wgan_jax.evaluate.scoring import Scoring
@@ -19,8 +19,6 @@ from wgan_jax.runs.record import RunWriter
 from wgan_jax.sample.generator import to_uint8
 from wgan_jax.sample.grid import grid
 from wgan_jax.training import exact_distance, not_finite
-
-Carry = tuple[GANState, steps.Metrics]  # the state, and the sums of metrics since the last log point
 
 
 class Writers(NamedTuple):
@@ -57,7 +55,7 @@ class Member:
         writers: Writers | None,
         step: int,
         *,
-        name: str = '',
+        name: str | None = None,
         rewinds: int = 0,
     ) -> None:
         """Prepares to write.
@@ -68,15 +66,13 @@ class Member:
           images: all real images.
           writers: None in processes that do not write.
           step: rounds done.
-          name: in a group, what distinguishes the run.
+          name: in a group, what distinguishes the run; None for a run alone.
           rewinds: how often the run has gone back after divergence.
         """
         self.name, self.writers, self.step, self.saved_step = name, writers, step, step or None
         self.rewinds, self.experiment = rewinds, experiment
         self._make_images, self._logged_step = make_images, step
-        fixed = experiment.sample_key, experiment.sample_latents()
-        # The state of a run is on all devices, that of a member of a group comes from the host and goes to one.
-        self._key, self._latents = fixed if name else parallel.replicate(fixed)
+        self._latents = experiment.sample_latents()
         self._watch = not_finite.Watch(images.shape[1:], experiment.clip_value)
         self._images, self._real = images, np.asarray(images[: experiment.outputs.num_samples])
 
@@ -86,41 +82,34 @@ class Member:
             self.writers.record.picture('real', self._picture(None, state), 0)
         self.sample(state)
 
-    def is_due(self, interval: int | None) -> bool:
+    def is_due(self, interval: int) -> bool:
         """Whether an interval ends at this step."""
-        return interval is not None and self.step % interval == 0
+        return self.step % interval == 0
+
+    @property
+    def epoch(self) -> float:
+        """How often the rounds so far have read the data set."""
+        return self.experiment.epochs_before(self.step, len(self._images))
 
     def exact_distances(self, state: GANState) -> dict[str, float]:
-        """The exact distances of the generator that the critic sees, not of its average; {} if the config asks for none.
+        """exact_distance.measure of the generator that the critic sees, not of its average; called as `sample` is."""
+        generated = self._generated(state.replace(ema=None), exact_distance.latents(self.experiment, self.step))
+        return {} if generated is None else exact_distance.measure(generated, self._images, self.experiment.seed, self.step)
 
-        See exact_distance.measure. For a single run, to be called in all processes, like `sample`.
-        """
-        if self.experiment.outputs.exact_points is None or (self.name and self.writers is None):
-            return {}
-        latents = exact_distance.latents(self.experiment, self.step)
-        generated = self._make_images(state.replace(ema=None), self._key, latents if self.name else parallel.replicate(latents))
-        if self.writers is None:
-            return {}
-        return exact_distance.measure(np.asarray(generated), self._images, self.experiment.seed, self.step)
-
-    def log(
-        self, sums: dict[str, float], exact: dict[str, float], epoch: float, images_before: Callable[[int], int]
-    ) -> tuple[dict[str, float], float]:
+    def log(self, sums: dict[str, float], exact: dict[str, float]) -> tuple[dict[str, float], float]:
         """Writes a log point; returns its metrics, means over the rounds since the last one, and the images per second.
 
         Args:
           sums: each metric's sum since the last log point, and the number of `rounds`.
           exact: the result of exact_distances for the state.
-          epoch: how often they have read the data set.
-          images_before: real images that the critic sees before a step.
         """
         count = sums['rounds']
         means = {name: value / count for name, value in sums.items() if name != 'rounds'} | exact
         rate = 0.0
         if self.writers is not None:
-            images_seen = images_before(self.step) - images_before(self._logged_step)
+            seen, before = (self.experiment.images_before(step) for step in (self.step, self._logged_step))
             provisional = not self.is_due(self.experiment.outputs.log_every)
-            rate = self.writers.record.metrics(self.step, epoch, means, images_seen, provisional=provisional)
+            rate = self.writers.record.metrics(self.step, self.epoch, means, seen - before, provisional=provisional)
             self.writers.checkpoints.check()
         self._logged_step = self.step
         if warning := self._watch.warning(self.step, means['wasserstein_estimate']):
@@ -129,11 +118,9 @@ class Member:
 
     def sample(self, state: GANState) -> None:
         """Writes a picture of samples; for a single run, to be called in all processes, since their devices share the program."""
-        if self.name and self.writers is None:
-            return
-        samples = self._make_images(state, self._key, self._latents)
-        if self.writers is not None:
-            self.writers.record.picture(f'step_{self.step:06d}', self._picture(np.asarray(samples), state), self.step)
+        samples = self._generated(state, self._latents)
+        if samples is not None:
+            self.writers.record.picture(f'step_{self.step:06d}', self._picture(samples, state), self.step)
 
     def score(self, state: GANState) -> Score | None:
         """Writes the scores of the state and prints the first; returns the score that its checkpoint is kept for."""
@@ -151,11 +138,11 @@ class Member:
 
     def must_be_scored(self) -> bool:
         """Whether the run was stopped between saving this step and scoring it."""
-        every = self.experiment.outputs.eval_every
-        is_due = every is not None and self.step > 0 and (self.is_due(every) or self.step == self.experiment.num_steps)
-        return is_due and self.writers is not None and self.writers.record.scored_step != self.step
+        every, last = self.experiment.outputs.eval_every, self.step == self.experiment.num_steps
+        scores = self.step > 0 and every is not None and (last or self.is_due(every))
+        return scores and self.writers is not None and self.writers.record.scored_step != self.step
 
-    def save(self, carry: Carry, *, stop: bool = False, score: Score | None = None) -> None:
+    def save(self, carry: Carry, *, stop: bool, score: Score | None) -> None:
         """Saves a checkpoint, after everything that leads to it."""
         if self.writers is not None:
             self.writers.record.sync()
@@ -166,6 +153,17 @@ class Member:
     @property
     def _prefix(self) -> str:
         return f'{self.name}: ' if self.name else ''
+
+    def _generated(self, state: GANState, latents: jax.Array) -> np.ndarray | None:
+        """Images in the process that writes, None in others.
+
+        The state of a run alone is on all devices, whose processes generate together. That of a member of a group comes from the
+        host, and only the process that writes generates, on one device.
+        """
+        if self.name is not None:
+            return None if self.writers is None else np.asarray(self._make_images(state, self.experiment.sample_key, latents))
+        generated = self._make_images(state, *parallel.replicate((self.experiment.sample_key, latents)))
+        return None if self.writers is None else np.asarray(generated)
 
     def _picture(self, samples: np.ndarray | None, state: GANState) -> np.ndarray:
         """The picture of generated samples, or of real images if there are none."""

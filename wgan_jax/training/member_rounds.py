@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import jax
@@ -11,15 +12,13 @@ import numpy as np
 
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState
+from wgan_jax.algorithm.steps import Carry
 from wgan_jax.data import feed
-from wgan_jax.data.array_file import check_unchanged
-from wgan_jax.data.plan import index_plan
 from wgan_jax.devices import compiling, parallel, processes
 from wgan_jax.runs import memory_limits
 from wgan_jax.runs.experiment import Experiment, Numbers
-from wgan_jax.training.member import Carry
 from wgan_jax.training.programs import compile_members
-from wgan_jax.training.rounds import rounds_per_call, rounds_to_boundary, stays_on_host
+from wgan_jax.training.rounds import images_seen, placed, rounds_per_call, rounds_to_boundary, stays_on_host
 
 MOST_AT_A_TIME = 128  # members, each of which has some open files
 
@@ -75,7 +74,7 @@ class MemberRounds:
         """
         self._first, self._done = experiments[0], list(done)
         self.alive, self.moved = [True] * len(done), [False] * len(done)
-        self._num_images, self._batch = len(images), experiments[0].batch_size
+        self._num_images = len(images)
         self._shape = jax.device_count(), -(-len(experiments) // jax.device_count())  # places of members
         self._devices = parallel.own_devices()
         # Processes may differ in memory, and must run the same programs.
@@ -102,10 +101,7 @@ class MemberRounds:
         dtype = jnp.result_type(float)
         numbers = {name: self._placed([np.asarray(value, dtype) for value in values]) for name, values in varied.items()}
         self._fixed = parallel.scatter(plan_of[self._devices]), self._placed(keys), numbers
-        rows = images.reshape(len(images), -1)
-        check_unchanged(rows)  # before, because reading a file that was cut ends the process
-        self._images = feed.Gatherer(rows) if self.on_host else parallel.replicate_copy(rows)
-        check_unchanged(rows)
+        self._images = placed(images, on_host=self.on_host)
         self._all_finite = compiling.compiled(_each_finite)
         self._ahead = feed.Ahead(self._prepare)
         self._rounds = self._ask()
@@ -113,7 +109,7 @@ class MemberRounds:
     @property
     def step(self) -> int:
         """Rounds done by the members that have done the fewest; the last step if all have diverged."""
-        return min((done for done, alive in zip(self._done, self.alive, strict=True) if alive), default=self._first.num_steps)
+        return min(compress(self._done, self.alive), default=self._first.num_steps)
 
     def place(self, carries: Sequence[Carry]) -> Carry:
         """Puts the states and the sums of all members on the devices."""
@@ -130,13 +126,12 @@ class MemberRounds:
         """The numbers of the members that have a value that is not finite, which are not trained any further."""
         finite = self.each(self._all_finite(tree))
         lost = [member for member, moved in enumerate(self.moved) if moved and not finite[member]]
-        if lost:
-            if self.step < self._first.num_steps:
-                self._ahead.take()  # it was prepared with these members in mind
-            for member in lost:
-                self.alive[member] = self.moved[member] = False
-            if self.step < self._first.num_steps:
-                self._rounds = self._ask()
+        prepared = self.step
+        for member in lost:
+            self.alive[member] = self.moved[member] = False
+        if prepared < self.step < self._first.num_steps:  # all that are left had waited for those that are lost
+            self._ahead.take()
+            self._rounds = self._ask()
         return lost
 
     def cleared(self, sums: steps.Metrics) -> steps.Metrics:
@@ -161,14 +156,6 @@ class MemberRounds:
         jax.block_until_ready(sums)
         self._seconds[n_critic] = (time.perf_counter() - start) / rounds
         return rounds, states, sums
-
-    def images_before(self, step: int) -> int:
-        """Real images that the critic of a member sees in the first `step` rounds."""
-        return self._first.schedule.updates_before(step) * self._batch
-
-    def epochs_before(self, step: int) -> float:
-        """How often the first `step` rounds have read the whole data set."""
-        return self._first.epochs_before(step, self._num_images)
 
     def close(self) -> None:
         """Ends the thread and releases the images."""
@@ -219,7 +206,7 @@ class MemberRounds:
     def _ask(self) -> int:
         """Starts the preparation of the next call; returns how many rounds it will have."""
         step, n_critic = self.step, self._first.schedule.critic_updates(self.step)
-        ahead = [done - step for done, alive in zip(self._done, self.alive, strict=True) if alive and done > step]
+        ahead = [done - step for done in compress(self._done, self.alive) if done > step]
         longest = min(self._programs[n_critic].capacity, rounds_to_boundary(step, self._first), *ahead)
         rounds = min(longest, processes.greatest(rounds_per_call(self._seconds[n_critic])))
         self._ahead.ask(step, rounds, n_critic)
@@ -228,19 +215,15 @@ class MemberRounds:
     def _prepare(self, step: int, rounds: int, n_critic: int) -> tuple[jax.Array, jax.Array]:
         """(images, plans) of a call on the devices, padded to the length that was compiled."""
         first, capacity, own = self._first, self._programs[n_critic].capacity, self._seeds[self._devices]
-        batches, before = 1 if first.shared_images else n_critic, first.batches_before(step)
         plan_of_seed = {
-            seed: np.broadcast_to(
-                index_plan(seed, before, rounds, batches, self._batch, self._num_images), (rounds, n_critic, self._batch)
-            )
-            for seed in np.unique(own).tolist()
+            seed: images_seen(first, seed, step, rounds, n_critic, self._num_images) for seed in np.unique(own).tolist()
         }
         parts = np.stack([np.stack([plan_of_seed[seed] for seed in row.tolist()], axis=1) for row in own])
         padded = np.pad(parts, [(0, 0), (0, capacity - rounds), (0, 0), (0, 0), (0, 0)])  # [devices, K, P, n_critic, B]
         if not self.on_host:
             return self._images, parallel.scatter(padded)
-        flat = parts.reshape(*parts.shape[:2], -1, self._batch)
-        indices = feed.renumbered(padded.reshape(*padded.shape[:2], -1, self._batch)).reshape(padded.shape)
+        flat = parts.reshape(*parts.shape[:2], -1, first.batch_size)
+        indices = feed.renumbered(padded.reshape(*padded.shape[:2], -1, first.batch_size)).reshape(padded.shape)
         return parallel.scatter((self._images.gather(flat, capacity), indices))
 
 

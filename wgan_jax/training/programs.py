@@ -22,7 +22,7 @@ PLAN_BYTES = 16 * 2**20  # limit of the indices of a call with more than one rou
 class Program(NamedTuple):
     """The compiled program of rounds with one number of critic updates."""
 
-    run: Any  # (state, sums, images, indices, rounds, key) -> (state, sums)
+    run: Any  # the arguments of parallel.map_rounds or map_members -> (state, sums)
     capacity: int  # the most rounds per call: its indices, and its chunk of images, have this length
     image_bytes: int  # images on a device: the data set, or two chunks, one in use and the next
 
@@ -58,7 +58,7 @@ def compile_rounds(
     batch = experiment.batch_size // num_devices
     indices = jax.ShapeDtypeStruct((num_devices, capacity, n_critic, batch), jnp.int32)
     images = (num_devices, capacity * n_critic * batch, pixels) if on_host else (shape[0], pixels)
-    state, sums = jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(experiment.round_settings['gp_weight'])))
+    state, sums = jax.eval_shape(experiment.create_carry)
     settings = {'image_shape': shape[1:], **experiment.round_settings}
     run = parallel.map_rounds(steps.train_rounds, split_images=on_host, devices=devices, **settings)
     arguments = state, sums, jax.ShapeDtypeStruct(images, dtype), indices, np.int32(1), experiment.train_key
@@ -103,7 +103,7 @@ def compile_members(
     def spread(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((num_devices, members, *leaf.shape), leaf.dtype), tree)
 
-    carry = jax.eval_shape(lambda: (experiment.create_state(), steps.zero_sums(experiment.round_settings['gp_weight'])))
+    carry = jax.eval_shape(experiment.create_carry)
     images = (num_devices, capacity * images_per_round, pixels) if on_host else (shape[0], pixels)
     number, count = jax.ShapeDtypeStruct((), jnp.result_type(float)), jax.ShapeDtypeStruct((), jnp.int32)
     arguments = (

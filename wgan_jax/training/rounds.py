@@ -10,13 +10,13 @@ import numpy as np
 
 from wgan_jax.algorithm import steps
 from wgan_jax.algorithm.state import GANState
+from wgan_jax.algorithm.steps import Carry
 from wgan_jax.data import feed
 from wgan_jax.data.array_file import check_unchanged
 from wgan_jax.data.plan import index_plan
 from wgan_jax.devices import compiling, parallel, processes
 from wgan_jax.runs import memory_limits
 from wgan_jax.runs.experiment import Experiment
-from wgan_jax.training.member import Carry
 from wgan_jax.training.not_finite import all_finite
 from wgan_jax.training.programs import MAX_ROUNDS_PER_CALL, compile_rounds
 
@@ -59,10 +59,7 @@ class Rounds:
         self.compile_seconds = time.perf_counter() - start
         self._seconds = dict.fromkeys(self._programs, math.inf)  # per round, of each program
         self._key = parallel.replicate(experiment.train_key)
-        rows = images.reshape(len(images), -1)  # [N, H * W * C]
-        check_unchanged(rows)  # before, because reading a file that was cut ends the process
-        self._images = feed.Gatherer(rows) if self.on_host else parallel.replicate_copy(rows)
-        check_unchanged(rows)
+        self._images = placed(images, on_host=self.on_host)
         self._ahead = feed.Ahead(self._prepare)
         self._rounds = self._ask(step)
 
@@ -96,14 +93,6 @@ class Rounds:
         self._seconds[n_critic] = (time.perf_counter() - start) / rounds
         return rounds, state, sums
 
-    def images_before(self, step: int) -> int:
-        """Real images that the critic sees in the first `step` rounds."""
-        return self._experiment.schedule.updates_before(step) * self._experiment.batch_size
-
-    def epochs_before(self, step: int) -> float:
-        """How often the first `step` rounds have read the whole data set."""
-        return self._experiment.epochs_before(step, self._num_images)
-
     def close(self) -> None:
         """Ends the thread and releases the images: a run that goes back places them again."""
         self._ahead.close()
@@ -126,15 +115,31 @@ class Rounds:
     def _prepare(self, step: int, rounds: int, n_critic: int) -> tuple[jax.Array, jax.Array]:
         """(images, indices) of a call on the devices, padded to the length that was compiled."""
         experiment, capacity = self._experiment, self._programs[n_critic].capacity
-        batches = 1 if experiment.shared_images else n_critic
-        before = experiment.batches_before(step)
-        indices = index_plan(experiment.seed, before, rounds, batches, experiment.batch_size, self._num_images)
-        indices = np.broadcast_to(indices, (rounds, n_critic, experiment.batch_size))
-        parts = parallel.split_batch(indices)
+        parts = parallel.split_batch(images_seen(experiment, experiment.seed, step, rounds, n_critic, self._num_images))
         padded = np.pad(parts, [(0, 0), (0, capacity - rounds), (0, 0), (0, 0)])
         if not self.on_host:
             return self._images, parallel.scatter(padded)
         return parallel.scatter((self._images.gather(parts, capacity), feed.renumbered(padded)))
+
+
+def placed(images: np.ndarray, *, on_host: bool) -> feed.Gatherer | jax.Array:
+    """A data set as rows [N, H * W * C]: in host memory, or copied to each device.
+
+    Raises:
+      LocalError: its file has changed since it was opened.
+    """
+    rows = images.reshape(len(images), -1)
+    check_unchanged(rows)  # before, because reading a file that was cut ends the process
+    result = feed.Gatherer(rows) if on_host else parallel.replicate_copy(rows)
+    check_unchanged(rows)
+    return result
+
+
+def images_seen(experiment: Experiment, seed: int, step: int, rounds: int, n_critic: int, num_images: int) -> np.ndarray:
+    """The images of each critic update of some rounds, int32 [rounds, n_critic, B]; the updates of a round may share a batch."""
+    batches, size = 1 if experiment.shared_images else n_critic, experiment.batch_size
+    plan = index_plan(seed, experiment.batches_before(step), rounds, batches, size, num_images)
+    return np.broadcast_to(plan, (rounds, n_critic, size))
 
 
 def stays_on_host(experiment: Experiment, num_bytes: int) -> bool:

@@ -17,12 +17,11 @@ from wgan_jax.errors import UserError
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.config import flatten
-from wgan_jax.runs.directory import locked, written_in
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.files import expand, run_directory, versions
 from wgan_jax.runs.resume import LOCAL
 from wgan_jax.sample.grid import check_size
-from wgan_jax.training.continuing import complete, restore, write_report, writing
+from wgan_jax.training.continuing import complete, open_directory, restore, write_report, writing
 from wgan_jax.training.loop import Run
 from wgan_jax.training.member import Member, make_generate
 from wgan_jax.training.not_finite import Diverged
@@ -98,16 +97,7 @@ def _train(
 ) -> signal.Signals | None:
     """Trains; if training diverges, goes back and trains again with other noise, as often as the config allows."""
     with ExitStack() as stack:
-        checkpoints = None
-        with processes.all_or_none():
-            if processes.is_first():
-                stack.enter_context(locked(run_dir))
-                stack.enter_context(written_in(run_dir))
-                outputs = experiment.outputs
-                checkpoints = stack.enter_context(
-                    Checkpoints(run_dir / 'checkpoints', outputs.checkpoints_to_keep, outputs.best_metric)
-                )
-        rewinds = 0
+        checkpoints, rewinds = open_directory(run_dir, experiment.outputs, stack), 0
         while True:
             try:
                 return _train_once(experiment, run_dir, images, record, checkpoints, rewinds, stop)
@@ -143,10 +133,7 @@ def _train_once(
     check_unchanged(images)  # a run that goes back reads them again
     with ExitStack() as stack:
         scoring = _scoring(experiment, images)
-        writers = None
-        if checkpoints is not None:
-            record = {**record, 'rewinds': rewinds}
-            writers = stack.enter_context(writing(experiment, run_dir, len(images), restored, checkpoints, scoring, record))
+        writers = stack.enter_context(writing(experiment, run_dir, len(images), restored, checkpoints, scoring, record))
         rounds = stack.enter_context(closing(Rounds(experiment, images, step)))
         member = Member(experiment, make_generate(experiment), images, writers, step, rewinds=rewinds)
         run = Run(experiment, rounds, [member], [carry])
