@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import io
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from tests.program.test_several_processes import KEYS, Processes
 from tests.tiny_runs import assert_same_run, lines, prepared, stop_at, tiny, train
 from wgan_jax.algorithm import noise
 from wgan_jax.errors import UserError
+from wgan_jax.training import trainer
 from wgan_jax.training.not_finite import Diverged, Watch
 from wgan_jax.training.rounds import Rounds
 
@@ -165,6 +167,27 @@ def test_going_back_releases_the_images_on_the_device(tmp_path, monkeypatch):
     finally:
         gc.enable()
     assert copies == []
+
+
+def test_going_back_releases_the_run_that_diverged(tmp_path, monkeypatch):
+    diverging(monkeypatch, at=7)
+    left = []
+
+    class Watched(trainer.Run):
+        def __init__(self, *arguments):
+            left.append([run() for run in runs if run() is not None])
+            super().__init__(*arguments)
+            runs.append(weakref.ref(self))
+
+    runs = []
+    monkeypatch.setattr(trainer, 'Run', Watched)
+    gc.collect()
+    gc.disable()
+    try:
+        train(rewinding(), tmp_path)
+    finally:
+        gc.enable()
+    assert left == [[], []]
 
 
 def test_a_run_that_diverges_before_its_first_checkpoint_starts_again(tmp_path, monkeypatch, capsys):

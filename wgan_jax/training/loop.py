@@ -109,12 +109,17 @@ class Run:
             member.step += rounds if moved else 0
         # The state as well as the metrics, since the generator's update comes after them. Booleans leave the device, and no more.
         for number in self._rounds.drop_diverged((self._state, self._sums)):
-            member, (state, sums) = self._members[number], self._carries()[number]
-            error = not_finite.Diverged(state, sums, before, member.step, member.saved_step, member.rewinds)
-            if member.name is None:
-                raise error
-            tqdm.write(f'{member.name}: {error}')
+            member = self._members[number]
+            if (
+                member.name is None
+            ):  # no variable holds the error: it refers to this frame, and a circle would keep the run in memory
+                raise self._diverged(number, before)
+            tqdm.write(f'{member.name}: {self._diverged(number, before)}')
         return rounds
+
+    def _diverged(self, number: int, before: int) -> not_finite.Diverged:
+        member, (state, sums) = self._members[number], self._carries()[number]
+        return not_finite.Diverged(state, sums, before, member.step, member.saved_step, member.rewinds)
 
     def _carries(self) -> list[Carry]:
         """What each member carries; for a group a copy on the host, made once per call, and anew when sums were cleared."""

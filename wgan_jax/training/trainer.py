@@ -1,6 +1,5 @@
 """The training program: restore, train, and go back if training diverges."""
 
-import gc
 import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -106,7 +105,6 @@ def _train(
                     raise UserError(f'{error} {error.advice(experiment.max_rewinds)}') from error
                 rewinds = error.rewinds + 1
                 print(f'{error} Going back, with other noise: {rewinds} of at most {experiment.max_rewinds} times.', flush=True)
-            gc.collect()  # the error and its frames refer to each other, and hold the state and the images of the run that ended
 
 
 def _train_once(
