@@ -14,6 +14,7 @@ FIGURES = {  # name of a module: what its figure shows
     'parallel_lines': "earth mover's and Jensen-Shannon distance of two parallel lines, exact and estimated (WGAN, figure 1)",
     'two_gaussians': 'a discriminator and critics between two Gaussians, and their gradients (WGAN, figure 2)',
     'estimate_and_quality': 'the Wasserstein estimate and the quality of samples over training (WGAN, figure 3)',
+    'exact_distance': 'critics over training beside the exact distance of what is generated, for points (WGAN, section 4.2)',
     'js_estimate': "a GAN's estimate of the Jensen-Shannon divergence over training (WGAN, figure 4)",
     'generators': 'samples of DCGAN, no-batch-norm and MLP generators, WGAN and GAN (WGAN, figures 5 to 7)',
     'generator_gradients': "the generator's gradients while a discriminator is trained (Arjovsky and Bottou 2017, figures 2, 3)",

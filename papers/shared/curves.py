@@ -54,12 +54,17 @@ def follow(
 def curve(run: History, estimate: Estimate) -> Curve:
     """The estimate of a run, its running median, and its correlation with the quality."""
     raw = estimate(run.metrics)
-    half = _WINDOW // 2
-    median = np.array([np.median(raw[max(0, i - half) : i + half + 1]) for i in range(len(raw))])
+    median = running_median(raw)
     at_scores = np.interp(run.scored, run.steps, median)
     constant = min(np.ptp(at_scores), np.ptp(run.quality)) == 0
     correlation = np.nan if constant else np.corrcoef(rankdata(at_scores), rankdata(run.quality))[0, 1]
     return Curve(run, raw, median, at_scores, float(correlation))
+
+
+def running_median(values: np.ndarray) -> np.ndarray:
+    """The median of the 15 values around each one, fewer near the ends."""
+    half = _WINDOW // 2
+    return np.array([np.median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
 
 
 def in_words(correlation: float) -> str:

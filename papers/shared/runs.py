@@ -97,6 +97,17 @@ def score_name(experiment: Experiment) -> str:
     return 'swd' if network is None else f'fd_{network}'
 
 
+def train(experiment: Experiment, directory: Path) -> None:
+    """Trains to the end, from the last checkpoint if there is one.
+
+    Raises:
+      UserError: see trainer.train; or a signal has stopped the run.
+    """
+    stopped_by = trainer.train(experiment, str(directory))
+    if stopped_by is not None:
+        raise UserError(f'Stopped by {stopped_by.name}: the same command continues from here.')
+
+
 def checkpoints(experiment: Experiment, directory: Path) -> Iterator[tuple[int, GANState]]:
     """Trains to the end, from the last checkpoint if there is one; then yields the step and the state of each checkpoint.
 
@@ -110,9 +121,7 @@ def checkpoints(experiment: Experiment, directory: Path) -> Iterator[tuple[int, 
     Raises:
       UserError: see trainer.train; or a signal has stopped the run.
     """
-    stopped_by = trainer.train(experiment, str(directory))
-    if stopped_by is not None:
-        raise UserError(f'Stopped by {stopped_by.name}: the same command continues from here.')
+    train(experiment, directory)
     every = experiment.outputs.checkpoint_every
     structure = jax.tree.structure(jax.eval_shape(experiment.create_state))
     for step in range(every, experiment.num_steps + 1, every):
