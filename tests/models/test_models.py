@@ -51,9 +51,12 @@ def test_options_change_the_parameters():
     images, latents = jnp.zeros((1, *shape)), jnp.zeros((1, 7))
     options = {'num_features': 4, 'constant_width': True}
     critic = 16 * 4 + 2 * (16 * 4 * 4) + 16 * 4
-    assert count('critic', images, shape, 'dcgan', norm='none', **options) == (critic, 0)
-    assert count('critic', images, shape, 'dcgan', norm='layer', **options) == (critic + 2 * 8, 0)
-    assert count('critic', images, shape, 'dcgan', norm='none', num_extra_layers=2, **options) == (critic + 2 * 9 * 16, 0)
+    biases = 3 * 4 + 1  # without batch norm
+    assert count('critic', images, shape, 'dcgan', norm='batch', **options) == (critic + 2 * 8, 2 * 8)
+    assert count('critic', images, shape, 'dcgan', norm='none', **options) == (critic + biases, 0)
+    assert count('critic', images, shape, 'dcgan', norm='layer', **options) == (critic + biases + 2 * 8, 0)
+    extra = {'norm': 'none', 'num_extra_layers': 2}
+    assert count('critic', images, shape, 'dcgan', **extra, **options) == (critic + biases + 2 * (9 * 16 + 4), 0)
     generator = 16 * 7 * 4 + 2 * (16 * 4 * 4) + 16 * 4
     assert count('generator', latents, shape, 'dcgan', norm='none', **options) == (generator, 0)
     generator += 24 + 2 * (9 * 16 + 8)
@@ -190,6 +193,25 @@ def test_pools_take_the_largest_and_the_mean_of_four():
     slopes = jax.grad(lambda x: jnp.sum(layers.max_pool(x)))(image)[0, :, :, 0]
     np.testing.assert_array_equal(slopes, [[0, 1, 1, 0], [0, 0, 0, 0]])
     assert jnp.isnan(layers.max_pool(image.at[0, 1, 1, 0].set(jnp.nan))).tolist() == [[[[True], [False]]]]
+
+
+@pytest.mark.parametrize('norm', ['none', 'layer'])
+@pytest.mark.parametrize('name', ['dcgan', 'upsample_cnn'])
+def test_a_critic_without_batch_norm_is_not_blind_to_contrast(name, norm):
+    """Without biases, f(a x) = a f(x), or with layer norm f(a x) = f(x): no weights could tell x from both x / 2 and 3 x / 2."""
+    critic = make_network('critic', (16, 16, 1), name, num_features=4, norm=norm)
+    image = jax.random.uniform(jax.random.key(0), (1, 16, 16, 1))
+    black = 0.0 if name == 'dcgan' else -1.0  # what the first layer sees as 0
+    images = black + jnp.array([0.5, 1.0, 1.5])[:, None, None, None] * image
+    random = np.random.default_rng(0)
+
+    def changed(path, leaf):  # large enough for the epsilon of layer norm not to matter
+        return leaf + random.normal(size=leaf.shape).astype('f4') if path[-1].key == 'bias' else 20 * leaf
+
+    params = jax.tree_util.tree_map_with_path(changed, initialise(critic, images)['params'])
+    darker, same, lighter = critic.apply({'params': params}, images, train=False)
+    assert abs(same - (darker + lighter) / 2) > 1e-3 * abs(same)
+    assert abs(same - darker) > 1e-2 * abs(same)
 
 
 def test_a_critic_with_layer_norm_scores_each_example_alone():

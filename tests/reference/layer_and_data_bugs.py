@@ -20,6 +20,7 @@ BUGS = [
         _ACTIVATE,
         'return normalize(norm, activation(x), train, axis_name, scale_init=_scale)',
     ),
+    ('no biases where there is no batch norm', 'models/dcgan', "has_bias = self.norm != 'batch'", 'has_bias = False'),
     ('layer norm over channels only', 'models/layers', 'axes = tuple(range(1, x.ndim))', 'axes = -1'),
     ('LeakyReLU with a slope of 0.01', 'models/bounded', _SLOPE, _SLOPE.replace('0.2', '0.01')),
     ("LeakyReLU with Keras's default slope", 'models/keras_cnn', 'x = nn.leaky_relu(x, 0.2)', 'x = nn.leaky_relu(x, 0.3)'),

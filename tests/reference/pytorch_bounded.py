@@ -42,14 +42,12 @@ class Orthogonal(nn.Module):
 def bounded(
     critic: nn.Sequential, weights: str = 'plain', power_iterations: int = 1, activation: str | None = None
 ) -> nn.Sequential:
-    """Replaces the activations of a critic, and bounds its layers and gives them biases unless its weights are plain."""
+    """Replaces the activations of a critic, and bounds its layers unless its weights are plain."""
     for i, layer in enumerate(critic):
         if activation is not None and isinstance(layer, nn.ReLU | nn.LeakyReLU):
             critic[i] = ACTIVATIONS[activation]()
         if weights == 'plain' or not isinstance(layer, nn.Linear | nn.Conv2d):
             continue
-        if layer.bias is None:
-            layer.bias = nn.Parameter(torch.zeros(len(layer.weight)))
         if weights == 'spectral':
             spectral_norm(layer, n_power_iterations=power_iterations)
         else:

@@ -99,13 +99,13 @@ def dcgan_critic(
     shape: ImageShape, num_features: int = 64, num_extra_layers: int = 0, norm: str = 'batch', constant_width: bool = False
 ) -> nn.Sequential:
     """As wgan_jax.models.dcgan.DCGANCritic."""
-    widths = _dcgan_widths(shape, num_features, constant_width)
-    layers = [nn.Conv2d(shape[2], widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
+    widths, bias = _dcgan_widths(shape, num_features, constant_width), norm != 'batch'
+    layers = [nn.Conv2d(shape[2], widths[0], 4, 2, 1, bias=bias), nn.LeakyReLU(0.2, inplace=True)]
     for _ in range(num_extra_layers):
-        layers += [nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=False), *_norm(norm, widths[0]), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=bias), *_norm(norm, widths[0]), nn.LeakyReLU(0.2, inplace=True)]
     for before, after in itertools.pairwise(widths):
-        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), *_norm(norm, after), nn.LeakyReLU(0.2, inplace=True)]
-    return _dcgan_initialised(nn.Sequential(*layers, FromImage(widths[-1], 16, 1, bias=False), nn.Flatten(0)))
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=bias), *_norm(norm, after), nn.LeakyReLU(0.2, inplace=True)]
+    return _dcgan_initialised(nn.Sequential(*layers, FromImage(widths[-1], 16, 1, bias=bias), nn.Flatten(0)))
 
 
 def dcgan_generator(
@@ -191,7 +191,7 @@ def upsample_cnn_critic(shape: ImageShape, num_features: int = 16, norm: str = '
     layers: list[nn.Module] = [Scaled(0.5, 0.5)]
     widths = [shape[2], num_features, 2 * num_features, 4 * num_features]
     for i, (before, after) in enumerate(itertools.pairwise(widths)):
-        layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), *_norm(norm, after), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(before, after, 3, padding=1, bias=norm != 'batch'), *_norm(norm, after), nn.ReLU(inplace=True)]
         layers += [nn.MaxPool2d(2)] if i < 2 else []
     return nn.Sequential(*layers, FromImage(widths[-1], shape[0] // 4 * (shape[1] // 4), 1), nn.Flatten(0))
 

@@ -1,4 +1,4 @@
-"""DCGAN: strided convolutions without biases, with batch norm; the networks of the WGAN paper.
+"""DCGAN: strided convolutions with batch norm; the networks of the WGAN paper.
 
 Source: martinarjovsky/WassersteinGAN, models/dcgan.py, with the initialisation of its main.py. Images are square, with a side of
 16, 32, 64, 128 or 256, and any number of channels.
@@ -23,10 +23,12 @@ class DCGANCritic(nn.Module):
     Attributes:
       num_features: filters of the first convolution; each later halving of the image doubles them.
       num_extra_layers: 3x3 convolutions after the first layer.
-      norm: after each convolution except the first and the last.
+      norm: after each convolution except the first and the last. With batch norm no layer has a bias, as in the authors' code.
+        Otherwise all have, as in the DCGAN critic of the WGAN-GP authors: without biases f(a x) = a f(x), so no critic could tell
+        images from the same images with less and with more contrast, and one with layer norm would not see contrast at all.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
       norm_after_activation: convolution, activation, normalisation, instead of convolution, normalisation, activation.
-      weights, power_iterations: see bounded.Bounded. Unless they are plain, layers have biases, as those of Miyato et al. 2018.
+      weights, power_iterations: see bounded.Bounded.
       activation: a name in bounded.ACTIVATIONS.
     """
 
@@ -46,7 +48,7 @@ class DCGANCritic(nn.Module):
         first, *others = _widths(self.image_shape, self.num_features, self.constant_width)
         activation = ACTIVATIONS[self.activation]
         kernel_init = start_of_orthogonal if self.weights == 'orthogonal' else _KERNEL
-        has_bias = self.weights != 'plain'
+        has_bias = self.norm != 'batch'
         conv = functools.partial(Conv, padding=1, use_bias=has_bias, kernel_init=kernel_init, dtype=self.dtype)
 
         def apply(layer: nn.Module, x: jax.Array) -> jax.Array:

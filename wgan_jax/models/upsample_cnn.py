@@ -17,8 +17,9 @@ class UpsampleCNNCritic(nn.Module):
 
     Attributes:
       num_features: filters of the first convolution; the second and third have 2 and 4 times as many.
-      norm: after each convolution.
-      weights, power_iterations: see bounded.Bounded. Unless they are plain, convolutions have biases.
+      norm: after each convolution. With batch norm convolutions have no biases, as in the tutorials; otherwise they have, see
+        dcgan.DCGANCritic.
+      weights, power_iterations: see bounded.Bounded.
       activation: a name in bounded.ACTIVATIONS.
     """
 
@@ -35,7 +36,7 @@ class UpsampleCNNCritic(nn.Module):
         height, width, _ = self.image_shape
         if min(height, width) < 4:
             raise ValueError(f'upsample_cnn scores images with sides of 4 or more, not {height}x{width}')
-        has_bias = self.weights != 'plain'
+        has_bias = self.norm != 'batch'
 
         def initialiser(fan_in: int) -> nn.initializers.Initializer:
             return start_of_orthogonal if self.weights == 'orthogonal' else torch_uniform(fan_in)
