@@ -189,7 +189,8 @@ def test_mistakes_are_reported_in_one_sentence(run, tmp_path, monkeypatch, argum
 def test_other_images_are_refused(run, tmp_path, monkeypatch):
     monkeypatch.setattr(command, 'identity', lambda images: {'num_images': 3, 'crc32': 1})
     with pytest.raises(UserError, match=r'was trained on other images .* give their place with --data\.dir'):
-        command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path}']))
+        command.evaluate(program.parse([f'--workdir={run}', f'--out={tmp_path / "out"}', f'--images={tmp_path / "images"}']))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -228,6 +229,7 @@ def test_settings_of_scores_are_checked_before_training(tmp_path):
         train(scored(best_metric='fdd'), tmp_path / 'a')
     with pytest.raises(UserError, match=r"best_metric='copying' is not a score that can rank the checkpoints"):
         train(scored(best_metric='copying'), tmp_path / 'd')
+    assert not [*tmp_path.glob('*/metrics.jsonl')]
     with pytest.raises(UserError, match=r'best_metric=fid is never measured: set config\.eval_every'):
         train(scored(eval_every=None, best_metric='fid'), tmp_path / 'b')
     with pytest.raises(UserError, match=r'eval_features=mnist_cnn takes images of 28x28x1'):

@@ -139,6 +139,8 @@ def test_a_damaged_export_is_refused(written, tmp_path):
     changed = bytearray(content)
     changed[len(changed) // 2] ^= 1
     for damaged in (bytes(changed), content[:-1], b''):
+        with pytest.raises(UserError, match=r'generator\.json only describes a generator: give --generator the \.stablehlo file'):
+            stablehlo.load(write(tmp_path, content, facts).with_suffix('.json'))
         with pytest.raises(UserError, match=r'generator\.stablehlo is not the file that .*generator\.json describes'):
             stablehlo.load(write(tmp_path, damaged, facts))
     for text in ('', '[]', '{"format": 1}', '{"format": 1, "sha256": 3, "input": 4}'):

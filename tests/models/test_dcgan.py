@@ -1,6 +1,8 @@
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from tests.models.test_models import initialise
 from wgan_jax.models import make_network
@@ -42,3 +44,22 @@ def test_extra_layers_of_dcgan_may_be_transposed_convolutions():
     }
     expected = plain.apply({'params': params}, latents, train=True)
     np.testing.assert_allclose(transposed.apply({'params': turned}, latents, train=True), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('norm', ['none', 'layer'])
+@pytest.mark.parametrize('name', ['dcgan', 'upsample_cnn'])
+def test_a_critic_without_batch_norm_is_not_blind_to_contrast(name, norm):
+    """Without biases, f(a x) = a f(x), or with layer norm f(a x) = f(x): no weights could tell x from both x / 2 and 3 x / 2."""
+    critic = make_network('critic', (16, 16, 1), name, num_features=4, norm=norm)
+    image = jax.random.uniform(jax.random.key(0), (1, 16, 16, 1))
+    black = 0.0 if name == 'dcgan' else -1.0  # what the first layer sees as 0
+    images = black + jnp.array([0.5, 1.0, 1.5])[:, None, None, None] * image
+    random = np.random.default_rng(0)
+
+    def changed(path, leaf):  # large enough for the epsilon of layer norm not to matter
+        return leaf + random.normal(size=leaf.shape).astype('f4') if path[-1].key == 'bias' else 20 * leaf
+
+    params = jax.tree_util.tree_map_with_path(changed, initialise(critic, images)['params'])
+    darker, same, lighter = critic.apply({'params': params}, images, train=False)
+    assert abs(same - (darker + lighter) / 2) > 1e-3 * abs(same)
+    assert abs(same - darker) > 1e-2 * abs(same)

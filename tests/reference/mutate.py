@@ -27,6 +27,7 @@ TESTS += [
     'tests/models/test_bounded.py',
     'tests/models/test_layers.py',
     'tests/models/test_models.py',
+    'tests/models/test_dcgan.py',
     'tests/reference/test_reference.py',
     'tests/devices/test_parallel.py',
 ]

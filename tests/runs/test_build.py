@@ -1,4 +1,5 @@
 import jax
+import numpy as np
 import pytest
 
 from configs import digits_wgan_gp, toy_wgan_gp
@@ -36,6 +37,23 @@ def test_batch_norm_is_refused_where_it_changes_the_mathematics(changes, message
     with pytest.raises(UserError) as caught:
         build(changed(**changes))
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize('changes', [{'batch_size': 1}, {'batch_size': 4, 'grad_accumulation': 4, 'batch_norm_per_part': True}])
+def test_batch_norm_of_one_example_is_refused(changes):
+    with pytest.raises(UserError, match=r'^Batch norm of a single example gives the same output whatever its input: use a larger'):
+        build(changed(**changes, generator_norm='batch'))
+    assert build(changed(**changes, generator_norm='layer')).batch_size == changes['batch_size']
+
+
+def test_the_config_of_the_caller_stays_as_it_is(tmp_path):
+    config = digits_wgan_gp.get_config()
+    for number, side in enumerate((8, 12)):
+        np.save(tmp_path / f'{number}.npy', np.zeros((64, side, side, 1), np.uint8))
+        config.data.update(name='array', file=str(tmp_path / f'{number}.npy'), dir=str(tmp_path))
+        config.eval_every = None
+        assert prepare(config).data.source.image_shape == (side, side, 1)
+        assert config.data.image_shape is None
 
 
 def test_batch_norm_per_part_can_be_requested():

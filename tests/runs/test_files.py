@@ -1,7 +1,15 @@
 import pytest
 
 from wgan_jax.errors import UserError
-from wgan_jax.runs.files import run_directory
+from wgan_jax.runs.files import check_channels, run_directory
+
+
+def test_images_that_a_png_cannot_show_are_refused():
+    for channels in (1, 3):
+        check_channels((8, 8, channels))
+    for channels in (2, 4, 5):  # 2 and 4 would become transparency
+        with pytest.raises(UserError, match=rf'which have 1 or 3 channels, and these images have {channels}: omit it\.$'):
+            check_channels((8, 8, channels))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,10 @@ def test_keys_can_be_changed(straight):
     experiment = open_run(str(straight), changes={'eval_num_samples': 70, 'data.dir': 'elsewhere', 'data.folder': None}).experiment
     assert experiment.scoring.num_samples == 70
     assert (experiment.data.settings['dir'], experiment.data.settings['folder']) == ('elsewhere', None)
+    with pytest.raises(UserError, match=r"^The changes cannot be made: there is no key 'eval_num_sample' in the config; did you"):
+        open_run(str(straight), changes={'eval_num_sample': 70})
+    with pytest.raises(UserError, match=r"there is no key 'dta\.dir'"):
+        open_run(str(straight), changes={'dta.dir': 'elsewhere'})
 
 
 def test_missing_runs_and_steps_are_reported(straight, tmp_path):

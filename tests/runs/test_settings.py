@@ -54,6 +54,22 @@ def test_numbers_that_rmsprop_does_not_have_are_refused():
     assert [len(draw(config, get_space(config), 1, 0)['draw_0']), len(draw(CONFIG, get_space(CONFIG), 1, 0)['draw_0'])] == [4, 6]
 
 
+def test_the_optimizer_of_the_setting_decides_which_numbers_there_are():
+    rmsprop = digits_wgan.get_config()
+    assert rmsprop.critic_optimizer.name == 'rmsprop'
+    adam = ['critic_optimizer.name=adam', 'critic_optimizer.b1=0,0.5']
+    assert [one['critic_optimizer.b1'] for one in grid(rmsprop, adam).values()] == [0.0, 0.5]
+    with pytest.raises(UserError, match=r'--set critic_optimizer\.b1 changes nothing: rmsprop has no b1'):
+        grid(CONFIG, ['critic_optimizer.name=adam,rmsprop', 'critic_optimizer.b1=0,0.5'])
+    space = {'critic_optimizer.name': ('choice', 'adam', 'rmsprop'), 'critic_optimizer.b1': ('uniform', 0.0, 1.0)}
+    assert {one['critic_optimizer.name'] for one in draw(rmsprop, space, 20, 0).values()} == {'adam', 'rmsprop'}
+
+
+def test_a_seed_of_the_draws_must_be_one():
+    with pytest.raises(UserError, match=r'^config\.seed=9+ must be at least 0 and less than 2\^32\.$'):
+        draw(CONFIG, get_space(CONFIG), 1, 99999999999999999999)
+
+
 def test_random_settings_depend_on_the_seed_only():
     few, more, other = (list(draw(CONFIG, get_space(CONFIG), *args).values()) for args in ((3, 0), (200, 0), (3, 1)))
     assert few == more[:3] != other
@@ -77,6 +93,10 @@ def test_random_settings_depend_on_the_seed_only():
         ({'gp_weight': ('log_uniform', 0.0, 1.0)}, 'with low above 0'),
         ({'gp_weight': ('normal', 0.0, 1.0)}, 'The space of gp_weight is'),
         ({'gp_weight': ('choice',)}, 'The space of gp_weight is'),
+        ({'gp_weight': ('uniform', None, 1)}, "The space of gp_weight is ('uniform', None, 1): give (uniform, low, high)"),
+        ({'gp_weight': ('uniform', '1', '2')}, "The space of gp_weight is ('uniform', '1', '2')"),
+        ({'gp_weight': ('uniform', 0, float('inf'))}, "The space of gp_weight is ('uniform', 0, inf)"),
+        ({'gp_weight': ('choice', None)}, 'The space of gp_weight has the value None, and the values of this key have the type'),
         ({'nothing': ('choice', 1)}, "there is no key 'nothing' in the config; configs/default.py lists every key."),
         ({'n_critic': ('choice', 'a')}, "The space of n_critic has the value 'a', and the values of this key have the type int."),
     ],

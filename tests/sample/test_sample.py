@@ -152,7 +152,10 @@ def test_points_in_the_plane_are_only_scattered(players, tmp_path, monkeypatch):
         (['--images=.'], r'Error: \. is not empty'),
         (['--out=FILE/out'], r'Error: FILE/out.* cannot be written \(Not a directory\): give another --out'),
         (['--num_images=500000'], r'Error: 500000 images make a picture of .*: ask for fewer, or give --images'),
-        (['--walk', '--seeds=0-99999'], r'Error: 2500000 images make a picture of'),
+        (
+            ['--walk', '--seeds=0-99999'],
+            r'Error: 2,500,000 frames make a film of .*, and the limit is 1\.00 GiB: ask for fewer walks',
+        ),
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(run, tmp_path, monkeypatch, arguments, message):
@@ -172,13 +175,14 @@ def test_mistakes_are_reported_in_one_sentence(run, tmp_path, monkeypatch, argum
         (['--seeds=1', '--num_images=2'], '--num_images has no meaning with --seeds: leave one out'),
         (['--seed=-1'], '--seed=-1 must be at least 0'),
         (['--seed=4294967295'], '--seed=4294967295 must be at least 0 and less than'),
-        (['--truncation=0'], '--truncation=0 must be greater than 0'),
-        (['--truncation=nan'], '--truncation=nan must be greater than 0'),
+        (['--truncation=0'], '--truncation=0 must be a finite number greater than 0'),
+        (['--truncation=nan'], '--truncation=nan must be a finite number greater than 0'),
         (['--num_images=0'], '--num_images=0 must be from 1 to 1000000'),
         (['--num_images=17', '--walk'], '--num_images=17 must be from 1 to 16'),
         (['--training', '--seed=0'], '--seed has no meaning with --training'),
         (['--training', '--raw'], '--raw has no meaning with --training'),
         (['--training', '--walk'], 'not allowed with argument'),
+        (['--images=DIR', '--out=DIR'], '--out has no meaning with --images: leave one out'),
         (['--generator=FILE'], 'not allowed with argument'),
     ],
 )

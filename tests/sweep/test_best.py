@@ -1,8 +1,12 @@
+import math
+
 import pytest
 
 from tests.report.conftest import evaluation, write_lines, write_run
+from tests.tiny_runs import prepared, tiny
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
+from wgan_jax.runs.tracking import Tracking
 from wgan_jax.sweep import best
 from wgan_jax.sweep.best import rank_and_confirm, rate
 
@@ -31,10 +35,30 @@ def test_settings_are_rated_by_the_last_scores(tmp_path):
     of_others['scores'] = {'fd_digits_cnn_10k': 0.3}
     write_run(tmp_path / 'f,seed_0')
     write_lines(tmp_path / 'f,seed_0' / 'evaluations.jsonl', [of_others])
-    with pytest.raises(UserError, match='known: none, since they have no score in common'):
+    assert rate(tmp_path, scores, 'fd_digits_cnn')[0] == 'fd_digits_cnn_1k'
+    with pytest.raises(UserError, match=r'^The settings cannot be ranked: the runs in .* have no score in common\.$'):
         rate(tmp_path, [*scores, 'f,seed_0'], None)
-    with pytest.raises(UserError, match='known: none, since no run is complete'):
+    with pytest.raises(UserError, match='have no score, since none is complete'):
         rate(tmp_path, ['c,seed_0'], None)
+
+
+def test_a_score_that_is_not_a_number_counts_as_missing(tmp_path):
+    for name, value in {'a,seed_0': 3.0, 'b,seed_0': math.nan, 'c,seed_0': 1.0}.items():
+        write_run(tmp_path / name, scored=())
+        write_lines(tmp_path / name / 'evaluations.jsonl', [evaluation(20, value)])
+    _, rated = rate(tmp_path, ['b,seed_0', 'a,seed_0', 'c,seed_0'], None)
+    assert [(one.setting, one.missing) for one in rated] == [('c', 0), ('a', 0), ('b', 1)]
+
+
+@pytest.mark.parametrize('by', [None, 'fd_digits_cnn', 'fd_digits_cnn_60', 'coverage_digits_cnn', 'swd_60'])
+def test_what_can_rank_is_accepted_before_training(by):
+    best.check_metric(by, {'a': prepared(tiny(eval_every=6, eval_num_samples=60))})
+
+
+@pytest.mark.parametrize('by', ['fd_typo', 'fd_digits_cnn_1k', 'copying', 'fid'])
+def test_what_cannot_rank_is_refused_before_training(by):
+    with pytest.raises(UserError, match=rf'^--by={by} is not a score that can rank these runs; known: fd_digits_cnn, .*, swd'):
+        best.check_metric(by, {'a': prepared(tiny(eval_every=6, eval_num_samples=60))})
 
 
 def test_processes_other_than_the_first_rank_nothing_and_confirm_what_it_has_chosen(tmp_path, monkeypatch):
@@ -44,5 +68,8 @@ def test_processes_other_than_the_first_rank_nothing_and_confirm_what_it_has_cho
     monkeypatch.setattr(best, 'rate', lambda *arguments: pytest.fail('it ranks, too'))
     monkeypatch.setattr(best, 'train_group', lambda runs, workdir, **named: confirmed.append((runs, workdir)))
     names = ['gp_weight=1,seed_0', 'gp_weight=1,seed_1', 'gp_weight=10,seed_0', 'gp_weight=10,seed_1']
-    rank_and_confirm(tmp_path, names, None, lambda setting: {f'{setting},seed_2': None})
-    assert confirmed == [({'gp_weight=10,seed_2': None}, str(tmp_path / 'confirmed'))]
+    experiment, tracking = prepared(tiny()), Tracking('wandb')
+    rank_and_confirm(tmp_path, names, None, lambda setting: {f'{setting},seed_2': experiment}, tracking)
+    ((runs, workdir),) = confirmed
+    assert ([*runs], workdir) == (['gp_weight=10,seed_2'], str(tmp_path / 'confirmed'))
+    assert runs['gp_weight=10,seed_2'].outputs.tracking is tracking

@@ -17,7 +17,7 @@ from wgan_jax.errors import UserError
 from wgan_jax.evaluate import plots
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.metrics.scores import with_count, without_count
-from wgan_jax.runs.files import make_directories, run_directory, save_images, save_png
+from wgan_jax.runs.files import check_channels, make_directories, run_directory, save_images, save_png
 from wgan_jax.runs.record import read_evaluations
 from wgan_jax.runs.saved_run import SavedRun, open_run
 from wgan_jax.sample.grid import grid
@@ -68,8 +68,10 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path]:
     saved = open_run(arguments.workdir, arguments.step, changes, trust_code=arguments.trust_code)
     run_dir = run_directory(arguments.workdir)
     out = arguments.out or run_dir / 'evaluation'
-    make_directories(out, *folders)
     images = images_of(saved)
+    if folders:
+        check_channels(saved.experiment.data.source.image_shape)
+    make_directories(out, *folders)
     state = saved.state.replace(ema=None) if arguments.raw else saved.state
     scoring = Scoring(saved.experiment, images, seed=arguments.seed)
     samples = scoring.samples(state)
@@ -88,7 +90,9 @@ def _file_name(report: dict[str, Any], arguments: argparse.Namespace) -> str:
     """A name for each choice of the command line, so that evaluations stand beside each other."""
     protocol = report['protocol']
     what = with_count(protocol['features'] or 'pixels', protocol['num_samples'])
-    others = [name for name, given in (('raw', arguments.raw), (f'seed_{arguments.seed}', arguments.seed)) if given]
+    weights = f'weights_{(protocol["weights_sha256"] or "")[:8]}'
+    choices = (('raw', arguments.raw), (f'seed_{arguments.seed}', arguments.seed), (weights, arguments.weights))
+    others = [name for name, given in choices if given]
     return '_'.join([f'step_{report["step"]:06d}', what, *others]) + '.json'
 
 

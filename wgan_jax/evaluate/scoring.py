@@ -52,7 +52,9 @@ class Scoring:
           UserError: there are too few images, the weights of the feature network cannot be found, or there is no such best_metric.
         """
         if len(images) < scores.LEAST:
-            raise UserError(f'{len(images)} images are too few for scores, which need {scores.LEAST}: set config.eval_every=None.')
+            raise UserError(
+                f'{len(images)} images are too few for scores, which need {scores.LEAST}: train with config.eval_every=None.'
+            )
         settings, held_out = experiment.scoring, _held_out(experiment)
         self._experiment, self._seed, self._best_metric = experiment, seed, best_metric
         if scorer is None:

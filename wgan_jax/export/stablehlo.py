@@ -82,6 +82,8 @@ def load(path: Path) -> Generator:
     if path.is_dir():
         raise UserError(f'{path} is a directory: give --generator a file that python -m wgan_jax.export wrote.')
     described = path.with_suffix('.json')
+    if path == described:
+        raise UserError(f'{path} only describes a generator: give --generator the .stablehlo file beside it.')
     try:
         content = read_bytes(path)
         facts = json.loads(read_bytes(described))

@@ -112,6 +112,18 @@ def can_choose(name: str) -> bool:
     return not _is_among('shown', name)
 
 
+def rankable(features: str | None) -> list[str]:
+    """The names, without a number of samples, of all scores by which images can be ranked.
+
+    Args:
+      features: name of the feature network; None: without one.
+    """
+    patterns = [pattern for score in SCORES.values() for pattern in (*score.lower, *score.higher)]
+    if features == 'inception':
+        patterns = [INCEPTION.get(pattern, pattern) for pattern in patterns]
+    return [pattern.replace('*', features or '') for pattern in patterns if features or '*' not in pattern]
+
+
 def _is_among(group: str, name: str) -> bool:
     patterns = [pattern for score in SCORES.values() for pattern in getattr(score, group)]
     patterns += [INCEPTION[pattern] for pattern in patterns if pattern in INCEPTION]

@@ -58,6 +58,7 @@ def prepare_group(configs: Mapping[str, ConfigDict]) -> dict[str, Experiment]:
 
 def _prepare(config: ConfigDict, num_devices: int) -> tuple[Experiment, list[str]]:
     """The checked experiment, and warnings."""
+    config = config.copy_and_resolve_references()  # what is found in the data belongs to this run alone
     code = own_code.of_config(config.code)  # before the check, which knows the names that it registers
     warnings = check(config, num_devices)
     source = _data(config).source

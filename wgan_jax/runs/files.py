@@ -90,6 +90,16 @@ def save_figure(figure: 'Figure', path: Path) -> None:
     replace_file(path, buffer.getvalue())
 
 
+def check_channels(image_shape: tuple[int, ...]) -> None:
+    """Refuses images [H, W, C] that a PNG file cannot show.
+
+    Raises:
+      UserError: C is neither 1 nor 3.
+    """
+    if image_shape[-1] not in (1, 3):
+        raise UserError(f'--images writes PNG files, which have 1 or 3 channels, and these images have {image_shape[-1]}: omit it.')
+
+
 def save_images(images: Iterable[np.ndarray], paths: Iterable[Path]) -> None:
     """Writes each of uint8 [H, W, C], C 1 or 3, as a PNG file for other tools; fast, so without waiting for the disk."""
     for image, path in zip(images, paths, strict=False):

@@ -19,6 +19,7 @@ from wgan_jax.runs.config import check_scores
 from wgan_jax.runs.directory import no_run
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.files import reason, run_directory
+from wgan_jax.runs.key_names import wrong_key
 from wgan_jax.runs.resume import config_of
 
 # A run that trains meanwhile replaces old checkpoints by new ones.
@@ -99,6 +100,8 @@ def _experiment(record: dict[str, Any], changes: dict[str, Any], code: own_code.
     config = ConfigDict({**_BEFORE, **config_of(record)})
     for name, value in changes.items():
         if value is not None:
+            if complaint := wrong_key(name, config):
+                raise UserError(f'The changes cannot be made: {complaint}')
             section, _, key = name.rpartition('.')
             (config[section] if section else config)[key] = value
     experiment = build(config, code)

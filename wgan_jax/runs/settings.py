@@ -3,7 +3,9 @@
 import functools
 import importlib.util
 import itertools
+import math
 import operator
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -33,13 +35,14 @@ def grid(config: ConfigDict, options: Sequence[str]) -> dict[str, dict[str, Any]
         if key in axes:
             raise UserError(f'--set names {key} twice: give all its values in one option.')
         axes[key] = [_parse(config, key, value) for value in values.split(',')]
-        _refuse_dead(config, key, f'--set {key}')
     settings: dict[str, dict[str, Any]] = {}
     for values in itertools.product(*axes.values()):
         setting = dict(zip(axes, values, strict=True))
         name = ','.join(f'{key}={_short(value)}' for key, value in setting.items())
         if name in settings:
             raise UserError(f'--set gives {name} twice: give each value once.')
+        for key in setting:
+            _refuse_dead(config, key, setting, f'--set {key}')
         settings[name] = setting
     return settings
 
@@ -55,10 +58,14 @@ def draw(config: ConfigDict, space: Space, count: int, seed: int) -> dict[str, d
       seed: of the draws.
 
     Raises:
-      UserError: the space is not of this form.
+      UserError: the space is not of this form, or the seed is none.
     """
-    for key in (key for keys in space for key in keys.split(',')):
-        _refuse_dead(config, key, f'The space of {key}')
+    if not 0 <= seed < 2**32:
+        raise UserError(f'config.seed={reprlib.repr(seed)} must be at least 0 and less than 2^32.')
+    drawn = [key for keys in space for key in keys.split(',')]
+    for key in drawn:
+        if f'{key.rpartition(".")[0]}.name' not in drawn:  # of drawn optimizers, some have the key
+            _refuse_dead(config, key, {}, f'The space of {key}')
     settings = {}
     for number in range(count):
         generator = np.random.Generator(np.random.Philox(key=[seed, number]))
@@ -89,9 +96,9 @@ def read_space(path: str, config: ConfigDict) -> Space:
         ) from error
 
 
-def _refuse_dead(config: ConfigDict, key: str, what: str) -> None:
+def _refuse_dead(config: ConfigDict, key: str, setting: Mapping[str, Any], what: str) -> None:
     section, name = _section(config, key)
-    if name in ('b1', 'b2') and section.name == 'rmsprop':
+    if name in ('b1', 'b2') and setting.get(f'{key.rpartition(".")[0]}.name', section.name) == 'rmsprop':
         raise UserError(f'{what} changes nothing: rmsprop has no b1, and its decay is always 0.99. Leave it out.')
 
 
@@ -103,7 +110,8 @@ def _short(value: Any) -> str:
 def _draw(generator: np.random.Generator, keys: str, kind: str, bounds: Sequence[Any]) -> Any:
     if kind == 'choice' and bounds:
         return bounds[int(generator.integers(len(bounds)))]
-    if kind in ('uniform', 'log_uniform') and len(bounds) == 2 and bounds[0] < bounds[1]:
+    numbers = all(isinstance(bound, int | float) and math.isfinite(bound) for bound in bounds)
+    if kind in ('uniform', 'log_uniform') and numbers and len(bounds) == 2 and bounds[0] < bounds[1]:
         low, high = bounds
         if kind == 'uniform':
             return float(generator.uniform(low, high))
@@ -146,6 +154,6 @@ def _checked(config: ConfigDict, key: str, value: Any) -> Any:
     kind = section.get_type(name)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if value is not None and type(value) is not kind:
+    if type(value) is not kind and not (value is None and section[name] is None):
         raise UserError(f'The space of {key} has the value {value!r}, and the values of this key have the type {kind.__name__}.')
     return value

@@ -54,7 +54,8 @@ def _complaint(parsed: argparse.Namespace) -> str | None:
     of_run = ('step', 'raw')
     contradictions = {
         'training': ('generator', 'seeds', 'seed', 'num_images', 'truncation', *of_run),
-        'generator': of_run,
+        'generator': (*of_run, 'trust_code'),
+        'images': ('out',),
         'seeds': ('num_images',),
     }
     given = {name for name, value in vars(parsed).items() if value is not None and value is not False}
@@ -63,7 +64,7 @@ def _complaint(parsed: argparse.Namespace) -> str | None:
             if {name, other} <= given:
                 return f'--{other} has no meaning with --{name}: leave one out'
     if parsed.truncation is not None and not 0 < parsed.truncation < math.inf:
-        return f'--truncation={parsed.truncation:g} must be greater than 0'
+        return f'--truncation={parsed.truncation:g} must be a finite number greater than 0'
     most = _MAX_WALKS if parsed.walk else seeds.MAX_SEEDS
     if parsed.num_images is not None and not 1 <= parsed.num_images <= most:
         return f'--num_images={parsed.num_images} must be from 1 to {most}'

@@ -11,7 +11,7 @@ from wgan_jax.devices.compiling import in_batches, use_compilation_cache
 from wgan_jax.devices.parallel import check_devices
 from wgan_jax.errors import UserError
 from wgan_jax.export.stablehlo import Generator
-from wgan_jax.runs.files import make_directories, run_directory, save_figure, save_images, save_png
+from wgan_jax.runs.files import check_channels, make_directories, run_directory, save_figure, save_images, save_png
 from wgan_jax.sample import movies, walks
 from wgan_jax.sample.generator import BATCH, images_of, latents_of, load, to_uint8
 from wgan_jax.sample.grid import check_size, grid
@@ -44,6 +44,7 @@ def sample(arguments: argparse.Namespace) -> list[Path]:
     seeds = _seeds(arguments, _POINTS if points else _IMAGES)
     batches = images_of(generator, seeds, arguments.truncation)
     if arguments.images:
+        check_channels(generator.image_shape)
         return [_save_each(batches, seeds, arguments.images)]
     path = out / 'grid.png'
     if points:
@@ -74,7 +75,8 @@ def _walk(generator: Generator, arguments: argparse.Namespace) -> list[np.ndarra
     count = 1 if arguments.seeds else arguments.num_images or _WALKS
     stops = _seeds(arguments, _WALKS, each=_STOPS)
     num_frames = len(stops) // count * _FRAMES
-    check_size(str(count * num_frames), count * num_frames, generator.image_shape, 'ask for fewer walks or seeds')
+    frame_shape = grid(np.zeros((count, *generator.image_shape), np.uint8)).shape
+    movies.check_length(num_frames, frame_shape, 'ask for fewer walks or seeds')
     latents = latents_of(generator, stops, arguments.truncation).reshape(count, -1, generator.latent_dim)
     steps = np.stack([walks.loop(walk, _FRAMES) for walk in latents], axis=1).reshape(-1, generator.latent_dim)
     images = np.concatenate([to_uint8(batch) for batch in in_batches(generator.call, steps, BATCH)])

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 from wgan_jax.disk import read_bytes, replace_file
 from wgan_jax.errors import UserError
 from wgan_jax.runs.directory import no_run
+from wgan_jax.runs.memory_limits import gib
 from wgan_jax.runs.record import sample_pictures
-from wgan_jax.sample.grid import first_row
+from wgan_jax.sample.grid import MAX_BYTES, first_row
 
 WALK_RATE = 25  # frames per second; must divide 100, since a GIF counts hundredths of a second
 TRAINING_RATE = 5
 _HOLD = 10  # frames for the last picture of training
-_MAX_PICTURES = 300  # of training: one minute
+_MAX_PICTURES = 300  # of training: one minute; fewer of large pictures
 _SMALLEST = 256  # pixels of the longer side
 _CAPTION = 24  # pixels under a picture, for the number of the step
 _ROWS, _WIDTH = 6, 400  # of the picture of training; pixels, at least
@@ -35,11 +36,9 @@ def save(frames: Sequence[np.ndarray], path: Path, rate: int) -> list[Path]:
     Returns:
       The two paths.
     """
-    factor = math.ceil(_SMALLEST / max(frames[0].shape[:2]))  # at least 1
-    frames = [frame.repeat(factor, axis=0).repeat(factor, axis=1) for frame in frames]
-    first, *others = (Image.fromarray(frame.squeeze(-1) if frame.shape[-1] == 1 else frame) for frame in frames)
+    pictures = (Image.fromarray(frame.squeeze(-1) if frame.shape[-1] == 1 else frame) for frame in _enlarged(frames))
     gif = io.BytesIO()
-    first.save(gif, format='GIF', save_all=True, append_images=others, duration=1000 // rate, loop=0)
+    next(pictures).save(gif, format='GIF', save_all=True, append_images=pictures, duration=1000 // rate, loop=0)
     written = [(path.with_suffix('.gif'), gif.getvalue()), (path.with_suffix('.mp4'), _mp4(frames, rate))]
     path.parent.mkdir(parents=True, exist_ok=True)
     for name, content in written:
@@ -47,10 +46,21 @@ def save(frames: Sequence[np.ndarray], path: Path, rate: int) -> list[Path]:
     return [name for name, _ in written]
 
 
+def check_length(count: int, frame_shape: tuple[int, ...], remedy: str) -> None:
+    """Refuses a film of `count` frames [H, W, C] that needs more than 1 GiB.
+
+    Raises:
+      UserError: the film is too long; `remedy` says what to do instead.
+    """
+    size = count * _bytes(frame_shape)
+    if size > MAX_BYTES:
+        raise UserError(f'{count:,} frames make a film of {gib(size)}, and the limit is {gib(MAX_BYTES)}: {remedy}.')
+
+
 def pictures_of_training(workdir: Path) -> list[tuple[int, Image.Image]]:
     """The sample grids of a run with their steps, in the order of the steps.
 
-    Of more than 300 pictures it takes every second, third and so on, counted from the last.
+    Of more than 300 pictures, or of those that take more than 1 GiB, it takes every second, third and so on, counted from the last.
 
     Raises:
       UserError: there are none, one cannot be read, or their sizes differ.
@@ -60,15 +70,11 @@ def pictures_of_training(workdir: Path) -> list[tuple[int, Image.Image]]:
         if not (workdir / 'checkpoints').is_dir():
             raise UserError(no_run(workdir))
         raise UserError(f'{workdir} has no pictures samples/step_*.png: the run has not made them yet.')
-    paths = paths[:: -math.ceil(len(paths) / _MAX_PICTURES)][::-1]
+    most = max(1, min(_MAX_PICTURES, MAX_BYTES // _bytes((*_read(paths[-1][1]).size[::-1], 3))))
+    paths = paths[:: -math.ceil(len(paths) / most)][::-1]
     pictures: list[tuple[int, Image.Image]] = []
     for step, path in paths:
-        try:
-            with Image.open(io.BytesIO(read_bytes(path)), formats=['PNG']) as image:
-                picture = image.convert('L' if image.mode == 'L' else 'RGB')
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises for a damaged file
-            reason = getattr(error, 'strerror', None) or 'it is damaged'
-            raise UserError(f'{path} cannot be read ({reason}): remove it, and give the command again.') from error
+        picture = _read(path)
         pictures.append((step, picture))
         if picture.size != pictures[0][1].size or picture.mode != pictures[0][1].mode:
             raise UserError(f'{path} has another size than {paths[0][1]}: remove those of one size, and give the command again.')
@@ -104,6 +110,30 @@ def strip_of_training(pictures: Sequence[tuple[int, Image.Image]]) -> np.ndarray
     return np.concatenate(rows, axis=1 if height == whole else 0)
 
 
+def _read(path: Path) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(read_bytes(path)), formats=['PNG']) as image:
+            return image.convert('L' if image.mode == 'L' else 'RGB')
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises for a damaged file
+        reason = getattr(error, 'strerror', None) or 'it is damaged'
+        raise UserError(f'{path} cannot be read ({reason}): remove it, and give the command again.') from error
+
+
+def _enlarged(frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """One after another, since all of them may not fit into memory."""
+    factor = _factor(frames[0].shape)
+    return (frame.repeat(factor, axis=0).repeat(factor, axis=1) for frame in frames)
+
+
+def _factor(frame_shape: tuple[int, ...]) -> int:
+    return math.ceil(_SMALLEST / max(frame_shape[:2]))  # at least 1
+
+
+def _bytes(frame_shape: tuple[int, ...]) -> int:
+    """Of a frame [H, W, C] of a film."""
+    return math.prod(frame_shape) * _factor(frame_shape) ** 2
+
+
 def _with_step(picture: Image.Image, step: int) -> np.ndarray:
     frame = Image.new(picture.mode, (picture.width, picture.height + _CAPTION))
     frame.paste(picture)
@@ -116,7 +146,8 @@ def _with_step(picture: Image.Image, step: int) -> np.ndarray:
 def _mp4(frames: Sequence[np.ndarray], rate: int) -> bytes:
     import av  # slow to import
 
-    height, width = (side + side % 2 for side in frames[0].shape[:2])  # yuv420p stores colours per 2x2 pixels
+    sides = [_factor(frames[0].shape) * side for side in frames[0].shape[:2]]
+    height, width = (side + side % 2 for side in sides)  # yuv420p stores colours per 2x2 pixels
     buffer = io.BytesIO()
     # Without what makes the bytes differ: the encoder's version, threads, and mbtree (measured: with it, x264 165 gave 16 different
     # files in 40 tries).
@@ -124,7 +155,7 @@ def _mp4(frames: Sequence[np.ndarray], rate: int) -> bytes:
         stream = container.add_stream('libx264', rate=rate, options={'crf': '18', 'x264-params': 'mbtree=0'})
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'  # supported by every player
         stream.codec_context.thread_count = 1
-        for frame in frames:
+        for frame in _enlarged(frames):
             even = np.pad(frame, [(0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)], mode='edge')
             picture = av.VideoFrame.from_ndarray(np.broadcast_to(even, (height, width, 3)).copy(), format='rgb24')
             container.mux(stream.encode(picture))

@@ -52,7 +52,7 @@ def main() -> None:
         count=lambda: len(_settings(config)) * _SEEDS.value,
         dry=_DRY_RUN.value,
         track=_TRACK.value,
-        then=lambda: _rank(config, workdir),
+        then=lambda: _rank(config, workdir, _TRACK.value),
     )
 
 
@@ -65,11 +65,14 @@ def _prepare(config: ConfigDict) -> 'dict[str, Experiment]':
     from wgan_jax.errors import UserError
     from wgan_jax.runs.build import prepare_group
     from wgan_jax.runs.members import combine
+    from wgan_jax.sweep.best import check_metric
 
     if config.eval_every is None and (_CONFIRM.value or _BY.value):
         option = f'--confirm={_CONFIRM.value}' if _CONFIRM.value else f'--by={_BY.value}'
         raise UserError(f'{option} needs scores: set --config.eval_every.')
-    return prepare_group(combine(config, _settings(config), _SEEDS.value))
+    experiments = prepare_group(combine(config, _settings(config), _SEEDS.value))
+    check_metric(_BY.value, experiments)
+    return experiments
 
 
 def _settings(config: ConfigDict) -> dict[str, dict[str, Any]]:
@@ -90,11 +93,12 @@ def _settings(config: ConfigDict) -> dict[str, dict[str, Any]]:
     )
 
 
-def _rank(config: ConfigDict, workdir: str) -> signal.Signals | None:
+def _rank(config: ConfigDict, workdir: str, track: str | None) -> signal.Signals | None:
     """Prints the settings by their scores, if the runs are scored, and confirms the best one."""
     from wgan_jax.runs.build import prepare_group
     from wgan_jax.runs.files import run_directory
     from wgan_jax.runs.members import combine
+    from wgan_jax.runs.tracking import tracking_by
     from wgan_jax.sweep.best import rank_and_confirm
 
     if config.eval_every is None:
@@ -107,7 +111,8 @@ def _rank(config: ConfigDict, workdir: str) -> signal.Signals | None:
         return prepare_group(combine(fresh, {best: settings[best]}, _CONFIRM.value))
 
     names = combine(config, settings, _SEEDS.value)
-    return rank_and_confirm(run_directory(workdir), names, _BY.value, anew if _CONFIRM.value else None)
+    tracking = tracking_by(track, group=f'{Path(workdir).name}_confirmed')
+    return rank_and_confirm(run_directory(workdir), names, _BY.value, anew if _CONFIRM.value else None, tracking)
 
 
 def run() -> None:

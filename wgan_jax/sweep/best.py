@@ -1,5 +1,6 @@
 """Which setting of a sweep is the best, and whether that holds with fresh seeds."""
 
+import math
 import signal
 import statistics
 from collections import Counter
@@ -11,10 +12,11 @@ import numpy as np
 
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
-from wgan_jax.metrics.scores import can_choose, lower_is_better
+from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, rankable, without_count
 from wgan_jax.report.read_runs import holds_run, last_scores, read_runs
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.members import setting_of
+from wgan_jax.runs.tracking import Tracking
 from wgan_jax.training.group import train_group
 
 
@@ -38,6 +40,22 @@ class Rated(NamedTuple):
         return f'{self.mean:.4g}{spread} over {len(self.values)} seed{"s" if len(self.values) > 1 else ""}{lost}'
 
 
+def check_metric(by: str | None, experiments: Mapping[str, Experiment]) -> None:
+    """Refuses, before anything is trained, what cannot rank the runs.
+
+    Args:
+      by: name of a score, with or without the number of samples; None: the first score.
+      experiments: the runs, which are scored in the same way.
+
+    Raises:
+      UserError: there is no such score.
+    """
+    settings = next(iter(experiments.values())).scoring
+    known = rankable(settings.features)
+    if by is not None and full_name(by, settings.num_samples) not in [full_name(name, settings.num_samples) for name in known]:
+        raise UserError(f'--by={by} is not a score that can rank these runs; known: {", ".join(known)}.')
+
+
 def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[str, list[Rated]]:
     """(metric, settings), the best setting first, by the scores of the last step.
 
@@ -46,23 +64,26 @@ def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[s
     Args:
       directory: of the group.
       names: its runs.
-      metric: a score, such as fd_mnist_cnn_10k; None: the first one that ranks samples.
+      metric: a score, such as fd_mnist_cnn_10k or fd_mnist_cnn; None: the first one that ranks samples.
 
     Raises:
-      UserError: no run has such a score.
+      UserError: no run has such a score, or the runs have none in common.
     """
     present = [name for name in names if holds_run(directory / name)]
     last = zip(present, last_scores(read_runs([directory / name for name in present])), strict=True)
     scores = {name: of_run for name, of_run in last if of_run is not None}
     known = [name for name in next(iter(scores.values()), {}) if can_choose(name) and all(name in own for own in scores.values())]
-    if metric is None and known:
-        metric = known[0]
-    if metric not in known:
-        none = 'none, since they have no score in common' if scores else 'none, since no run is complete'
-        raise UserError(f'--by={metric} is not a score of these runs; known: {", ".join(known) or none}.')
+    if not known:
+        why = 'have no score in common' if scores else 'have no score, since none is complete'
+        raise UserError(f'The settings cannot be ranked: the runs in {directory} {why}.')
+    chosen = next((name for name in known if metric in (None, name, without_count(name))), None)
+    if chosen is None:
+        raise UserError(f'--by={metric} is not a score of these runs; known: {", ".join(known)}.')
+    metric = chosen
     by_setting: dict[str, list[float]] = {setting_of(name): [] for name in names}
     for name, of_run in scores.items():
-        by_setting[setting_of(name)].append(of_run[metric])
+        if math.isfinite(of_run[metric]):
+            by_setting[setting_of(name)].append(of_run[metric])
     seeds = Counter(map(setting_of, names))
     rated = [Rated(setting, values, seeds[setting] - len(values)) for setting, values in by_setting.items()]
     sign = 1 if lower_is_better(metric) else -1
@@ -74,6 +95,7 @@ def rank_and_confirm(
     names: Collection[str],
     by: str | None,
     anew: Callable[[str], Mapping[str, Experiment]] | None,
+    tracking: Tracking | None = None,
 ) -> signal.Signals | None:
     """Prints the settings of a sweep by their scores, and trains the best one anew.
 
@@ -82,6 +104,7 @@ def rank_and_confirm(
       names: its runs.
       by: the score that ranks; None: the first one.
       anew: gives the runs with fresh seeds of a setting, which are trained in `directory`/confirmed; None trains none.
+      tracking: the tracker of these.
 
     Returns:
       The signal that has stopped the training, or None.
@@ -101,7 +124,7 @@ def rank_and_confirm(
         return None
     best = settings[int(processes.from_first(np.int32(number)))]
     print(f'{best} with fresh seeds:')
-    runs = anew(best)
+    runs = {name: run.tracked_by(tracking) for name, run in anew(best).items()}
     stopped_by = train_group(runs, str(directory / 'confirmed'), ends_process=True)
     if stopped_by is None and processes.is_first():
         _, confirmed = rate(directory / 'confirmed', runs, metric)
