@@ -1,8 +1,8 @@
 """WGAN with spectral normalisation in the critic on MNIST with the UpsampleCNN networks.
 
-Source: Miyato et al. 2018 for the normalisation and LeakyReLU; the data, the networks and n_critic of mnist_wgan, without batch
-norm in the critic, which would stretch what the other layers do not. Adam's b1 and b2 are those of WGAN-GP (Gulrajani et al. 2017),
-its learning rate is ours.
+Source: Miyato et al. 2018 for the normalisation and LeakyReLU (of slope 0.1 there, 0.2 here); the data, the networks and n_critic
+of mnist_wgan, without batch norm in the critic, which would stretch what the other layers do not. Adam's b1 and b2 are those of
+WGAN-GP (Gulrajani et al. 2017), its learning rate is ours.
 
     python train.py --config=configs/mnist_wgan_sn.py
 """

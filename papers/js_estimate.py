@@ -5,8 +5,9 @@ between images and samples, and gets closer to it as the critic is trained: here
 generator. The divergence is at most log 2, and has this value wherever samples and images do not overlap.
 
 The players are those of estimate_and_quality, but the third pair has the learning rate of the others: in the paper, its GAN
-generates nothing in any case. The quick size uses Adam 1e-3. The full size is that of configs/celeba_gan.py and celeba_gan_mlp.py;
-it is for a GPU and has not been run.
+generates nothing in any case. The convolutional critics have batch norm, as in the paper, and pass real and generated images
+separately, so they are not functions of one image, and their number is no bound. The quick size uses Adam 1e-3. The full size is
+that of configs/celeba_gan.py and celeba_gan_mlp.py; it is for a GPU and has not been run.
 """
 
 import math

@@ -3,9 +3,9 @@
     python -m papers random_search --quick --manual_dir=DIR      # DIR: the four files of MNIST; downloaded if not given
 
 Source: Lucic et al. 2018 (arXiv 1711.10337), section 5 and figure 4: one seed per setting, drawn from the wide ranges of their code
-(configs/sweeps/lucic.py), all games with the same networks and, as in their code, with Adam. They score the Frechet distance on
-Inception features; here it is that on mnist_cnn. The band over k is by bootstrap: k of the settings are drawn again and again, with
-replacement.
+(configs/sweeps/lucic.py), all games with the same networks and, as in their code, with Adam, but with b2 0.9, as in WGAN-GP, where
+their code has 0.999. They score the Frechet distance on Inception features; here it is that on mnist_cnn. The band over k is by
+bootstrap: k of the settings are drawn again and again, with replacement.
 
 The quick size has MLPs with two layers of 256, 16 settings of each game and 2,000 rounds of batch 64. The full size has KerasCNN,
 100 settings and 20,000 rounds; it is for a GPU and has not been run.

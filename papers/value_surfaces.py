@@ -1,8 +1,10 @@
 """Value surfaces of critics near their optimum, with clipping and with a penalty (Gulrajani et al. 2017, figure 1a).
 
 The generator is fixed: a generated point is a point of the data plus unit noise (section 3.1 of the paper). Networks, batches,
-optimizers, clipping and the weight of the penalty are those of the authors' gan_toy.py (igul222/improved_wgan_training, commit
-fa66c57). As there, the penalty is taken between a generated point and the data point it was made from.
+learning rates, clipping and the weight of the penalty are those of the authors' gan_toy.py (igul222/improved_wgan_training,
+commit fa66c57); the paper itself names a weight of 10 for all experiments. As there, the penalty is taken between a generated point
+and the data point it was made from. Weights start as in PyTorch, with a sixth of the variance of the authors' He initialisation,
+and RMSProp is PyTorch's, where theirs is TensorFlow's.
 
 Contour lines do not show how high a surface is, so the title gives its height. A weight of 0.1 is a weak penalty: slopes are well
 above 1. The quick size has narrower critics and ten times the learning rates.

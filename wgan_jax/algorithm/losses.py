@@ -1,4 +1,4 @@
-"""Adversarial losses and the gradient penalty: pure functions of scores.
+"""Adversarial losses, functions of scores, and the gradient penalty, a function of a critic and of images.
 
 Scores are high for real images. Every critic loss and every generator loss is minimised.
 """

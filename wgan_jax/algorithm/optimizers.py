@@ -1,4 +1,4 @@
-"""The PyTorch optimizers of the papers' code as optax transforms."""
+"""Optimizers with PyTorch's update rules, as optax transforms."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -42,8 +42,8 @@ def critic_step(
       key: the run's key.
       loss: the losses of both players.
       latent_dim: size of a latent vector.
-      gp_weight: weight of the gradient penalty; 0 leaves it out of the program. A traced weight, of a program that serves many
-        runs, never does.
+      gp_weight: weight of the gradient penalty. The number 0 leaves the penalty out of the program; a traced array, as in a
+        program that serves many runs, keeps it whatever its value.
       gp_one_sided: penalise only slopes above 1.
       image_noise: noise on the images that the critic sees; None for none.
       grad_accumulation: parts of B that are processed one after the other, which needs less memory. The update is that of the whole
@@ -161,7 +161,7 @@ def train_round(
     axis_name: str | None = None,
     draw: Callable[..., noise.Noise] = noise.draw,
 ) -> tuple[GANState, Metrics]:
-    """One step of training: n_critic critic steps, each on its own batch, then one generator step.
+    """One round: n_critic critic updates, each on its own batch, then one generator update.
 
     Args:
       state: both players.

@@ -1,4 +1,4 @@
-"""Weight clipping as an optax transform: what makes a WGAN of a critic with the Wasserstein loss."""
+"""Weight clipping as an optax transform (Arjovsky et al. 2017)."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import optax
 
 
 def clip_weights(clip_value: float) -> optax.GradientTransformation:
-    """Clips weights: changes the update so that it ends in [-clip_value, clip_value], exactly; the last transform of a chain.
+    """Changes each update so that the updated weight lies in [-clip_value, clip_value]; must be the last transform of a chain.
 
     `update` needs `params`. After `optax.apply_updates` every weight w has |w| <= float32(clip_value), without tolerance:
     Algorithm 1, line 7 of Arjovsky et al. 2017.

@@ -29,7 +29,7 @@ class Bounded(nn.Module):
 
     The kernel counts as a matrix [h * w * in, out] from the patches of the input to the outputs. Biases stay as they are.
 
-    - spectral: the kernel is divided by its largest singular value (Miyato et al. 2018, equation 7, and Algorithm 1). A dense layer
+    - spectral: the kernel is divided by its largest singular value (Miyato et al. 2018, equation 8, and Algorithm 1). A dense layer
       then has the norm 1, or a little more, since the iteration approaches the value from below. A convolution may stretch an image
       by up to the root of the number of patches that share a pixel.
     - orthogonal: the kernel is that of `orthogonal`. For a convolution it is also divided by the root of the number of patches that

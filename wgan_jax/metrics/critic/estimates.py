@@ -82,7 +82,7 @@ def estimates(
     """The Wasserstein estimate, mean(real) - mean(fake), on training images and on held-out images.
 
     The estimate on training images falls as the generator learns, if the critic changes slowly; the difference between the two
-    shows what the critic has memorised (Gulrajani et al. 2017, section 5.4 and figure 5b). For a GAN the scores are logits.
+    shows what the critic has memorised (Gulrajani et al. 2017, section 5.6 and figure 5b). For a GAN the scores are logits.
 
     Args:
       state: both players.
