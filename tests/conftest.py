@@ -2,8 +2,11 @@
 
 import functools
 import gc
+import itertools
 import os
+import shutil
 import tempfile
+import zlib
 from pathlib import Path
 
 # Before jax is imported. NPROC widens XLA's thread pool: with fewer threads than virtual devices its collectives can deadlock.
@@ -12,13 +15,15 @@ os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_p
 # Most of the time goes into compiling programs that run for milliseconds. test_train compiles them with all optimisations.
 os.environ['XLA_FLAGS'] += ' --xla_backend_optimization_level=0'
 os.environ['JAX_PLATFORMS'] = 'cpu'
-# A program that several tests use, or processes that they start, is compiled once. The first process of pytest comes here first.
+# A program that several tests use, or processes that they start, is compiled once, and kept for the next time. The first
+# process of pytest comes here first.
 if 'WGAN_JAX_TEST_PROGRAMS' not in os.environ:
     _PROGRAMS = tempfile.TemporaryDirectory(prefix='wgan_jax_tests_')
     os.environ['WGAN_JAX_TEST_PROGRAMS'] = os.environ['JAX_COMPILATION_CACHE_DIR'] = _PROGRAMS.name
     os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
 
 import jax
+import jaxlib
 import pytest
 from flax import linen as nn
 from hypothesis import Phase, settings
@@ -27,6 +32,8 @@ from hypothesis import strategies as st
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 ROOT = Path(__file__).parent.parent  # of the repository
 SEEDS = st.integers(0, 2**32 - 1)
+_TESTS = itertools.count(1)
+_MOST_KEPT = 2**30  # bytes of compiled programs; the quick tests have a tenth of it
 
 
 def examples(number):
@@ -37,6 +44,36 @@ def examples(number):
 def pytest_configure(config):
     # jax writes its cache in place: a process may read what another has half written, and then compiles the program itself.
     config.addinivalue_line('filterwarnings', 'ignore:Error reading persistent compilation cache entry:UserWarning')
+    if (kept := _kept_programs(config)) is not None:
+        shutil.copytree(kept, _PROGRAMS.name, dirs_exist_ok=True)
+
+
+@pytest.hookimpl(trylast=True)  # when the other processes have ended
+def pytest_sessionfinish(session, exitstatus):
+    kept = _kept_programs(session.config)
+    if kept is None or exitstatus != pytest.ExitCode.OK:
+        return  # a process that has crashed or was stopped may have left half a program
+    programs = [path for path in Path(_PROGRAMS.name).iterdir() if path.is_file()]
+    if sum(path.stat().st_size for path in programs) > _MOST_KEPT:
+        shutil.rmtree(kept)
+        return
+    for path in programs:
+        if not (kept / path.name).exists():
+            shutil.copy(path, kept / f'{path.name}.partial')
+            (kept / f'{path.name}.partial').replace(kept / path.name)
+
+
+def _kept_programs(config):
+    """Where programs are kept between runs of the tests, for this jax and this processor; None in all processes but the first."""
+    if '_PROGRAMS' not in globals() or not hasattr(config, 'cache'):
+        return None
+    info = Path('/proc/cpuinfo')
+    flags = (
+        next((line for line in info.read_text().splitlines() if line.startswith(('flags', 'Features'))), '')
+        if info.exists()
+        else ''
+    )
+    return config.cache.mkdir(f'programs_{jaxlib.__version__}_{zlib.crc32(flags.encode()):08x}')
 
 
 class TinyGenerator(nn.Module):
@@ -78,8 +115,8 @@ def few_programs():
     Beyond that, XLA ends the process with a segmentation fault.
     """
     yield
-    maps = Path('/proc/self/maps')
-    if maps.exists() and maps.read_bytes().count(b'\n') > 15_000:
+    maps = Path('/proc/self/maps')  # takes some milliseconds to read, so not after each test
+    if next(_TESTS) % 10 == 0 and maps.exists() and maps.read_bytes().count(b'\n') > 15_000:
         jax.clear_caches()
         gc.collect()
 

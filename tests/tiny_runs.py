@@ -45,7 +45,8 @@ def prepared(config):
 def compile_once(experiment, shape, n_critic, **settings):
     """compile_rounds, with a memory."""
     limits = experiment.outputs, experiment.batch_size, feed.CHUNK_BYTES, programs.PLAN_BYTES
-    key = (experiment.create, *limits, shape, n_critic, *settings.items())
+    # The loss is in the key because code of a user's own may define another one of the same name.
+    key = (experiment.create, experiment.round_settings['loss'], *limits, shape, n_critic, *settings.items())
     if key not in _PROGRAMS:
         _PROGRAMS[key] = compile_rounds(experiment, shape, n_critic, **settings)
     return _PROGRAMS[key]

@@ -2,10 +2,11 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from tests.runs.test_extend import forget
-from tests.tiny_runs import tiny, train
+from tests.tiny_runs import lines, tiny, train
 from wgan_jax.errors import UserError
 from wgan_jax.runs import own_code
 from wgan_jax.runs.build import build
@@ -109,6 +110,10 @@ def test_code_that_has_changed_is_said(home, capsys):
     train(tiny(code=str(home / 'mine.py'), loss='squared', num_steps=3), home / 'run')
     assert 'mine.py has changed since this run started' in capsys.readouterr().out
     assert '-2.0' in (home / 'run' / 'code.py').read_text()
+    for name, factor in (('one', -1.0), ('other', -2.0)):  # and it is what trains
+        train(tiny(code=write(home, factor), loss='squared', num_steps=1), home / name)
+    (one,), (other,) = lines(home / 'one'), lines(home / 'other')
+    np.testing.assert_allclose(other['generator_loss'], 2 * one['generator_loss'], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
