@@ -32,6 +32,12 @@ from hypothesis import strategies as st
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 ROOT = Path(__file__).parent.parent  # of the repository
 SEEDS = st.integers(0, 2**32 - 1)
+# Code for another process: peak() is the most memory that it has used, in MiB. Its ru_maxrss would be no less than that of pytest.
+PEAK = (
+    'import pathlib, re\n'
+    'peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024\n'
+)
+LINUX = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='the peak of the memory of a process is read from /proc')
 _TESTS = itertools.count(1)
 _MOST_KEPT = 2**30  # bytes of compiled programs; the quick tests have a tenth of it
 

@@ -72,7 +72,7 @@ def test_only_what_makes_images_gets_them_and_nothing_else_changes(averaged):
 
 
 def test_images_no_longer_depend_on_running_statistics():
-    state = state_with('upsample_cnn').replace(ema=None)
+    state = state_with('mlp').replace(ema=None)
     moved = state.replace(generator=state.generator.replace(batch_stats=jax.tree.map(jnp.ones_like, state.generator.batch_stats)))
     latents = latents_of(9)[:4]
     assert np.abs(np.asarray(generate(state, latents) - generate(moved, latents))).max() > 1e-3

@@ -162,20 +162,6 @@ def test_images_have_the_shape_asked_for_and_lie_in_range(name, shape):
     assert len(np.unique(np.asarray(scores))) == 3  # each example has its own score
 
 
-def test_dropout_acts_only_in_training():
-    critic = make_network('critic', (8, 8, 1), 'keras_cnn', num_features=4)
-    images = jax.random.normal(jax.random.key(0), (2, 8, 8, 1))
-    variables = initialise(critic, images)
-    apply = jax.jit(critic.apply, static_argnames='train')
-
-    def scores(seed, train):
-        return np.asarray(apply(variables, images, train=train, rngs={'dropout': jax.random.key(seed)}))
-
-    np.testing.assert_array_equal(scores(0, train=False), scores(1, train=False))
-    np.testing.assert_array_equal(scores(0, train=True), scores(0, train=True))
-    assert np.abs(scores(0, train=True) - scores(1, train=True)).min() > 0
-
-
 def test_upsampling():
     """Bilinear upsampling reproduces a plane: positions 0, 1/3, 2/3, 1 between two corners."""
     image = jnp.array([[0.0, 3.0], [6.0, 9.0]])[None, :, :, None]
