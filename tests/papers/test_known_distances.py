@@ -27,7 +27,7 @@ def test_the_optimal_critic_has_the_published_distance(dimension, count):
     # The estimate is a difference of the means over 4,096 points of P and of Q, and the published one is of as many.
     points = funnels.sample_p(pair, jax.random.key(2), 4096), funnels.sample_q(jax.random.key(3), 4096, dimension)
     deviation = np.sqrt(sum(np.var(funnels.potential(pair, x)) for x in points) / 4096)
-    assert deviation < 0.02
+    assert deviation < 0.025
     np.testing.assert_allclose(truth.estimate, published['estimate'], atol=4 * np.sqrt(2) * deviation)
     np.testing.assert_allclose(distance, published['estimate'], atol=4 * 2 * float(error))
     assert 0.95 < truth.cosine <= 1 + 1e-6
