@@ -2,7 +2,7 @@
 
 The running statistics of training lag behind the weights: a generator is updated once per round, and its statistics then move by a
 tenth or a hundredth of the way. The remedy is to take them anew, from the weights as they are: the standing statistics of Brock et
-al. 2019 (arXiv 1809.11096, section 4.1 and appendix B). Training itself never sees them.
+al. 2019 (arXiv 1809.11096, appendix C.1). Training itself never sees them.
 """
 
 from typing import Any
