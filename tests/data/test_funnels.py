@@ -48,7 +48,7 @@ def check_published(dimension, count, found, spread):
     assert abs(found - expected) < 4 * spread * np.sqrt(1 / PUBLISHED_POINTS + 1 / COUNT), (dimension, count)
 
 
-@pytest.mark.parametrize('dimension', [2, 16, 128])
+@pytest.mark.parametrize('dimension', [2, 16, pytest.param(128, marks=pytest.mark.slow)])
 def test_published_distances(dimension):
     """In one program for all numbers of funnels: with funnels that are never the lowest, pairs have one shape."""
     pairs = [funnels.load(dimension, count) for count in COUNTS]

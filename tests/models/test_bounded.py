@@ -59,7 +59,8 @@ def test_spectral_layers_keep_the_largest_singular_value_at_one(network):
     ('network', 'scales'),
     [
         ('mlp', [1.0, 1.0, 1.0]),
-        ('dcgan', [1.0, 1 / 2, 1 / 3, 1 / 2]),  # a pixel lies in 4 patches of 4x4 with stride 2, and in 9 of 3x3
+        # A pixel lies in 4 patches of 4x4 with stride 2, and in 9 of 3x3.
+        pytest.param('dcgan', [1.0, 1 / 2, 1 / 3, 1 / 2], marks=pytest.mark.slow),
     ],
 )
 def test_orthogonal_layers_have_equal_singular_values(network, scales):
@@ -74,7 +75,7 @@ def test_orthogonal_layers_have_equal_singular_values(network, scales):
         ('mlp', {'weights': 'spectral', 'power_iterations': 3}),
         ('mlp', {'weights': 'orthogonal', 'activation': 'max_min'}),
         ('mlp', {'weights': 'orthogonal', 'activation': 'full_sort'}),
-        ('dcgan', {'weights': 'orthogonal', 'activation': 'max_min'}),
+        pytest.param('dcgan', {'weights': 'orthogonal', 'activation': 'max_min'}, marks=pytest.mark.slow),
     ],
 )
 def test_slopes_are_nowhere_above_one(network, options):

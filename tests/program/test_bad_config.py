@@ -205,6 +205,7 @@ def train_accepted(name, count, tmp_path):
             trained += 1
 
 
+@pytest.mark.slow
 def test_an_accepted_config_trains(tmp_path):
     train_accepted('digits_gan', 1, tmp_path)
 

@@ -43,10 +43,8 @@ def test_kills_change_nothing(tmp_path, kills, seed, kinds):
     assert kills > 1 or moments.keys() == {'checkpoint'}
 
 
-TERM = pytest.param(signal.SIGTERM, 'SIGTERM', 143, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize(('number', 'name', 'status'), [(signal.SIGINT, 'SIGINT', 130), TERM])
+@pytest.mark.slow
+@pytest.mark.parametrize(('number', 'name', 'status'), [(signal.SIGINT, 'SIGINT', 130), (signal.SIGTERM, 'SIGTERM', 143)])
 def test_a_signal_saves_and_says_how_to_continue(tmp_path, number, name, status):
     run = start_of(tmp_path, 'run', 'num_steps=100000 checkpoint_every=50000 sample_every=50000')
     process = run.start()

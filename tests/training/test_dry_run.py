@@ -40,6 +40,7 @@ def test_a_run_needs_its_state_its_images_and_room_for_a_round():
     assert str(need).startswith(f'state {need.state / 2**20:.1f} MiB, images ')
 
 
+@pytest.mark.slow
 def test_the_placement_and_the_boost_change_the_memory(capsys):
     config = tiny(batch_size=512, sample_every=4)
     config.data.placement = 'host'

@@ -83,7 +83,7 @@ def test_training_and_all_other_columns_are_as_without_it(run, tmp_path):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize('step', [6, 8])
+@pytest.mark.parametrize('step', [6, pytest.param(8, marks=pytest.mark.slow)])
 def test_a_resumed_run_has_the_same_distances(run, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch:
         stop_at(step, patch)
@@ -102,6 +102,7 @@ def test_a_run_may_continue_with_more_points(run, tmp_path, monkeypatch):
     assert [one[2][name] == other[2][name] for name in ('critic_loss', *COLUMNS)] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_each_member_of_a_group_logs_its_own(run, tmp_path, monkeypatch):
     monkeypatch.setattr(group, 'write_report', lambda run_dirs, into: None)
     assert group.train_group(prepare_group(combine(config_of(), {'': {}}, 2)), str(tmp_path)) is None

@@ -61,7 +61,10 @@ def test_calls_are_limited_by_their_time():
     assert rounds_per_call(1e-9) == MAX_ROUNDS_PER_CALL
 
 
-@pytest.mark.parametrize(('placement', 'expected'), [('device', [1, 1, 4, 4, 2, 4, 4]), ('host', [1, 1, 3, 3, 3, 1, 3, 3, 2])])
+@pytest.mark.parametrize(
+    ('placement', 'expected'),
+    [('device', [1, 1, 4, 4, 2, 4, 4]), pytest.param('host', [1, 1, 3, 3, 3, 1, 3, 3, 2], marks=pytest.mark.slow)],
+)
 def test_calls_of_a_run(monkeypatch, placement, expected):
     """The size of a call is decided one call ahead; a chunk holds three rounds. Nothing moves between devices."""
     monkeypatch.setattr(feed, 'CHUNK_BYTES', CHUNK_BYTES)

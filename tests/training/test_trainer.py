@@ -124,6 +124,7 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(tmp_path, st
     assert [start['step'] for start in read_starts(tmp_path)] == [0, 7]
 
 
+@pytest.mark.slow
 def test_a_run_with_spectral_normalisation_resumes_with_its_singular_vectors(tmp_path, monkeypatch):
     config = tiny(digits_wgan_sn)
     train(config, tmp_path / 'straight')
