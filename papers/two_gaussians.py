@@ -6,9 +6,9 @@ has no gradient where the generated points are. The gradient of the trained D is
 out contradicts it. The gradients of critics do not vanish anywhere.
 
 The paper's critic is clipped, so its scale is unknown; it is drawn divided by its mean slope between the two means. It is trained
-with Adam, for speed, and not with the RMSProp that the paper advises. The second
-critic has a gradient penalty and is drawn as it is. The penalty is one-sided: on a line a slope can only be positive or negative,
-so a two-sided penalty has a second optimum, in which the real points get the lower scores.
+with Adam, for speed, and not with the RMSProp that the paper advises. The second critic has a gradient penalty and is drawn as it
+is. The penalty is one-sided: on a line a slope can only be positive or negative, so a two-sided penalty has a second optimum, in
+which the real points get the lower scores.
 """
 
 import functools

@@ -1,5 +1,6 @@
 """Eight virtual CPU devices, quick compilation, and an error wherever arrays of different rank are broadcast."""
 
+import contextlib
 import functools
 import gc
 import itertools
@@ -79,7 +80,8 @@ def _kept_programs(config):
         if info.exists()
         else ''
     )
-    return config.cache.mkdir(f'programs_{jaxlib.__version__}_{zlib.crc32(flags.encode()):08x}')
+    with contextlib.suppress(OSError):  # a checkout that cannot be written
+        return config.cache.mkdir(f'programs_{jaxlib.__version__}_{zlib.crc32(flags.encode()):08x}')
 
 
 class TinyGenerator(nn.Module):

@@ -180,3 +180,29 @@ def test_a_generator_with_dropout_is_refused_and_a_critic_with_it_is_not():
     extend.network('dropping', Dropping, Flat)
     with pytest.raises(UserError, match=r'config\.generator\.network=dropping draws random numbers, as dropout does'):
         build(config_of(generator='dropping'))
+
+
+class Normed(Flat):
+    """Scores after batch norm, which has a name of its own or none, and parameters or none."""
+
+    name_of_norm: str | None = None
+    has_parameters: bool = True
+
+    @nn.compact
+    def __call__(self, inputs, *, train, axis_name=None):
+        scores = nn.Dense(4)(inputs.reshape(len(inputs), -1))
+        options = {'use_running_average': not train, 'axis_name': axis_name, 'name': self.name_of_norm}
+        scores = nn.BatchNorm(**options, use_scale=self.has_parameters, use_bias=self.has_parameters)(scores)
+        return jnp.mean(scores, axis=1)
+
+
+def test_batch_norm_that_cannot_be_spared_from_clipping_is_refused():
+    extend.network('normed', Painter, Normed)
+    for options in ({}, {'critic_has_parameters': False}):
+        config = config_of(critic='normed', **options)
+        config.update(gp_weight=0.0, clip_value=0.01, clip_batch_norm=False)
+        assert build(config).clip_value == 0.01
+    config = config_of(critic='normed', critic_name_of_norm='norm')
+    config.update(gp_weight=0.0, clip_value=0.01, clip_batch_norm=False)
+    with pytest.raises(UserError, match=r'^config\.clip_batch_norm=False knows batch norm by the name BatchNorm, .* argument `name`'):
+        build(config)

@@ -108,6 +108,7 @@ def test_a_wrong_space_is_answered_in_one_sentence(space, message):
 
 
 def test_whole_numbers_may_stand_for_numbers():
+    assert 1 < draw(CONFIG, {'gp_weight': ('uniform', np.int64(1), np.float32(5))}, 1, 0)['draw_0']['gp_weight'] < 5
     assert draw(CONFIG, {'gp_weight': ('choice', 3)}, 1, 0) == {'draw_0': {'gp_weight': 3.0}}
 
 

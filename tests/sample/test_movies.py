@@ -77,6 +77,9 @@ def test_of_many_pictures_of_training_evenly_spaced_ones_are_used(tmp_path, monk
     monkeypatch.setattr(movies, '_MAX_PICTURES', 4)
     leave_pictures(tmp_path, range(10))
     assert [step for step, _ in movies.pictures_of_training(tmp_path)] == [0, 3, 6, 9]
+    monkeypatch.setattr(movies, '_MAX_PICTURES', 300)
+    monkeypatch.setattr(movies, 'MAX_BYTES', 4 * 64 * 300 * 3)  # of pictures of 64x300 in colour
+    assert [step for step, _ in movies.pictures_of_training(tmp_path)] == [0, 3, 6, 9]
 
 
 def test_the_picture_of_training_has_the_first_row_of_six_steps(tmp_path):

@@ -182,6 +182,7 @@ def test_mistakes_are_reported_in_one_sentence(run, tmp_path, monkeypatch, argum
         (['--training', '--seed=0'], '--seed has no meaning with --training'),
         (['--training', '--raw'], '--raw has no meaning with --training'),
         (['--training', '--walk'], 'not allowed with argument'),
+        (['--generator=FILE', '--trust_code'], 'not allowed with argument'),
         (['--images=DIR', '--out=DIR'], '--out has no meaning with --images: leave one out'),
         (['--generator=FILE'], 'not allowed with argument'),
     ],

@@ -50,7 +50,7 @@ def test_a_score_that_is_not_a_number_counts_as_missing(tmp_path):
     assert [(one.setting, one.missing) for one in rated] == [('c', 0), ('a', 0), ('b', 1)]
 
 
-@pytest.mark.parametrize('by', [None, 'fd_digits_cnn', 'fd_digits_cnn_60', 'coverage_digits_cnn', 'swd_60'])
+@pytest.mark.parametrize('by', [None, 'fd_digits_cnn', 'fd_digits_cnn_60', 'coverage_digits_cnn', 'swd_60', 'swd_8', 'swd_8_60'])
 def test_what_can_rank_is_accepted_before_training(by):
     best.check_metric(by, {'a': prepared(tiny(eval_every=6, eval_num_samples=60))})
 

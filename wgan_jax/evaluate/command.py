@@ -71,9 +71,9 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path]:
     images = images_of(saved)
     if folders:
         check_channels(saved.experiment.data.source.image_shape)
-    make_directories(out, *folders)
     state = saved.state.replace(ema=None) if arguments.raw else saved.state
     scoring = Scoring(saved.experiment, images, seed=arguments.seed)
+    make_directories(out, *folders)  # before the samples, which take longest
     samples = scoring.samples(state)
     report = {'run': str(arguments.workdir), 'step': saved.step, **scoring(state, samples)}
     if arguments.raw:

@@ -24,8 +24,8 @@ class DCGANCritic(nn.Module):
       num_features: filters of the first convolution; each later halving of the image doubles them.
       num_extra_layers: 3x3 convolutions after the first layer.
       norm: after each convolution except the first and the last. With batch norm no layer has a bias, as in the authors' code.
-        Otherwise all have, as in the DCGAN critic of the WGAN-GP authors: without biases f(a x) = a f(x), so no critic could tell
-        images from the same images with less and with more contrast, and one with layer norm would not see contrast at all.
+        Otherwise all have, as in the DCGAN critic of the WGAN-GP authors: without biases f(a x) = a f(x), so no critic could score
+        images above the same images with less and with more contrast, and one with layer norm would not see contrast at all.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
       norm_after_activation: convolution, activation, normalisation, instead of convolution, normalisation, activation.
       weights, power_iterations: see bounded.Bounded.

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from wgan_jax.algorithm import losses
 from wgan_jax.algorithm.noise import ImageNoise, draw
 from wgan_jax.algorithm.standing_statistics import with_standing_statistics
+from wgan_jax.algorithm.state import has_batch_norm
 from wgan_jax.data import make_source
 from wgan_jax.data.source import is_points
 from wgan_jax.devices import compiling
@@ -79,7 +80,13 @@ def _prepare(config: ConfigDict, num_devices: int) -> tuple[Experiment, list[str
     check_scores(config, source.image_shape)
     memory_limits.check(config, source, num_devices=num_devices)  # before the players: the trace of huge ones takes gigabytes
     experiment = build(config, code)
-    memory_limits.check(config, source, jax.eval_shape(experiment.create_state), num_devices=num_devices)
+    state = jax.eval_shape(experiment.create_state)
+    if config.batch_size == config.grad_accumulation and (has_batch_norm(state.generator) or has_batch_norm(state.critic)):
+        warnings.append(
+            'Batch norm of a single example removes most of what distinguishes it, in fully connected layers everything: set a '
+            'larger config.batch_size, fewer parts (config.grad_accumulation), or norm=layer or none in both players.'
+        )
+    memory_limits.check(config, source, state, num_devices=num_devices)
     return experiment, warnings
 
 

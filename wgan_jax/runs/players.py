@@ -98,10 +98,14 @@ def check(config: ConfigDict, image_shape: tuple[int, ...], create: Callable[[],
     if any(('network', config[player].network) in extend.OWN for player in ('generator', 'critic')):
         _check_shapes(config, image_shape, state)
     clips_all_but_norms = config.clip_value is not None and not config.clip_batch_norm
-    if clips_all_but_norms and has_batch_norm(state.critic) and 'BatchNorm' not in str(jax.tree.structure(state.critic.params)):
+    if (
+        clips_all_but_norms
+        and has_batch_norm(state.critic)
+        and 'BatchNorm' not in str(jax.tree.structure(state.critic.batch_stats))
+    ):
         raise UserError(
             'config.clip_batch_norm=False knows batch norm by the name BatchNorm, which flax gives it, and that of this critic has '
-            'another name: give it none.'
+            'another one: leave out its argument `name`.'
         )
     if config.gp_weight and has_batch_norm(state.critic):
         raise UserError(
@@ -109,11 +113,6 @@ def check(config: ConfigDict, image_shape: tuple[int, ...], create: Callable[[],
             'config.critic.network=keras_cnn, or config.gp_weight=0.'
         )
     mixes_examples = has_batch_norm(state.critic) or has_batch_norm(state.generator)
-    if mixes_examples and config.batch_size // config.grad_accumulation == 1:
-        raise UserError(
-            'Batch norm of a single example gives the same output whatever its input: use a larger config.batch_size, fewer parts '
-            '(config.grad_accumulation), or norm=layer or none in both players.'
-        )
     if config.grad_accumulation > 1 and mixes_examples and not config.batch_norm_per_part:
         raise UserError(
             f'config.grad_accumulation={config.grad_accumulation} processes a batch in parts, and batch norm would take its '

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import itertools
 import math
+import numbers
 import operator
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -110,8 +111,8 @@ def _short(value: Any) -> str:
 def _draw(generator: np.random.Generator, keys: str, kind: str, bounds: Sequence[Any]) -> Any:
     if kind == 'choice' and bounds:
         return bounds[int(generator.integers(len(bounds)))]
-    numbers = all(isinstance(bound, int | float) and math.isfinite(bound) for bound in bounds)
-    if kind in ('uniform', 'log_uniform') and numbers and len(bounds) == 2 and bounds[0] < bounds[1]:
+    finite = all(isinstance(bound, numbers.Real) and math.isfinite(bound) for bound in bounds)
+    if kind in ('uniform', 'log_uniform') and finite and len(bounds) == 2 and bounds[0] < bounds[1]:
         low, high = bounds
         if kind == 'uniform':
             return float(generator.uniform(low, high))

@@ -1,6 +1,7 @@
 """Which setting of a sweep is the best, and whether that holds with fresh seeds."""
 
 import math
+import re
 import signal
 import statistics
 from collections import Counter
@@ -12,8 +13,9 @@ import numpy as np
 
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
-from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, rankable, without_count
+from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, rankable, with_count, without_count
 from wgan_jax.report.read_runs import holds_run, last_scores, read_runs
+from wgan_jax.runs import extend
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.members import setting_of
 from wgan_jax.runs.tracking import Tracking
@@ -51,8 +53,11 @@ def check_metric(by: str | None, experiments: Mapping[str, Experiment]) -> None:
       UserError: there is no such score.
     """
     settings = next(iter(experiments.values())).scoring
+    if by is None or any(kind == 'score' for kind, _ in extend.OWN):  # what a score of one's own measures is known when it has run
+        return
     known = rankable(settings.features)
-    if by is not None and full_name(by, settings.num_samples) not in [full_name(name, settings.num_samples) for name in known]:
+    name = full_name(by, settings.num_samples).removesuffix(with_count('', settings.num_samples))
+    if name not in known and not re.fullmatch(r'swd_\d+(x\d+)?', name):
         raise UserError(f'--by={by} is not a score that can rank these runs; known: {", ".join(known)}.')
 
 
