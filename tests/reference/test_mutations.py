@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -20,3 +22,14 @@ def test_the_page_names_a_test_for_every_mutation():
     for test in named.values():
         file, name = test.split('[')[0].split('::')
         assert re.search(rf'^def {name}\(', (ROOT / 'tests' / file).read_text(), re.MULTILINE), test
+
+
+@pytest.mark.slow
+def test_every_named_test_exists_with_its_parameters():
+    """Otherwise pytest would run no test for the bug, or all."""
+    files = sorted({test.split('::')[0] for test in named_tests().values()})
+    command = [sys.executable, '-m', 'pytest', '-o', 'addopts=', '--collect-only', '-q', *(f'tests/{file}' for file in files)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    there = {line.removeprefix('tests/') for line in output.splitlines() if '::' in line}
+    there |= {line.split('[')[0] for line in there}
+    assert set(named_tests().values()) - there == set()

@@ -204,5 +204,5 @@ def test_batch_norm_that_cannot_be_spared_from_clipping_is_refused():
         assert build(config).clip_value == 0.01
     config = config_of(critic='normed', critic_name_of_norm='norm')
     config.update(gp_weight=0.0, clip_value=0.01, clip_batch_norm=False)
-    with pytest.raises(UserError, match=r'^config\.clip_batch_norm=False knows batch norm by the name BatchNorm, .* argument `name`'):
+    with pytest.raises(UserError, match=r'^config\.clip_batch_norm=False knows batch norm by the name BatchNorm, .* `name`'):
         build(config)
