@@ -1,6 +1,7 @@
 """The scores of generated images against training images, and the same scores of held-out real images as a floor."""
 
 import fnmatch
+import re
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,11 @@ def rankable(features: str | None) -> list[str]:
     if features == 'inception':
         patterns = [INCEPTION.get(pattern, pattern) for pattern in patterns]
     return [pattern.replace('*', features or '') for pattern in patterns if features or '*' not in pattern]
+
+
+def may_be_measured(name: str, features: str | None) -> bool:
+    """Whether `name`, without a number of samples, is in `rankable`, or is a level of the sliced distance, such as swd_28."""
+    return name in rankable(features) or re.fullmatch(r'swd_\d+(x\d+)?', name) is not None
 
 
 def _is_among(group: str, name: str) -> bool:

@@ -203,8 +203,13 @@ def _check_values(flat: dict[str, Any]) -> None:
         if flat[name] is not None and not 0 <= np.float32(flat[name]) < 1:
             rounded = ' in float32, where it is 1.0' if flat[name] < 1 else ''
             raise UserError(f'config.{name}={flat[name]} must be at least 0 and less than 1{rounded}.')
-    if not 0 <= flat['seed'] < 2**32:
-        raise UserError(f'config.seed={reprlib.repr(flat["seed"])} must be at least 0 and less than 2^32.')
+    check_seed(flat['seed'])
+
+
+def check_seed(seed: int) -> None:
+    """Raises UserError if the generators of random numbers cannot take a seed."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f'config.seed={reprlib.repr(seed)} must be at least 0 and less than 2^32.')
 
 
 def _check_numbers(flat: dict[str, Any]) -> None:

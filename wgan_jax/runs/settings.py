@@ -6,7 +6,6 @@ import itertools
 import math
 import numbers
 import operator
-import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ from ml_collections import ConfigDict
 
 from wgan_jax.errors import UserError
 from wgan_jax.runs import key_names
+from wgan_jax.runs.config import check_seed
 
 Space = Mapping[str, tuple[Any, ...]]  # see `draw`
 _TRUTH = {'true': True, 'false': False}
@@ -61,8 +61,7 @@ def draw(config: ConfigDict, space: Space, count: int, seed: int) -> dict[str, d
     Raises:
       UserError: the space is not of this form, or the seed is none.
     """
-    if not 0 <= seed < 2**32:
-        raise UserError(f'config.seed={reprlib.repr(seed)} must be at least 0 and less than 2^32.')
+    check_seed(seed)
     drawn = [key for keys in space for key in keys.split(',')]
     for key in drawn:
         if f'{key.rpartition(".")[0]}.name' not in drawn:  # of drawn optimizers, some have the key

@@ -1,7 +1,6 @@
 """Which setting of a sweep is the best, and whether that holds with fresh seeds."""
 
 import math
-import re
 import signal
 import statistics
 from collections import Counter
@@ -13,7 +12,7 @@ import numpy as np
 
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
-from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, rankable, with_count, without_count
+from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, may_be_measured, rankable, with_count, without_count
 from wgan_jax.report.read_runs import holds_run, last_scores, read_runs
 from wgan_jax.runs import extend
 from wgan_jax.runs.experiment import Experiment
@@ -55,10 +54,10 @@ def check_metric(by: str | None, experiments: Mapping[str, Experiment]) -> None:
     settings = next(iter(experiments.values())).scoring
     if by is None or any(kind == 'score' for kind, _ in extend.OWN):  # what a score of one's own measures is known when it has run
         return
-    known = rankable(settings.features)
     name = full_name(by, settings.num_samples).removesuffix(with_count('', settings.num_samples))
-    if name not in known and not re.fullmatch(r'swd_\d+(x\d+)?', name):
-        raise UserError(f'--by={by} is not a score that can rank these runs; known: {", ".join(known)}.')
+    if not may_be_measured(name, settings.features):
+        known = ', '.join(rankable(settings.features))
+        raise UserError(f'--by={by} is not a score that can rank these runs; known: {known}.')
 
 
 def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[str, list[Rated]]:

@@ -110,9 +110,8 @@ class Run:
         # The state as well as the metrics, since the generator's update comes after them. Booleans leave the device, and no more.
         for number in self._rounds.drop_diverged((self._state, self._sums)):
             member = self._members[number]
-            if (
-                member.name is None
-            ):  # no variable holds the error: it refers to this frame, and a circle would keep the run in memory
+            # No variable holds the error: it refers to this frame, and a circle would keep the run in memory.
+            if member.name is None:
                 raise self._diverged(number, before)
             tqdm.write(f'{member.name}: {self._diverged(number, before)}')
         return rounds
