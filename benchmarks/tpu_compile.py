@@ -10,14 +10,15 @@ core. A core is a JAX device: a chip of v5e, or a chip of v4 with its two Tensor
 
     args, temp, aliased   MiB: arguments (data set and state), temporary memory, results that replace arguments
     GFLOP                 of the convolutions and dense layers in a round, by the formula in roofline.py
-    gradients             MB of each collective of gradients and metrics in the program
+    gradients             MB of each collective of gradients and metrics in the loop over rounds
     statistics            number and kB of the collectives of batch norm's statistics, forward and backward
     collectives           their kinds
 
 For a group the products of a call are counted: they are as many as for one run, each with the members as a further axis.
 
-A collective is counted once, as it stands in the program: those of a critic step run n_critic times in a round. The script fails
-if the program exchanges data with the host while it runs.
+A collective is counted once, as it stands in the program: those of a critic step run n_critic times in a round. XLA moves one whose
+value is the same in every round out of the loop, so that it runs once per call and isn't counted among the gradients: that of the
+bias of a critic's last layer, whose gradient is 0. The script fails if the program exchanges data with the host while it runs.
 """
 
 import argparse
@@ -46,16 +47,19 @@ class Collective(NamedTuple):
     kind: str
     bytes: int  # of its result on one core
     statistics: bool  # of batch norm
+    in_loop: bool  # so it runs in each round
 
 
 def collectives(text: str) -> list[Collective]:
     """The collectives of a program; an asynchronous one is counted by its start."""
-    found = []
+    found, in_loop = [], True
     for line in text.splitlines():
+        if line.startswith(('%', 'ENTRY')):  # a computation begins
+            in_loop = not line.startswith('ENTRY')
         if match := _COLLECTIVE.search(line):
             arrays = re.findall(r'[a-z]+(\d+)\[([\d,]*)\]', match[1])
             size = sum(int(bits) // 8 * math.prod(int(side) for side in sides.split(',') if side) for bits, sides in arrays)
-            found.append(Collective(match[2], size, 'BatchNorm' in line))
+            found.append(Collective(match[2], size, 'BatchNorm' in line, in_loop))
     return found
 
 
@@ -125,14 +129,14 @@ def print_row(config: Any, topology: str, batch_per_core: int | None) -> None:
     if transfers := host_transfers(text):
         raise SystemExit(f'The program exchanges data with the host while it runs: {"; ".join(transfers[:3])[:500]}.')
     found = collectives(text)
-    gradients = sorted((c.bytes for c in found if not c.statistics), reverse=True)
+    gradients = sorted((c.bytes for c in found if c.in_loop and not c.statistics), reverse=True)
     statistics = [c.bytes for c in found if c.statistics]
     sizes = (memory.argument_size_in_bytes, memory.temp_size_in_bytes, memory.alias_size_in_bytes)
     print(
         f'{topology:12}{cores:6}{config.batch_size // cores:6}'
         + ''.join(f'{size / 2**20:9.1f}' for size in sizes)
         + f'{operations(config, cores) / 1e9:9.1f}'
-        + f'{" + ".join(f"{size / 1e6:.2f}" for size in gradients):>18}'
+        + f'{" + ".join(f"{size / 1e6:.2f}" for size in gradients):>19}'
         + f'{len(statistics):7}{sum(statistics) / 1e3:7.1f}{seconds:11.0f} {"/".join(sorted({c.kind for c in found})) or "none"}',
         flush=True,
     )
@@ -172,7 +176,7 @@ def main() -> None:
     for name, dtype in itertools.product(arguments.configs.split(','), arguments.dtypes.split(',')):
         print(f'\n{name}, {dtype}')
         titles = f'{"topology":12}{"cores":>6}{"batch":>6}{"args":>9}{"temp":>9}{"aliased":>9}{"GFLOP":>9}'
-        titles += f'{"gradients, MB":>18}{"stat.":>7}{"kB":>7}{"compile s":>11} collectives\n'
+        titles += f'{"gradients, MB":>19}{"stat.":>7}{"kB":>7}{"compile s":>11} collectives\n'
         print('' if arguments.members else titles, end='')
         for topology in arguments.topologies.split(','):
             config = load_config(name, None, dtype)
