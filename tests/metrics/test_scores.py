@@ -7,6 +7,7 @@ import pytest
 from scipy.special import rel_entr, softmax
 
 from wgan_jax.metrics import frechet, kernel, neighbours, scores, sliced, ssim
+from wgan_jax.metrics.features import registry
 from wgan_jax.metrics.features.network import FeatureNetwork
 from wgan_jax.metrics.score_table import SCORES
 
@@ -129,6 +130,22 @@ def test_the_same_seed_gives_the_same_scores():
     assert one.protocol == other.protocol
     assert one.protocol['num_real'] == 60
     assert one.protocol['num_held_out'] == 20
+
+
+@pytest.mark.parametrize(('features', 'shape'), [('digits_cnn', (8, 8, 1)), (None, (28, 28, 1)), (None, (6, 6, 1))])
+def test_what_can_rank_is_what_is_measured(features, shape):
+    images = RANDOM.integers(0, 256, (40, *shape), dtype=np.uint8)
+    scorer = scores.Scorer(images, None, None if features is None else registry.load(features, None), num_samples=40)
+    measured = [name for name in scorer.score(images)[0] if scores.can_choose(name)]
+    assert sorted(scores.without_count(name) for name in measured) == sorted(scores.rankable(features, shape))
+
+
+def test_what_can_rank_with_networks_that_do_not_know_the_classes():
+    assert not any('modes' in name for name in scores.rankable('inception', (64, 64, 3)))
+    assert {'fid', 'inception_score', 'swd', 'swd_16', 'swd_64'} <= set(scores.rankable('inception', (64, 64, 3)))
+    names = scores.rankable('celeba_attributes', (64, 64, 3))
+    assert 'fd_celeba_attributes' in names
+    assert not any(name.startswith(('classifier', 'modes')) for name in names)
 
 
 def test_names():

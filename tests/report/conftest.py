@@ -9,6 +9,7 @@ import pytest
 from configs.default import get_config
 from wgan_jax.report.page import render
 from wgan_jax.report.read_runs import read_runs
+from wgan_jax.runs.checkpoint_format import metadata_of
 from wgan_jax.runs.files import save_png
 
 CRITIC = {
@@ -101,6 +102,13 @@ def add_evaluation(path, name, content, text=None):
     """A file as wgan_jax.evaluate writes it."""
     (path / 'evaluation').mkdir(exist_ok=True)
     (path / 'evaluation' / f'{name}.json').write_text(text or json.dumps(content))
+
+
+def add_checkpoint(path, **data_set):
+    """The metadata of a checkpoint, with the identity of the images."""
+    meta = path / 'checkpoints' / '20' / 'meta'
+    meta.mkdir(parents=True)
+    (meta / 'metadata').write_text(json.dumps(metadata_of({}, {'record': {'data_set': data_set}})))
 
 
 def add_start(path, step=0, **changes):

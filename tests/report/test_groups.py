@@ -126,9 +126,43 @@ def test_runs_on_other_images_are_another_setting(make_run):
     assert [[run.name for run in one.runs] for one in settings_of([*records, new])] == [['cats'], ['dogs', 'new']]
 
 
-def test_in_epochs_runs_of_one_number_may_end_at_different_steps(make_run):
-    paths = [
-        make_run(f'n_critic={number},seed_{seed}', seed=seed, n_critic=number, interval_unit='epochs', num_steps=2, scored=scored)
-        for number, seed, scored in ((1, 0, (10, 20)), (1, 1, (10, 20)), (5, 0, (2, 4)), (5, 1, (2,)))
-    ]
-    assert [[scores is not None for scores in one.scores] for one in settings_of(read_runs(paths))] == [[True, True], [True, False]]
+def test_the_same_seed_again_is_not_another_seed(make_run):
+    before = [make_run(f'before/seed_{seed}', seed=seed) for seed in range(2)]
+    after = [make_run(f'after/seed_{seed}', seed=seed) for seed in range(2)]
+    settings = settings_of(read_runs([*before, *after]))
+    assert [(one.name, len(one.runs)) for one in settings] == [('before', 2), ('after', 2)]
+    assert group_of(read_runs([before[0], after[0]])) is None
+
+
+def test_runs_with_other_code_of_ones_own_are_another_setting(make_run):
+    runs = [make_run(f'a,seed_{seed}', seed=seed) for seed in range(3)]
+    for run, code in zip(runs, (b'STEPS = 1', b'STEPS = 2', b'STEPS = 1'), strict=True):
+        (run / 'code.py').write_bytes(code)
+    assert [[run.name for run in one.runs] for one in settings_of(read_runs(runs))] == [['a,seed_0', 'a,seed_2'], ['a,seed_1']]
+
+
+def test_scores_that_were_measured_in_another_way_are_not_ranked(make_run):
+    for side in (8, 16):
+        for seed in range(2):
+            run = make_run(f'sweep/side={side},seed_{seed}', seed=seed, scored=(), **{'data.image_size': side})
+            write_lines(run / 'evaluations.jsonl', [evaluation(20, 40.0 - side, image_shape=[side, side, 1])])
+    runs = expand([run.parent])
+    page, group = page_of(*runs), group_of(read_runs(runs))
+    assert ([one.name for one in group.settings], group.keys.panels) == (['side=8', 'side=16'], [])
+    assert '4 runs of 2 settings; their scores cannot be compared, since the protocols differ in image_shape.' in page.text
+    assert 'is the best' not in page.text
+    assert 'Settings are sorted' not in page.text
+
+
+def test_a_group_is_ranked_by_the_scores_of_its_last_step(make_run):
+    """After it was extended with another number of samples, these have other names than before."""
+    for weight, value in ((1.0, 5.0), (2.0, 4.0)):
+        for seed in range(2):
+            run = make_run(f'sweep/gp_weight={weight:g},seed_{seed}', seed=seed, gp_weight=weight, scored=())
+            new = {**evaluation(20, value, num_samples=10_000), 'scores': {'fd_digits_cnn_10k': value}}
+            write_lines(run / 'evaluations.jsonl', [evaluation(10, 1.0), new])
+    page = page_of(*expand([run.parent]))
+    assert (
+        'gp_weight=2 is the best by Fréchet distance: 4 ± 0 (mean ± standard deviation over 2 seeds, each with 10,000 ' in page.text
+    )
+    assert [row for row in page.rows if row[0] == 'gp_weight=1'] == [['gp_weight=1', '2', '2', '5 ± 0', '5 to 5']]

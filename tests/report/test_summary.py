@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.report.conftest import evaluation, write_lines
+from tests.report.conftest import add_evaluation, evaluation, write_lines
 from wgan_jax.report import score_panels, summary
 from wgan_jax.report.read_runs import read_runs
 
@@ -38,6 +38,19 @@ def test_a_run_that_is_not_scored_or_has_only_begun(make_run):
     assert sentence(make_run('b', scored=(), lines=0, num_steps=30)) == 'After 0 of 30 steps, WGAN-GP on digits has no result yet.'
 
 
+def test_a_run_in_epochs(make_run):
+    assert sentence(make_run(scored=(), num_steps=2, interval_unit='epochs')).startswith(
+        'After 20 steps (2 epochs in all), WGAN-GP on digits has an estimate of 0.25, '
+    )
+
+
+def test_the_sentence_is_about_the_latest_evaluation(make_run):
+    path = make_run(scored=())
+    add_evaluation(path, 'step_000010_raw', evaluation(10, 5.0, generator='raw'))
+    add_evaluation(path, 'step_000020', evaluation(20, 1.0))
+    assert sentence(path).startswith('After 20 steps, WGAN-GP on digits has a Fréchet distance of 2 (297 samples')
+
+
 def test_points_have_an_exact_distance(make_run):
     assert sentence(with_exact(make_run(scored=(), **POINTS), 2.0)) == (
         'After 20 steps, WGAN-GP on gaussians_8 has an exact distance of 2 between 512 generated and 512 real points; two samples '
@@ -53,6 +66,24 @@ def test_runs_are_in_the_order_of_their_score(make_run):
         'Of 3 runs, b has the best Fréchet distance: 2, before c 3, a 4 (lower is better, 297 samples; 0.123 for real images that '
         'were not used for training).'
     )
+
+
+def test_scores_of_different_steps_are_named_with_the_step(make_run):
+    early, late = (make_run(name, scored=(step,)) for name, step in (('early', 5), ('late', 20)))
+    assert 'Of 2 runs, late has the best Fréchet distance: 2.5 at step 20, before early 7 at step 5 (' in sentence(early, late)
+
+
+def test_an_exact_distance_of_an_older_step_is_not_that_of_the_run(make_run):
+    path = with_exact(make_run(scored=(), **POINTS), 2.0)
+    records = [json.loads(line) for line in (path / 'metrics.jsonl').read_text().splitlines()]
+    write_lines(path / 'metrics.jsonl', [*records[:-1], {**records[-1], 'wasserstein_true': None}])
+    assert sentence(path).startswith('After 20 steps, WGAN-GP on gaussians_8 has an estimate of 0.25')
+
+
+def test_distances_to_different_points_are_not_compared(make_run):
+    points = {'data.name': 'w1_funnels', 'data.funnels': 4, 'exact_points': 512}
+    runs = [with_exact(make_run(f'{n}', scored=(), **points, **{'data.dimension': n}), 1.0 + n) for n in (2, 32)]
+    assert sentence(*runs) == '2 runs that have no score in common.'
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,25 @@ def test_settings_are_rated_by_the_last_scores(tmp_path):
         rate(tmp_path, ['c,seed_0'], None)
 
 
+def test_a_setting_that_has_diverged_with_all_seeds_has_no_score(tmp_path):
+    for name, scored in {'a,seed_0': (10,), 'a,seed_1': (10,), 'b,seed_0': (10, 20)}.items():
+        write_run(tmp_path / name, scored=scored, gp_weight=float('ab'.index(name[0])), num_steps=20 + 10 * (name[0] == 'a'))
+    _, rated = rate(tmp_path, ['a,seed_0', 'a,seed_1', 'b,seed_0'], None)
+    assert [(one.setting, one.values, one.missing) for one in rated] == [('b', [1.5], 0), ('a', [], 2)]
+
+
+def test_settings_whose_scores_were_measured_in_another_way_are_not_ranked(tmp_path, capsys):
+    for side in (8, 16):
+        write_run(tmp_path / f'side={side},seed_0', scored=())
+        write_lines(tmp_path / f'side={side},seed_0' / 'evaluations.jsonl', [evaluation(20, 1.0, image_shape=[side, side, 1])])
+    names = [path.name for path in tmp_path.iterdir()]
+    message = 'The settings cannot be ranked: their scores cannot be compared, since the protocols differ in image_shape.'
+    with pytest.raises(UserError, match=message):
+        rate(tmp_path, names, 'fd_digits_cnn')
+    assert rank_and_confirm(tmp_path, names, None, None) is None  # nobody has asked for the ranking
+    assert capsys.readouterr().out == f'{message}\n'
+
+
 def test_a_score_that_is_not_a_number_counts_as_missing(tmp_path):
     for name, value in {'a,seed_0': 3.0, 'b,seed_0': math.nan, 'c,seed_0': 1.0}.items():
         write_run(tmp_path / name, scored=())
@@ -55,7 +74,7 @@ def test_what_can_rank_is_accepted_before_training(by):
     best.check_metric(by, {'a': prepared(tiny(eval_every=6, eval_num_samples=60))})
 
 
-@pytest.mark.parametrize('by', ['fd_typo', 'fd_digits_cnn_1k', 'copying', 'fid'])
+@pytest.mark.parametrize('by', ['fd_typo', 'fd_digits_cnn_1k', 'copying', 'fid', 'swd_16'])
 def test_what_cannot_rank_is_refused_before_training(by):
     with pytest.raises(UserError, match=rf'^--by={by} is not a score that can rank these runs; known: fd_digits_cnn, .*, swd'):
         best.check_metric(by, {'a': prepared(tiny(eval_every=6, eval_num_samples=60))})

@@ -119,6 +119,20 @@ def test_a_rewound_run_that_was_stopped_equals_one_that_was_not(tmp_path, rewoun
     assert_same_run(rewound[0], tmp_path, tiny())
 
 
+def test_scores_of_states_from_which_a_run_has_gone_back_are_removed(tmp_path, monkeypatch):
+    diverging(monkeypatch, at=7)
+    with monkeypatch.context() as patch:
+        stop_at(6, patch)
+        assert train(rewinding(), tmp_path) is not None
+    evaluation = tmp_path / 'evaluation'
+    evaluation.mkdir()
+    for name in ('step_000005_digits_cnn_60.json', 'step_000006_digits_cnn_60.json', 'step_000006_notes.txt', 'critic.png'):
+        (evaluation / name).touch()
+    assert train(rewinding(), tmp_path) is None
+    left = {path.name for path in evaluation.iterdir()}
+    assert left == {'step_000005_digits_cnn_60.json', 'step_000006_notes.txt', 'critic.png'}
+
+
 @pytest.mark.parametrize(('stops', 'keep'), [pytest.param([6], 1, marks=pytest.mark.slow), ([6, 7, 8], 3)])
 def test_stops_do_not_delete_the_checkpoint_to_go_back_to(tmp_path, monkeypatch, stops, keep):
     diverging(monkeypatch, at=9)

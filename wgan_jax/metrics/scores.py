@@ -1,12 +1,13 @@
 """The scores of generated images against training images, and the same scores of held-out real images as a floor."""
 
 import fnmatch
-import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from wgan_jax.metrics import frechet, neighbours, score_table, ssim
+from wgan_jax.metrics import frechet, neighbours, score_table, sliced, ssim
+from wgan_jax.metrics.features import registry
 from wgan_jax.metrics.features.network import FeatureNetwork
 from wgan_jax.metrics.score_table import INCEPTION, SCORES, Reference, Sample, pixels
 
@@ -113,21 +114,20 @@ def can_choose(name: str) -> bool:
     return not _is_among('shown', name)
 
 
-def rankable(features: str | None) -> list[str]:
+def rankable(features: str | None, image_shape: Sequence[int]) -> list[str]:
     """The names, without a number of samples, of all scores by which images can be ranked.
 
     Args:
       features: name of the feature network; None: without one.
+      image_shape: (height, width, channels).
     """
-    patterns = [pattern for score in SCORES.values() for pattern in (*score.lower, *score.higher)]
+    fields, (height, width) = ('images', *registry.gives(features)), image_shape[:2]
+    measured = [score for score in SCORES.values() if score.needs in fields and score.least_side <= min(height, width)]
+    patterns = [pattern for score in measured for pattern in (*score.lower, *score.higher)]
     if features == 'inception':
         patterns = [INCEPTION.get(pattern, pattern) for pattern in patterns]
-    return [pattern.replace('*', features or '') for pattern in patterns if features or '*' not in pattern]
-
-
-def may_be_measured(name: str, features: str | None) -> bool:
-    """Whether `name`, without a number of samples, is in `rankable`, or is a level of the sliced distance, such as swd_28."""
-    return name in rankable(features) or re.fullmatch(r'swd_\d+(x\d+)?', name) is not None
+    levels = [f'swd_{sliced.level_name(*sides)}' for sides in sliced.level_sides(height, width)] if 'swd' in patterns else []
+    return [*(pattern.replace('*', features or '') for pattern in patterns), *levels]
 
 
 def _is_among(group: str, name: str) -> bool:

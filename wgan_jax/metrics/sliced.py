@@ -56,8 +56,7 @@ def sliced_wasserstein(
         directions = rng.normal(size=(num_directions, PATCH * PATCH * real.shape[3]))
         directions = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
         sets = (descriptors(images, level, places) for images in (real, fake))
-        name = str(height) if height == width else f'{height}x{width}'
-        distances[name] = 1e3 * _distance(*sets, directions)
+        distances[level_name(height, width)] = 1e3 * _distance(*sets, directions)
     return {**distances, 'mean': float(np.mean(list(distances.values())))}
 
 
@@ -67,6 +66,11 @@ def level_sides(height: int, width: int) -> list[tuple[int, int]]:
     while min(sides[-1]) > _SMALLEST and sides[-1][0] % 2 == sides[-1][1] % 2 == 0:
         sides.append((sides[-1][0] // 2, sides[-1][1] // 2))
     return sides
+
+
+def level_name(height: int, width: int) -> str:
+    """28, or 32x24 for unequal sides."""
+    return str(height) if height == width else f'{height}x{width}'
 
 
 def pyramid(images: np.ndarray) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """A group of runs on the page: mean and band over the seeds of each setting, and the settings ranked by their scores."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -12,15 +13,14 @@ from matplotlib.ticker import NullFormatter
 from wgan_jax.evaluate import plots
 from wgan_jax.metrics.scores import can_choose, lower_is_better
 from wgan_jax.report import captions, drawing
+from wgan_jax.report.comparable import SEED_AND_PLACE, comparison_key, differing, last_evaluations, setting_key, with_images
 from wgan_jax.report.drawing import Panel, Row, colour
-from wgan_jax.report.read_runs import Record, last_scores, number
+from wgan_jax.report.read_runs import Record, number
 from wgan_jax.report.score_panels import distinct
 from wgan_jax.runs.members import setting_of
-from wgan_jax.runs.resume import LOCAL
 from wgan_jax.sample.colours import GREY, RUNS
 
 MOST_SHOWN = len(RUNS)  # runs in the other sections of the page, and settings with a colour
-_IGNORED = ('seed', *LOCAL)
 _WIDE = 20.0  # values of a key whose largest is so many times the smallest are drawn on a logarithmic axis
 _CURVES = {
     'wasserstein_estimate': 'Estimate',
@@ -36,7 +36,12 @@ class Setting(NamedTuple):
 
     name: str
     runs: list[Record]
-    scores: list[dict[str, float] | None]  # of each run, at the last step; None for a run that has diverged, or is not there yet
+    evaluations: list[dict[str, Any] | None]  # of each run, at its last step; None for one that has diverged, or is not there yet
+
+    @property
+    def scores(self) -> list[dict[str, float] | None]:
+        """The scores of these."""
+        return [evaluation and evaluation['scores'] for evaluation in self.evaluations]
 
 
 class Spread(NamedTuple):
@@ -60,7 +65,8 @@ class Ranked(NamedTuple):
 class Group(NamedTuple):
     """What the page says about a group."""
 
-    settings: list[Setting]  # the best one first
+    settings: list[Setting]  # the best one first, unless their scores differ in how they were measured
+    differs: list[str]  # in which entries of the protocol; then nothing is ranked
     names: list[str]  # of the scores in the table
     table: list[Ranked]
     training: Row
@@ -69,20 +75,18 @@ class Group(NamedTuple):
 
 
 def settings_of(records: Sequence[Record]) -> list[Setting]:
-    """The settings of the runs, in the order of the runs."""
-    configs = [
-        str(sorted((name, str(value)) for name, value in record.config.items() if name not in _IGNORED)) for record in records
-    ]
-    # A run without a checkpoint does not know its images, and counts as one on those of the others.
-    images = {config: record.data_set for config, record in zip(configs, records, strict=True) if record.data_set}
-    found: dict[str, list[tuple[Record, dict[str, float] | None]]] = {}
-    for config, record, scores in zip(configs, records, last_scores(records), strict=True):
-        data_set = record.data_set or images.get(config, {})
-        found.setdefault(f'{config} {sorted(data_set.items())}', []).append((record, scores))
+    """The settings of the runs, in the order of the runs. Runs that repeat a seed of a setting are another setting."""
+    records = with_images(records)
+    found: dict[tuple[str, int], list[tuple[Record, dict[str, Any] | None]]] = {}
+    for record, last in zip(records, last_evaluations(records), strict=True):
+        key, seed = setting_key(record), record.config.get('seed')
+        places = itertools.count()
+        place = next(n for n in places if all(run.config.get('seed') != seed for run, _ in found.get((key, n), [])))
+        found.setdefault((key, place), []).append((record, last))
     settings = []
     for of_setting in found.values():
-        runs, scores = zip(*of_setting, strict=True)
-        settings.append(Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, [*runs], [*scores]))
+        runs, evaluations = zip(*of_setting, strict=True)
+        settings.append(Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, [*runs], [*evaluations]))
     return settings
 
 
@@ -91,8 +95,8 @@ def group_of(records: Sequence[Record]) -> Group | None:
     settings = settings_of(records)
     if all(len(setting.runs) < 2 for setting in settings) and len(settings) <= MOST_SHOWN:
         return None
-    names = [name for name in _score_names(records) if can_choose(name)]
-    if names:
+    names, differs = _compared(settings)
+    if names and not differs:
         settings.sort(key=lambda setting: _rank(setting, names[0]))
     rows = [
         Ranked(
@@ -104,8 +108,10 @@ def group_of(records: Sequence[Record]) -> Group | None:
         for place, setting in enumerate(settings)
     ]
     training = [_training_panel(name, title, settings) for name, title in _CURVES.items() if _has(name, records)]
-    scores = [_score_panel(name, settings) for name in _score_names(records)]
-    return Group(settings, names, rows, Row('', '', training), Row('', '', scores), Row('', '', _key_panels(settings, names)))
+    every = [line for record in records for line in record.evaluations]
+    scores = [_score_panel(name, settings, with_floor=not differs) for name in _score_names(every)]
+    keys = [] if differs else _key_panels(settings, names)
+    return Group(settings, differs, names, rows, Row('', '', training), Row('', '', scores), Row('', '', keys))
 
 
 def shown(group: Group) -> list[Record]:
@@ -154,8 +160,17 @@ def _has(name: str, records: Sequence[Record]) -> bool:
     return any(name in record.curves and len(record.curves[name].values) for record in records)
 
 
-def _score_names(records: Sequence[Record]) -> list[str]:
-    evaluations = [line for record in records for line in record.evaluations]
+def _compared(settings: Sequence[Setting]) -> tuple[list[str], list[str]]:
+    """The scores of the last step by which runs can be ranked, those of all runs first; and in what their protocols differ."""
+    last = [
+        (run, one) for setting in settings for run, one in zip(setting.runs, setting.evaluations, strict=True) if one is not None
+    ]
+    names = [name for name in _score_names([one for _, one in last]) if can_choose(name)]
+    names.sort(key=lambda name: not all(name in one['scores'] for _, one in last))
+    return names, differing([comparison_key(run, one) for run, one in last]) if last else []
+
+
+def _score_names(evaluations: Sequence[dict[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for line in evaluations for name in line['scores'] if '_error_' not in name)
     return distinct(names, evaluations)
 
@@ -183,7 +198,7 @@ def _training_panel(name: str, title: str, settings: Sequence[Setting]) -> Panel
     return Panel(title, drawing.svg(draw, f'{title} over steps'), texts.pop() if len(texts) == 1 else '')
 
 
-def _score_panel(name: str, settings: Sequence[Setting]) -> Panel:
+def _score_panel(name: str, settings: Sequence[Setting], *, with_floor: bool) -> Panel:
     def draw(axes: Axes) -> None:
         for setting, line in _coloured(settings):
             of_runs = [
@@ -191,8 +206,8 @@ def _score_panel(name: str, settings: Sequence[Setting]) -> Panel:
                 for run in setting.runs
             ]
             draw_band(axes, [values for values in of_runs if values], line)
-        floors = [run.evaluations[-1] for setting in settings for run in setting.runs if run.evaluations]
-        plots.draw_floor(axes, floors, name)
+        if with_floor:
+            plots.draw_floor(axes, [run.evaluations[-1] for setting in settings for run in setting.runs if run.evaluations], name)
 
     title = captions.heading(captions.score_in_words(name))
     return Panel(title, drawing.svg(draw, f'{name} over steps'), captions.score(name), name)
@@ -202,7 +217,7 @@ def _key_panels(settings: Sequence[Setting], names: Sequence[str]) -> list[Panel
     """The first score of every run against each number of the config that varies."""
     if not names:
         return []
-    keys = sorted({key for setting in settings for key in setting.runs[0].config} - set(_IGNORED))
+    keys = sorted({key for setting in settings for key in setting.runs[0].config} - set(SEED_AND_PLACE))
     panels = []
     for key in keys:
         values = [number(setting.runs[0].config.get(key)) for setting in settings]

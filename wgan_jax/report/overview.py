@@ -34,13 +34,14 @@ def facts(records: Sequence[Record]) -> Facts:
     return Facts(common, Keys([record.name for record in records], own))
 
 
-def steps(record: Record) -> str:
-    """How many steps a run has done, and of how many if there are more to do."""
-    config, text = record.config, f'{record.step:,}'
-    unit = ' epochs' if config.get('interval_unit') == 'epochs' else ''
-    if isinstance(config.get('num_steps'), int) and (unit or config['num_steps'] != record.step):
-        text += f' of {config["num_steps"]:,}{unit}'
-    return text
+def steps(record: Record, noun: str = '') -> str:
+    """How many steps a run has done, and of how many if there are more to do; `noun` comes after these numbers."""
+    text, length = f'{record.step:,}', record.config.get('num_steps')
+    if not isinstance(length, int):
+        return text + noun
+    if record.config.get('interval_unit') == 'epochs':
+        return f'{text}{noun} ({length:,} epochs in all)'
+    return text + (f' of {length:,}' if length != record.step else '') + noun
 
 
 def differing(records: Sequence[Record]) -> Keys:

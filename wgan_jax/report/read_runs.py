@@ -1,5 +1,6 @@
 """Reads the files of a run for the report, even if some are damaged or missing, and without loading a checkpoint."""
 
+import hashlib
 import json
 import math
 import re
@@ -11,7 +12,7 @@ import numpy as np
 
 from wgan_jax.disk import read_bytes
 from wgan_jax.errors import UserError
-from wgan_jax.runs import checkpoint_format, record
+from wgan_jax.runs import checkpoint_format, own_code, record
 from wgan_jax.runs.config import flatten
 from wgan_jax.runs.starts import read_starts
 
@@ -43,6 +44,7 @@ class Record(NamedTuple):
     parameters: dict[str, int]  # trainable ones by player; {} without a checkpoint
     versions: dict[str, Any]  # by package
     data_set: dict[str, Any]  # the result of data.identity
+    code: str  # checksum of the user's own code; '' without
     pictures: dict[int, Path]  # grids of samples, by step
 
     @property
@@ -77,36 +79,11 @@ def read_runs(paths: Sequence[Path]) -> list[Record]:
     return records
 
 
-def last_scores(records: Sequence[Record]) -> list[dict[str, float] | None]:
-    """The scores of each run at the last step; None for a run that has diverged, or is not there yet.
-
-    The last step is that of all runs with the same length: one that has diverged may have scores of earlier steps, and so may all
-    runs of a setting.
-    """
-    lengths = [_length(run) for run in records]
-    last: dict[str, int] = {}
-    for run, length in zip(records, lengths, strict=True):
-        if run.evaluations:
-            last[length] = max(last.get(length, 0), run.evaluations[-1]['step'])
-    return [
-        run.evaluations[-1]['scores'] if run.evaluations and run.evaluations[-1]['step'] == last[length] else None
-        for run, length in zip(records, lengths, strict=True)
-    ]
-
-
 def number(value: Any) -> float:
     """The value as a float, or NaN if it is not a number that can be drawn."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
         return math.nan
     return float(value)
-
-
-def _length(run: Record) -> str:
-    """What decides how many rounds a run has."""
-    keys, images = ['num_steps'], None
-    if run.config.get('interval_unit') == 'epochs':
-        keys, images = ['num_steps', 'n_critic', 'batch_size', 'shared_images'], run.data_set.get('num_images')
-    return str([images, *map(run.config.get, keys)])
 
 
 def _is_step(value: Any) -> bool:
@@ -132,6 +109,7 @@ def _read(path: Path, name: str) -> Record:
         parameters=_parameters(_dict(meta.get('arrays'))),
         versions=_dict(meta.get('versions')),
         data_set=_dict(_dict(meta.get('record')).get('data_set')),
+        code=_checksum(path / own_code.FILE),
         pictures=dict(sorted(record.sample_pictures(path).items())),
     )
 
@@ -186,6 +164,14 @@ def _json(path: Path) -> dict[str, Any]:
         return _dict(json.loads(read_bytes(path).decode('utf-8', 'replace')))
     except (OSError, ValueError, RecursionError):
         return {}
+
+
+def _checksum(path: Path) -> str:
+    """Of a file; '' if it cannot be read."""
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except OSError:
+        return ''
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -10,12 +10,10 @@ from matplotlib.axes import Axes
 from wgan_jax.evaluate import plots
 from wgan_jax.metrics.scores import can_choose, lower_is_better, without_count
 from wgan_jax.report import captions, drawing
+from wgan_jax.report.comparable import comparison_key, differing
 from wgan_jax.report.drawing import Panel, Row, colour
 from wgan_jax.report.read_runs import Record, number
 
-# Entries of a protocol, and of its data set, that do not decide whether scores can be compared.
-_IGNORED = ('versions', 'device', 'generator', 'critic_batch', 'num_for_critic', 'num_for_critic_held_out', 'probe_updates')
-_IGNORED_OF_DATA = ('dir', 'manual_dir', 'folder', 'file', 'placement', 'strict')
 _Draw = Callable[[Axes, dict[str, Any], Record], str]  # (axes, evaluation, record) -> title
 
 
@@ -96,19 +94,19 @@ def _comparable(records: Sequence[Record], columns: Sequence[Column]) -> list[li
     """Groups evaluations by protocol and data set."""
     groups: dict[str, list[Column]] = {}
     for column in columns:
-        key = _comparison_key(records[column.run], column.evaluation)
+        key = comparison_key(records[column.run], column.evaluation)
         groups.setdefault(json.dumps(key, sort_keys=True), []).append(column)
     return list(groups.values())
 
 
 def _newest(group: list[Column]) -> list[Column]:
-    """Of each run and kind of generator, the evaluation of the last step."""
+    """Of each run and kind of generator, the evaluation of the last step; of a run, the latest comes first."""
     newest: dict[tuple[int, str], Column] = {}
     for column in group:
         earlier = newest.get((column.run, column.generator))
         if earlier is None or column.evaluation['step'] > earlier.evaluation['step']:
             newest[column.run, column.generator] = column
-    return sorted(newest.values(), key=lambda column: column.run)
+    return sorted(newest.values(), key=lambda column: (column.run, -column.evaluation['step']))
 
 
 def distinct(names: Iterable[str], evaluations: Sequence[dict[str, Any]]) -> list[str]:
@@ -156,8 +154,7 @@ def _table(records: Sequence[Record], columns: list[Column], first: Column) -> T
         cells = [Cell(all_.get(short), fewer.get(short)) for all_, fewer in by_name]
         title = captions.heading(captions.score_in_words(name))
         lines.append(Line(name, title, better, captions.score(name), floor.get(short), cells))
-    one, other = (_comparison_key(records[column.run], column.evaluation) for column in (first, columns[0]))
-    differs = sorted(name for name in one | other if one.get(name) != other.get(name))
+    differs = differing([comparison_key(records[column.run], column.evaluation) for column in (first, columns[0])])
     has_as_many = any(evaluation['as_many'] for evaluation in evaluations)
     return Table(columns, evaluations[0]['protocol'], differs, lines, has_as_many, bool(floor))
 
@@ -183,14 +180,6 @@ def _panel(title: str, draw: _Draw, record: Record, run: int) -> Panel | None:
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):  # missing or damaged
         return None
     return Panel(titles[0], picture, run=run)
-
-
-def _comparison_key(record: Record, evaluation: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a protocol that must be equal for scores to be comparable."""
-    protocol = {name: value for name, value in evaluation['protocol'].items() if name not in _IGNORED}
-    if isinstance(protocol.get('data'), dict):
-        protocol['data'] = {name: value for name, value in protocol['data'].items() if name not in _IGNORED_OF_DATA}
-    return {**protocol, 'images': record.data_set}
 
 
 def _clip_value(record: Record) -> float | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from wgan_jax.metrics.scores import can_choose, lower_is_better
 from wgan_jax.report import captions, overview
+from wgan_jax.report.comparable import points_key
 from wgan_jax.report.groups import Group, Spread
 from wgan_jax.report.read_runs import Record
 from wgan_jax.report.score_panels import Line, Table
@@ -18,7 +19,7 @@ def of_run(record: Record, tables: Sequence[Table]) -> str:
         what += f' on {record.config["data.name"]}'
     if tables and (line := _first(tables[0])) is not None:
         return f'After {tables[0].columns[0].evaluation["step"]:,} steps, {what} has {_reached(tables[0], line)}.'
-    done = f'After {overview.steps(record)} steps, {what} has'
+    done = f'After {overview.steps(record, " steps")}, {what} has'
     true, floor, estimate = (_last(record, name) for name in ('wasserstein_true', 'wasserstein_floor', 'wasserstein_estimate'))
     if true is not None:
         count = record.config.get('exact_points')
@@ -28,7 +29,7 @@ def of_run(record: Record, tables: Sequence[Table]) -> str:
         return (
             f'{done} an estimate of {estimate:.3g}, the critic\u2019s mean score of real minus that of generated {_data(record)}.'
         )
-    return f'{done} no result yet.'
+    return f'{done} {"no estimate that is a number" if "wasserstein_estimate" in record.curves else "no result yet"}.'
 
 
 def of_runs(records: Sequence[Record], tables: Sequence[Table]) -> str:
@@ -37,15 +38,15 @@ def of_runs(records: Sequence[Record], tables: Sequence[Table]) -> str:
         table, found = tables[0], {}
         for column, cell in zip(table.columns, line.cells, strict=True):
             if (value := cell.as_many if cell.as_many is not None else cell.value) is not None:
-                found.setdefault(records[column.run].name, value)
+                found.setdefault(records[column.run].name, (value, column.evaluation['step']))
         if len(found) > 1:
             end = f'lower is better, {_images(table, line)}{_real(line)}'
             if not lower_is_better(line.name):
                 end = end.replace('lower', 'higher', 1)
             return _ordered(found, captions.score_in_words(line.name), end, lower=lower_is_better(line.name))
-    exact = {record.name: value for record in records if (value := _last(record, 'wasserstein_true')) is not None}
-    kinds = {(str(record.config.get('data.name')), str(record.config.get('exact_points'))) for record in records}
-    if len(exact) == len(records) and len(kinds) == 1:
+    last = {record.name: (_last(record, 'wasserstein_true'), record.step) for record in records}
+    exact = {name: (value, step) for name, (value, step) in last.items() if value is not None}
+    if len(exact) == len(records) and len({points_key(record) for record in records}) == 1:
         return _ordered(exact, 'exact distance to the real points', 'lower is better', lower=True)
     return f'{len(records)} runs that have no score in common.'
 
@@ -53,10 +54,13 @@ def of_runs(records: Sequence[Record], tables: Sequence[Table]) -> str:
 def of_group(group: Group, num_runs: int) -> str:
     """The score of the best setting, with its spread."""
     best, last = group.table[0], group.table[-1]
+    runs = f'{num_runs} runs of {len(group.settings)} setting{"s" * (len(group.settings) > 1)}'
+    if group.differs:
+        return f'{runs}; their scores cannot be compared, since the protocols differ in {", ".join(group.differs)}.'
     if not group.names or best.scores[0] is None:
-        return f'{num_runs} runs of {len(group.settings)} setting{"s" * (len(group.settings) > 1)}, without scores.'
+        return f'{runs}, without scores.'
     words = captions.score_in_words(group.names[0])
-    count = next(run.evaluations[-1]['protocol'].get('num_samples', '?') for run in best.setting.runs if run.evaluations)
+    count = next(filter(None, best.setting.evaluations))['protocol'].get('num_samples', '?')
     over = f'mean ± standard deviation over {best.scored} seeds' if best.scored > 1 else 'one seed'
     spread = f'{over}, each with {captions.with_commas(count)} samples'
     if len(group.table) == 1:
@@ -94,11 +98,13 @@ def _real(line: Line) -> str:
     return f'; {line.real:.3g} for real images that were not used for training' if line.real is not None else ''
 
 
-def _ordered(found: dict[str, float], words: str, end: str, *, lower: bool) -> str:
-    (best, value), *others = sorted(found.items(), key=lambda item: item[1] if lower else -item[1])
-    listed = ', '.join(f'{name} {other:.3g}' for name, other in others[:_MOST_NAMED])
+def _ordered(found: dict[str, tuple[float, int]], words: str, end: str, *, lower: bool) -> str:
+    same_step = len({step for _, step in found.values()}) == 1
+    texts = {name: f'{value:.3g}' + ('' if same_step else f' at step {step:,}') for name, (value, step) in found.items()}
+    best, *others = sorted(found, key=lambda name: found[name][0] if lower else -found[name][0])
+    listed = ', '.join(f'{name} {texts[name]}' for name in others[:_MOST_NAMED])
     more = f' and {len(others) - _MOST_NAMED} more' if len(others) > _MOST_NAMED else ''
-    return f'Of {len(found)} runs, {best} has the best {words}: {value:.3g}, before {listed}{more} ({end}).'
+    return f'Of {len(found)} runs, {best} has the best {words}: {texts[best]}, before {listed}{more} ({end}).'
 
 
 def _direction(name: str) -> str:
@@ -110,8 +116,9 @@ def _spread(spread: Spread) -> str:
 
 
 def _last(record: Record, name: str) -> float | None:
+    """The value of the run's last line; older ones are of another state."""
     curve = record.curves.get(name)
-    return float(curve.values[-1]) if curve is not None and len(curve.values) else None
+    return float(curve.values[-1]) if curve is not None and len(curve.values) and curve.steps[-1] == record.step else None
 
 
 def _data(record: Record) -> str:

@@ -118,7 +118,7 @@ class Experiment(NamedTuple):
 
     def rounds_per_epoch(self, num_images: int) -> int:
         """The fewest rounds, none of them boosted, that read as many images as there are."""
-        return -(-num_images // (self.batch_size * (1 if self.shared_images else self.schedule.n_critic)))
+        return rounds_per_epoch(num_images, self.batch_size * (1 if self.shared_images else self.schedule.n_critic))
 
     def images_before(self, step: int) -> int:
         """Real images that the critic sees in the first `step` rounds."""
@@ -141,3 +141,8 @@ class Experiment(NamedTuple):
         outputs |= {name: value * rounds for name, value in outputs.items() if name.endswith('_every') and value is not None}
         check_num_updates(self.schedule, self.num_steps * rounds)
         return self._replace(num_steps=self.num_steps * rounds, outputs=Outputs(**outputs), in_epochs=False)
+
+
+def rounds_per_epoch(num_images: int, images_per_round: int) -> int:
+    """The fewest rounds that read as many images as there are."""
+    return -(-num_images // images_per_round)

@@ -19,6 +19,7 @@ from wgan_jax.runs.tracking import TrackedRun, Tracking
 
 _METRICS, _EVALUATIONS = 'metrics.jsonl', 'evaluations.jsonl'
 _PICTURE = re.compile(r'step_(\d+)\.png')
+_AFTERWARDS = re.compile(r'step_(\d+)_.*\.json')  # the scores that wgan_jax.evaluate writes
 
 
 class RunWriter:
@@ -146,6 +147,13 @@ class RunWriter:
 def sample_pictures(run_dir: Path) -> dict[int, Path]:
     """The paths of a run's sample grids, by step."""
     return {int(match[1]): path for path in (run_dir / 'samples').glob('*') if (match := _PICTURE.fullmatch(path.name))}
+
+
+def remove_evaluations_after(run_dir: Path, step: int) -> None:
+    """Removes the scores, made by a command, of steps from which the run has gone back: it will come to other states there."""
+    for path in (run_dir / 'evaluation').glob('*'):
+        if (match := _AFTERWARDS.fullmatch(path.name)) and int(match[1]) > step:
+            path.unlink()
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
-from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, may_be_measured, rankable, with_count, without_count
-from wgan_jax.report.read_runs import holds_run, last_scores, read_runs
+from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, rankable, with_count, without_count
+from wgan_jax.report.comparable import comparison_key, differing, last_evaluations, with_images
+from wgan_jax.report.read_runs import holds_run, read_runs
 from wgan_jax.runs import extend
 from wgan_jax.runs.experiment import Experiment
 from wgan_jax.runs.members import setting_of
@@ -46,18 +47,18 @@ def check_metric(by: str | None, experiments: Mapping[str, Experiment]) -> None:
 
     Args:
       by: name of a score, with or without the number of samples; None: the first score.
-      experiments: the runs, which are scored in the same way.
+      experiments: the runs.
 
     Raises:
       UserError: there is no such score.
     """
-    settings = next(iter(experiments.values())).scoring
     if by is None or any(kind == 'score' for kind, _ in extend.OWN):  # what a score of one's own measures is known when it has run
         return
-    name = full_name(by, settings.num_samples).removesuffix(with_count('', settings.num_samples))
-    if not may_be_measured(name, settings.features):
-        known = ', '.join(rankable(settings.features))
-        raise UserError(f'--by={by} is not a score that can rank these runs; known: {known}.')
+    for experiment in experiments.values():
+        settings = experiment.scoring
+        known = rankable(settings.features, experiment.data.source.image_shape)
+        if full_name(by, settings.num_samples).removesuffix(with_count('', settings.num_samples)) not in known:
+            raise UserError(f'--by={by} is not a score that can rank these runs; known: {", ".join(known)}.')
 
 
 def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[str, list[Rated]]:
@@ -71,15 +72,21 @@ def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[s
       metric: a score, such as fd_mnist_cnn_10k or fd_mnist_cnn; None: the first one that ranks samples.
 
     Raises:
-      UserError: no run has such a score, or the runs have none in common.
+      UserError: no run has such a score, or the runs have none in common that was measured in the same way.
     """
     present = [name for name in names if holds_run(directory / name)]
-    last = zip(present, last_scores(read_runs([directory / name for name in present])), strict=True)
-    scores = {name: of_run for name, of_run in last if of_run is not None}
+    records = with_images(read_runs([directory / name for name in present]))
+    evaluations = last_evaluations(records, ended=True)
+    scored = [(run, evaluation) for run, evaluation in zip(records, evaluations, strict=True) if evaluation is not None]
+    scores = {run.path.name: evaluation['scores'] for run, evaluation in scored}
     known = [name for name in next(iter(scores.values()), {}) if can_choose(name) and all(name in own for own in scores.values())]
     if not known:
         why = 'have no score in common' if scores else 'have no score, since none is complete'
         raise UserError(f'The settings cannot be ranked: the runs in {directory} {why}.')
+    if differs := differing([comparison_key(run, evaluation) for run, evaluation in scored]):
+        raise UserError(
+            f'The settings cannot be ranked: their scores cannot be compared, since the protocols differ in {", ".join(differs)}.'
+        )
     chosen = next((name for name in known if metric in (None, name, without_count(name))), None)
     if chosen is None:
         raise UserError(f'--by={metric} is not a score of these runs; known: {", ".join(known)}.')
@@ -120,7 +127,13 @@ def rank_and_confirm(
     metric, rated, number = '', [], 0
     with processes.all_or_none():
         if processes.is_first():  # the others may not see the directory
-            metric, rated = rate(directory, names, by)
+            try:
+                metric, rated = rate(directory, names, by)
+            except UserError as error:
+                if by is not None or anew is not None:
+                    raise
+                print(error)
+                return None
             print(f'{metric}, the best setting first:')
             print('\n'.join(f'  {one.setting}: {one}' for one in rated), flush=True)
             number = settings.index(rated[0].setting)

@@ -16,7 +16,7 @@ from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.directory import locked, written_in
 from wgan_jax.runs.experiment import Experiment, Outputs
 from wgan_jax.runs.files import reason
-from wgan_jax.runs.record import RunWriter, read_evaluations
+from wgan_jax.runs.record import RunWriter, read_evaluations, remove_evaluations_after
 from wgan_jax.runs.resume import check_resumable
 from wgan_jax.runs.starts import record_start
 from wgan_jax.training.member import Member, Writers, make_generate
@@ -50,16 +50,18 @@ def restore(
 
     Checkpoints record the rewinds. A process that is killed between going back and saving diverges again, and goes back again.
     """
-    step, carry = 0, experiment.create_carry()
+    going_back, step, carry = rewinds > 0, 0, experiment.create_carry()
     saved: dict[str, Any] = {}
     with processes.all_or_none():
         if checkpoints is not None:
             checkpoints.wait()
             check = functools.partial(check_resumable, now=record, workdir=str(run_dir))
-            restored = checkpoints.restore(carry, check, before_stops=rewinds > 0)
+            restored = checkpoints.restore(carry, check, before_stops=going_back)
             if restored is not None:
                 step, carry, saved = restored.step, restored.tree, restored.record
                 rewinds = max(rewinds, saved['rewinds'])
+            if going_back:
+                remove_evaluations_after(run_dir, step)
     step, rewinds, carry = processes.from_first((np.int32(step), np.int32(rewinds), carry))
     return RestoredRun(int(step), int(rewinds), carry, saved)
 

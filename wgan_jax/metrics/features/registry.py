@@ -39,6 +39,15 @@ def name_for(wanted: str | None, data_set: str, image_shape: tuple[int, ...]) ->
     return name
 
 
+def gives(name: str | None) -> tuple[str, ...]:
+    """Which fields of a score_table.Sample a feature network fills; None for no network."""
+    if name is None:
+        return ()
+    if name == 'inception':  # of images of any kind, so its classes are not those of the data set
+        return ('features', 'logits')
+    return ('features', 'logits', 'shares') if name in classifiers.SHA256 else ('features',)
+
+
 def load(name: str, weights: Path | None) -> FeatureNetwork:
     """Loads a feature network from a file of weights; None for the file in the package or, for inception, inception_weights.find.
 
