@@ -63,3 +63,18 @@ def test_a_critic_without_batch_norm_is_not_blind_to_contrast(name, norm):
     darker, same, lighter = critic.apply({'params': params}, images, train=False)
     assert abs(same - (darker + lighter) / 2) > 1e-3 * abs(same)
     assert abs(same - darker) > 1e-2 * abs(same)
+
+
+@pytest.mark.parametrize(('name', 'sees'), [('dcgan', False), ('upsample_cnn', False), ('resnet', True)])
+def test_a_critic_with_batch_norm_does_not_see_the_contrast_of_a_whole_batch(name, sees):
+    """Unless there are biases before the norm, as in the ResNet; said in DCGANCritic and in docs/troubleshooting.md."""
+    critic = make_network('critic', (16, 16, 1), name, num_features=4, norm='batch')
+    black = 0.0 if name == 'dcgan' else -1.0
+    differences = jax.random.uniform(jax.random.key(0), (8, 16, 16, 1))
+    # Biases that are not 0, and kernels so large that the epsilon of the norm does not matter.
+    variables = jax.tree.map(lambda leaf: leaf + 0.5 if leaf.ndim == 1 else 10 * leaf, initialise(critic, differences))
+    of_contrast = [
+        critic.apply(variables, black + contrast * differences, train=True, mutable=['batch_stats'])[0] for contrast in (1.0, 3.0)
+    ]
+    changed = jnp.abs(of_contrast[1] - of_contrast[0]).max() / of_contrast[0].std()
+    assert changed > 0.1 if sees else changed < 0.02

@@ -25,6 +25,19 @@ def test_layer_norm_has_the_statistics_of_all_pixels_and_channels_of_one_example
     np.testing.assert_allclose(outputs, (images - mean) / np.sqrt(variance + 1e-5) * scale + bias, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize('layer', ['Conv', 'ConvAfterNearest', 'ConvAfterBilinear', 'ConvBeforeMeanPool', 'Dense'])
+def test_the_gradient_of_a_bias_is_a_sum_in_float32_also_if_the_layer_computes_in_bfloat16(layer):
+    """A sum in bfloat16 stops growing at 256 times its terms, and here are thousands."""
+    x = jnp.ones((4096, 3) if layer == 'Dense' else (16, 32, 32, 3))
+    options = {} if layer == 'Dense' else {'kernel_size': (3, 3), 'padding': 1}
+    module = getattr(layers, layer)(features=4, dtype=jnp.bfloat16, **options)
+    params = module.init(jax.random.key(0), x)['params']
+    values = jax.eval_shape(module.apply, {'params': params}, x)
+    assert values.dtype == jnp.bfloat16
+    found = jax.grad(lambda params: 1e-3 * jnp.sum(module.apply({'params': params}, x).astype(jnp.float32)))(params)
+    np.testing.assert_allclose(found['bias'], 1e-3 * values.size / 4, rtol=2e-3)
+
+
 @pytest.mark.parametrize('devices', [2, 8])
 def test_batch_norm_has_the_statistics_of_the_batch_of_all_devices(double_precision, devices):
     """Outputs, running statistics, and gradients through the statistics; vmap stands in for devices."""

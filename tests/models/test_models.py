@@ -105,34 +105,6 @@ def test_other_sides_are_refused_by_dcgan_and_resnet(name, shape):
             make_network(player, shape, name, num_features=2).init(jax.random.key(0), inputs, train=False)
 
 
-@pytest.mark.parametrize('player', ['generator', 'critic'])
-def test_dcgan_starts_as_the_authors_start_it(player):
-    inputs = {'generator': jnp.zeros((1, 100)), 'critic': jnp.zeros((1, 32, 32, 3))}[player]
-    params = initialise(make_network(player, (32, 32, 3), 'dcgan', num_extra_layers=1), inputs)['params']
-    by_name = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        by_name.setdefault(path[-1].key, []).append(np.asarray(leaf))
-    assert by_name.keys() == {'kernel', 'scale', 'bias'}
-    for kernel in by_name['kernel']:
-        np.testing.assert_allclose(kernel.std(), 0.02, rtol=0.06)
-        np.testing.assert_allclose(kernel.mean(), 0.0, atol=2e-3)
-    scales = np.concatenate(by_name['scale'])
-    np.testing.assert_allclose([scales.mean(), scales.std()], [1.0, 0.02], rtol=0.1)
-    assert not np.concatenate(by_name['bias']).any()
-
-
-def test_resnet_starts_as_the_authors_start_it():
-    """Uniform, with variance 4 / (fan in + fan out) in the blocks' 3x3 convolutions and half of that elsewhere."""
-    params = initialise(make_network('critic', (16, 16, 3), 'resnet'), jnp.zeros((1, 16, 16, 3)))['params']
-    kernels = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if path[-1].key == 'kernel']
-    for kernel in kernels:
-        area = kernel.shape[0] * kernel.shape[1] if kernel.ndim == 4 else 1
-        gain = 4.0 if area == 9 and kernel.shape[2] != 3 else 2.0
-        deviation = np.sqrt(gain / (area * (kernel.shape[-2] + kernel.shape[-1])))
-        np.testing.assert_allclose(kernel.std(), deviation, rtol=0.05)
-        np.testing.assert_allclose(jnp.abs(kernel).max(), np.sqrt(3) * deviation, rtol=0.02)
-
-
 SHAPES = {name: [(8, 8, 1), (12, 20, 3)] for name in NETWORKS} | {'dcgan': [(16, 16, 1)], 'resnet': [(16, 16, 3)]}
 
 
@@ -190,12 +162,6 @@ def test_a_critic_with_layer_norm_scores_each_example_alone():
     np.testing.assert_allclose(apply(variables, images)[:1], apply(variables, images[:1]), rtol=1e-4)
 
 
-def test_torch_uniform_fills_its_interval():
-    values = layers.torch_uniform(25)(jax.random.key(0), (100, 100))
-    np.testing.assert_allclose([values.min(), values.max()], [-0.2, 0.2], rtol=1e-2)
-    np.testing.assert_allclose(values.std(), 0.2 / np.sqrt(3), rtol=2e-2)
-
-
 @pytest.mark.parametrize('name', [pytest.param(name, marks=pytest.mark.slow if name != 'mlp' else ()) for name in NETWORKS])
 def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
     images, latents = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate([(4, 16, 16, 1), (4, 8)]))
@@ -214,6 +180,26 @@ def test_bfloat16_is_for_the_computation_and_the_rest_stays_float32(name):
         lines = [line for line in jaxpr.splitlines() if re.search(r'= (dot_general|conv_general_dilated)\[', line)]
         assert len(lines) > 1
         assert sum(':bf16[' not in line for line in lines) == (player == 'critic')  # the last layer, which makes the scores
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('player', ['critic', 'generator'])
+@pytest.mark.parametrize('name', NETWORKS)
+def test_bfloat16_changes_no_gradient_by_more_than_its_rounding(name, player):
+    options = {'norm': 'none'} if player == 'critic' and name in ('dcgan', 'upsample_cnn') else {}
+    inputs = jax.random.normal(jax.random.key(1), (128, 16, 16, 3) if player == 'critic' else (128, 32))
+
+    def gradients(dtype):
+        network = make_network(player, (16, 16, 3), name, num_features=16, dtype=dtype, **options)
+        variables = initialise(network, inputs)
+
+        def loss(params):
+            return jnp.mean(network.apply({**variables, 'params': params}, inputs, train=False))
+
+        return jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(variables['params']))
+
+    for (path, fine), (_, coarse) in zip(gradients(None), gradients(jnp.bfloat16), strict=True):
+        assert jnp.linalg.norm(coarse - fine) < 0.15 * jnp.linalg.norm(fine), path
 
 
 def test_unknown_networks_and_options_and_impossible_sizes_are_refused():

@@ -26,6 +26,7 @@ TESTS += [f'tests/convolutions/test_{name}.py' for name in ('cpu', 'fused', 'win
 TESTS += [
     'tests/models/test_bounded.py',
     'tests/models/test_layers.py',
+    'tests/models/test_initialisation.py',
     'tests/models/test_models.py',
     'tests/models/test_dcgan.py',
     'tests/reference/test_reference.py',

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from wgan_jax.models.bounded import ACTIVATIONS, Bounded, start_of_orthogonal
-from wgan_jax.models.layers import Conv, TransposedConv, at_least_float32, doublings, normalize
+from wgan_jax.models.layers import Conv, Dense, TransposedConv, at_least_float32, doublings, normalize
 
 _KERNEL = nn.initializers.normal(0.02)
 
@@ -25,7 +25,9 @@ class DCGANCritic(nn.Module):
       num_extra_layers: 3x3 convolutions after the first layer.
       norm: after each convolution except the first and the last. With batch norm no layer has a bias, as in the authors' code.
         Otherwise all have, as in the DCGAN critic of the WGAN-GP authors: without biases f(a x) = a f(x), so no critic could score
-        images above the same images with less and with more contrast, and one with layer norm would not see contrast at all.
+        images above the same images with less and with more contrast, and one with layer norm would not see contrast at all. Batch
+        norm has this effect on a whole batch: it divides by the scale of the batch, so in training the critic does not see the
+        contrast that all its images have in common.
       constant_width: every hidden layer has num_features filters (the ablation of the WGAN paper).
       norm_after_activation: convolution, activation, normalisation, instead of convolution, normalisation, activation.
       weights, power_iterations: see bounded.Bounded.
@@ -64,7 +66,7 @@ class DCGANCritic(nn.Module):
             x = activate(apply(conv(filters, (4, 4), strides=2), x))
         # The last convolution covers its whole 4x4 input, so it is a dot product.
         x = at_least_float32(x.reshape(x.shape[0], -1))
-        return apply(nn.Dense(1, use_bias=has_bias, kernel_init=kernel_init), x)[:, 0]  # [B]
+        return apply(Dense(1, use_bias=has_bias, kernel_init=kernel_init), x)[:, 0]  # [B]
 
 
 class DCGANGenerator(nn.Module):

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from wgan_jax.models.layers import Conv, ConvAfterNearest, at_least_float32, normalize
+from wgan_jax.models.layers import Conv, ConvAfterNearest, Dense, at_least_float32, normalize
 
 _GLOROT = nn.initializers.glorot_uniform()
 
@@ -37,7 +37,7 @@ class KerasCNNCritic(nn.Module):
             if i in (1, 2):
                 x = nn.Dropout(0.3, deterministic=not train)(x)
         x = nn.Dropout(0.2, deterministic=not train)(at_least_float32(x.reshape(x.shape[0], -1)))
-        return nn.Dense(1, kernel_init=_GLOROT)(x)[:, 0]  # [B]
+        return Dense(1, kernel_init=_GLOROT)(x)[:, 0]  # [B]
 
 
 class KerasCNNGenerator(nn.Module):
@@ -63,7 +63,7 @@ class KerasCNNGenerator(nn.Module):
             return normalize('batch', x, train, axis_name, epsilon=1e-3, momentum=0.99)
 
         # The norm comes before the reshape, so its statistics are per value and not per channel, as in the source.
-        x = nn.Dense(rows * columns * 4 * self.num_features, use_bias=False, kernel_init=_GLOROT, dtype=self.dtype)(latents)
+        x = Dense(rows * columns * 4 * self.num_features, use_bias=False, kernel_init=_GLOROT, dtype=self.dtype)(latents)
         x = nn.leaky_relu(norm(x), 0.2).reshape(-1, rows, columns, 4 * self.num_features)
         conv = functools.partial(ConvAfterNearest, kernel_size=(3, 3), use_bias=False, kernel_init=_GLOROT, dtype=self.dtype)
         for filters in (2 * self.num_features, self.num_features):

@@ -1,6 +1,8 @@
 """Layers of the networks."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,8 +12,40 @@ import numpy as np
 from wgan_jax import convolutions
 from wgan_jax.convolutions import fused
 
-Conv = functools.partial(nn.Conv, conv_general_dilated_cls=convolutions.convolution)
 NORMS = ('batch', 'layer', 'none')
+
+
+def _promoted(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array | None, *, dtype: jnp.dtype | None
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """Casts what a product takes. The bias is added before the result is cast, so that its gradient is a sum in float32.
+
+    That gradient has a term per pixel and example, and a sum in bfloat16 stops growing at some hundred times its terms.
+    """
+    return *nn.dtypes.promote_dtype(x, kernel, dtype=dtype), bias
+
+
+class Dense(nn.Dense):
+    """flax.linen.Dense whose bias has the precision of the parameters."""
+
+    promote_dtype: Callable[..., Any] = _promoted
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., inputs] -> [..., features]."""
+        y = super().__call__(x)
+        return y if self.dtype is None else y.astype(self.dtype)
+
+
+class Conv(nn.Conv):
+    """flax.linen.Conv whose bias has the precision of the parameters, with the convolutions of this package."""
+
+    promote_dtype: Callable[..., Any] = _promoted
+    conv_general_dilated_cls: Callable[..., Any] | None = convolutions.convolution
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[B, H, W, inputs] -> [B, H, W, features], with the height and width that strides and padding give."""
+        y = super().__call__(x)
+        return y if self.dtype is None else y.astype(self.dtype)
 
 
 class TransposedConv(nn.Module):
@@ -147,9 +181,9 @@ def _repeated(size: int) -> np.ndarray:  # [2 * size, size]
 
 # Convolutions of upsampled inputs, and one with pooled outputs, each computed as one operation; see convolutions/fused.py.
 ConvAfterNearest = functools.partial(
-    nn.Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_nearest, _repeated)
+    Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_nearest, _repeated)
 )
 ConvAfterBilinear = functools.partial(
-    nn.Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_bilinear, _aligned_corners)
+    Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_bilinear, _aligned_corners)
 )
-ConvBeforeMeanPool = functools.partial(nn.Conv, conv_general_dilated_cls=fused.convolution_before_mean_pool)
+ConvBeforeMeanPool = functools.partial(Conv, conv_general_dilated_cls=fused.convolution_before_mean_pool)

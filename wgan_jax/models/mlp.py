@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from wgan_jax.models.bounded import ACTIVATIONS, Bounded, start_of_orthogonal
-from wgan_jax.models.layers import at_least_float32, normalize, torch_uniform
+from wgan_jax.models.layers import Dense, at_least_float32, normalize, torch_uniform
 
 
 class MLPCritic(nn.Module):
@@ -68,6 +68,6 @@ class MLPGenerator(nn.Module):
         return (jnp.tanh(x) if self.bounded else x).reshape(-1, *self.image_shape)
 
 
-def _dense(x: jax.Array, width: int, dtype: jnp.dtype | None, kernel_init: nn.initializers.Initializer | None = None) -> nn.Dense:
+def _dense(x: jax.Array, width: int, dtype: jnp.dtype | None, kernel_init: nn.initializers.Initializer | None = None) -> Dense:
     init = torch_uniform(x.shape[-1])
-    return nn.Dense(width, kernel_init=kernel_init or init, bias_init=init, dtype=dtype)
+    return Dense(width, kernel_init=kernel_init or init, bias_init=init, dtype=dtype)

@@ -13,6 +13,7 @@ from wgan_jax.models.layers import (
     Conv,
     ConvAfterNearest,
     ConvBeforeMeanPool,
+    Dense,
     at_least_float32,
     doublings,
     mean_pool,
@@ -47,7 +48,7 @@ class ResNetCritic(nn.Module):
             y = Conv(x.shape[-1], (3, 3), use_bias=False, kernel_init=_HE, dtype=self.dtype)(y)
             y = nn.relu(normalize(self.norm, y, train, axis_name))
             x = shortcut + ConvBeforeMeanPool(filters, (3, 3), kernel_init=_HE, dtype=self.dtype)(y)
-        return nn.Dense(1, kernel_init=_GLOROT)(at_least_float32(x.reshape(x.shape[0], -1)))[:, 0]  # [B]
+        return Dense(1, kernel_init=_GLOROT)(at_least_float32(x.reshape(x.shape[0], -1)))[:, 0]  # [B]
 
 
 class ResNetGenerator(nn.Module):
@@ -66,7 +67,7 @@ class ResNetGenerator(nn.Module):
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool, axis_name: str | None = None) -> jax.Array:
         first, *others = reversed(_widths(self.image_shape, self.num_features))
-        x = nn.Dense(4 * 4 * first, kernel_init=_GLOROT, dtype=self.dtype)(latents).reshape(-1, 4, 4, first)
+        x = Dense(4 * 4 * first, kernel_init=_GLOROT, dtype=self.dtype)(latents).reshape(-1, 4, 4, first)
         for filters in others:
             # The source upsamples before this 1x1 convolution, which gives the same values with four times the work.
             shortcut = upsample_nearest(Conv(filters, (1, 1), kernel_init=_GLOROT, dtype=self.dtype)(x))

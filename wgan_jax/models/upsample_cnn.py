@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from wgan_jax.models.bounded import ACTIVATIONS, Bounded, start_of_orthogonal
-from wgan_jax.models.layers import Conv, ConvAfterBilinear, at_least_float32, max_pool, normalize, torch_uniform
+from wgan_jax.models.layers import Conv, ConvAfterBilinear, Dense, at_least_float32, max_pool, normalize, torch_uniform
 
 
 class UpsampleCNNCritic(nn.Module):
@@ -46,13 +46,13 @@ class UpsampleCNNCritic(nn.Module):
 
         x = (images + 1.0) / 2.0  # [B, H, W, C] in [0, 1]
         for i in range(3):
-            init = initialiser(9 * x.shape[-1])
-            conv = Conv(self.num_features * 2**i, (3, 3), padding=1, use_bias=has_bias, kernel_init=init, dtype=self.dtype)
+            inits = {'kernel_init': initialiser(9 * x.shape[-1]), 'bias_init': torch_uniform(9 * x.shape[-1])}
+            conv = Conv(self.num_features * 2**i, (3, 3), padding=1, use_bias=has_bias, **inits, dtype=self.dtype)
             x = ACTIVATIONS[self.activation](normalize(self.norm, apply(conv, x), train, axis_name))
             if i < 2:
                 x = max_pool(x)
         x = at_least_float32(x.reshape(x.shape[0], -1))
-        last = nn.Dense(1, kernel_init=initialiser(x.shape[-1]), bias_init=torch_uniform(x.shape[-1]))
+        last = Dense(1, kernel_init=initialiser(x.shape[-1]), bias_init=torch_uniform(x.shape[-1]))
         return apply(last, x)[:, 0]  # [B]
 
 
@@ -76,7 +76,7 @@ class UpsampleCNNGenerator(nn.Module):
             raise ValueError(f'upsample_cnn generates images with sides that are multiples of 4, not {height}x{width}')
         init = torch_uniform(latents.shape[-1])
         units = height // 4 * (width // 4) * 4 * self.num_features
-        x = nn.Dense(units, kernel_init=init, bias_init=init, dtype=self.dtype)(latents)
+        x = Dense(units, kernel_init=init, bias_init=init, dtype=self.dtype)(latents)
         x = x.reshape(-1, height // 4, width // 4, 4 * self.num_features)
         for filters in (2 * self.num_features, self.num_features):
             init = torch_uniform(9 * x.shape[-1])
