@@ -24,8 +24,8 @@ BUGS = [
     (
         'gradients of biases summed in bfloat16',
         'models/layers',
-        'return *nn.dtypes.promote_dtype(x, kernel, dtype=dtype), bias',
-        'return nn.dtypes.promote_dtype(x, kernel, bias, dtype=dtype)',
+        'return (x + bias.reshape(',
+        'return (x + bias.astype(x.dtype).reshape(',
     ),
     ("biases that start at 0 where PyTorch's do not", 'models/upsample_cnn', ", 'bias_init': torch_uniform(9 * x.shape[-1])", ''),
     (

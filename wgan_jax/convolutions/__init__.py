@@ -41,7 +41,7 @@ def on_cpu() -> bool:
 
 
 def convolution() -> Callable[..., jax.Array]:
-    """The convolution for the backend in use, for the argument `conv_general_dilated_cls` of flax.linen.Conv."""
+    """The convolution for the backend in use, for models.layers.Conv."""
     return convolution_on_cpu if on_cpu() else lax.conv_general_dilated
 
 

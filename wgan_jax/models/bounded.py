@@ -36,7 +36,7 @@ class Bounded(nn.Module):
       share a pixel, so that the layer stretches no image.
 
     Attributes:
-      layer: nn.Dense or nn.Conv.
+      layer: layers.Dense, layers.Conv, or those of flax.linen.
       weights: 'plain', 'spectral' or 'orthogonal'.
       power_iterations: of each pass in train mode. The two singular vectors are kept among the batch statistics, where those of
         flax.linen.SpectralNorm are, and follow the kernel.
@@ -186,7 +186,7 @@ def _power_iteration(matrix: jax.Array, left: jax.Array, iterations: int) -> tup
 
 def _patches_of_a_pixel(layer: nn.Module) -> int:
     """The largest number of patches in which a pixel can lie; 1 for a dense layer."""
-    if isinstance(layer, nn.Dense):
+    if not hasattr(layer, 'kernel_size'):
         return 1
     strides = layer.strides if isinstance(layer.strides, Sequence) else [layer.strides or 1] * len(layer.kernel_size)
     return math.prod(-(-side // stride) for side, stride in zip(layer.kernel_size, strides, strict=True))

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -15,37 +14,68 @@ from wgan_jax.convolutions import fused
 NORMS = ('batch', 'layer', 'none')
 
 
-def _promoted(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array | None, *, dtype: jnp.dtype | None
-) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-    """Casts what a product takes. The bias is added before the result is cast, so that its gradient is a sum in float32.
+class Dense(nn.Module):
+    """flax.linen.Dense, whose bias is added in the precision of the parameters, see `_plus_bias`.
 
-    That gradient has a term per pixel and example, and a sum in bfloat16 stops growing at some hundred times its terms.
+    Attributes:
+      features: units.
+      use_bias, kernel_init, bias_init: as in flax.linen.Dense.
+      dtype: of the computation; None: that of inputs and parameters.
     """
-    return *nn.dtypes.promote_dtype(x, kernel, dtype=dtype), bias
+
+    features: int
+    use_bias: bool = True
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+    dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:  # [..., inputs] -> [..., features]
+        kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features))
+        x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
+        y = jax.lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
+        return _plus_bias(y, self.param('bias', self.bias_init, (self.features,))) if self.use_bias else y
 
 
-class Dense(nn.Dense):
-    """flax.linen.Dense whose bias has the precision of the parameters."""
+class Conv(nn.Module):
+    """flax.linen.Conv of images, whose bias is added in the precision of the parameters, see `_plus_bias`.
 
-    promote_dtype: Callable[..., Any] = _promoted
+    Attributes:
+      features: filters.
+      kernel_size: (height, width).
+      strides: distance in the input between neighbouring outputs.
+      padding: pixels to add at each side of the input, or 'SAME'.
+      use_bias, kernel_init, bias_init: as in flax.linen.Conv.
+      dtype: of the computation; None: that of inputs and parameters.
+      convolution: gives the function that convolves, for the backend in use.
+    """
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[..., inputs] -> [..., features]."""
-        y = super().__call__(x)
-        return y if self.dtype is None else y.astype(self.dtype)
+    features: int
+    kernel_size: tuple[int, int]
+    strides: int = 1
+    padding: int | str = 'SAME'
+    use_bias: bool = True
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+    dtype: jnp.dtype | None = None
+    convolution: Callable[[], Callable[..., jax.Array]] = convolutions.convolution
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:  # [B, H, W, C] -> [B, rows, columns, features]
+        kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, x.shape[-1], self.features))
+        x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
+        padding = self.padding if isinstance(self.padding, str) else [(self.padding, self.padding)] * 2
+        y = self.convolution()(x, kernel, (self.strides,) * 2, padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+        return _plus_bias(y, self.param('bias', self.bias_init, (self.features,))) if self.use_bias else y
 
 
-class Conv(nn.Conv):
-    """flax.linen.Conv whose bias has the precision of the parameters, with the convolutions of this package."""
+def _plus_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
+    """The sum of x and a bias, with the type of x.
 
-    promote_dtype: Callable[..., Any] = _promoted
-    conv_general_dilated_cls: Callable[..., Any] | None = convolutions.convolution
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[B, H, W, inputs] -> [B, H, W, features], with the height and width that strides and padding give."""
-        y = super().__call__(x)
-        return y if self.dtype is None else y.astype(self.dtype)
+    The bias is not cast to that type, so that its gradient, a sum over pixels and examples, is computed in float32. A sum in
+    bfloat16, as flax.linen.Conv has it, stops growing at some hundred times its terms.
+    """
+    return (x + bias.reshape((1,) * (x.ndim - 1) + (-1,))).astype(x.dtype)
 
 
 class TransposedConv(nn.Module):
@@ -180,10 +210,8 @@ def _repeated(size: int) -> np.ndarray:  # [2 * size, size]
 
 
 # Convolutions of upsampled inputs, and one with pooled outputs, each computed as one operation; see convolutions/fused.py.
-ConvAfterNearest = functools.partial(
-    Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_nearest, _repeated)
-)
+ConvAfterNearest = functools.partial(Conv, convolution=functools.partial(fused.convolution_after, upsample_nearest, _repeated))
 ConvAfterBilinear = functools.partial(
-    Conv, conv_general_dilated_cls=functools.partial(fused.convolution_after, upsample_bilinear, _aligned_corners)
+    Conv, convolution=functools.partial(fused.convolution_after, upsample_bilinear, _aligned_corners)
 )
-ConvBeforeMeanPool = functools.partial(Conv, conv_general_dilated_cls=fused.convolution_before_mean_pool)
+ConvBeforeMeanPool = functools.partial(Conv, convolution=fused.convolution_before_mean_pool)

@@ -98,7 +98,7 @@ def _operation(module: nn.Module) -> str:
     stride = getattr(module, 'stride', None) or getattr(module, 'strides', None) or 1
     if stride != 1:
         operation += f', stride {stride}'
-    convolution = getattr(module, 'conv_general_dilated_cls', None)
+    convolution = getattr(module, 'convolution', None)
     if isinstance(convolution, functools.partial) and convolution.func is fused.convolution_after:
         operation += f' after {convolution.args[0].__name__}'
     elif convolution is fused.convolution_before_mean_pool:

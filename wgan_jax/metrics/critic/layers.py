@@ -1,6 +1,6 @@
 """The layers of a critic: their names, weights, spectral norms and gradients.
 
-A layer is a module with a kernel, such as nn.Dense, nn.Conv or TransposedConv, but not a normalisation.
+A layer is a module with a kernel, such as Dense, Conv or TransposedConv, but not a normalisation.
 """
 
 from collections.abc import Callable, Iterator
