@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -83,10 +84,35 @@ def test_writers_of_the_same_file_take_turns_and_readers_see_whole_files(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
-def test_a_file_system_without_locks_can_be_written(tmp_path, monkeypatch):
+@pytest.fixture
+def no_locks(monkeypatch):
     def flock(file, operation):
         raise OSError(disk.errno.ENOLCK, 'No locks available')
 
     monkeypatch.setattr(disk.fcntl, 'flock', flock)
+
+
+def test_a_file_system_without_locks_can_be_written(tmp_path, no_locks):
     disk.replace_file(tmp_path / 'file', b'1')
     assert (tmp_path / 'file').read_bytes() == b'1'
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
+def test_without_locks_each_writer_has_a_file_of_its_own(tmp_path, no_locks):
+    with disk.only_one(tmp_path / 'unfinished', 'is writing') as one:
+        one.write(b'one')
+        with disk.only_one(tmp_path / 'unfinished', 'is writing') as other:
+            other.write(b'other')
+        assert Path(one.name).read_bytes() == b'one'
+        Path(one.name).replace(tmp_path / 'file')
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {'file': b'one'}
+
+
+def test_files_of_killed_processes_are_removed_and_those_in_use_are_not(tmp_path):
+    (tmp_path / 'unfinished_killed').write_bytes(b'half')
+    os.mkfifo(tmp_path / 'unfinished_pipe')  # would wait for a writer
+    (tmp_path / 'finished').touch()
+    with disk.only_one(tmp_path / 'unfinished_used', 'is writing'):
+        disk.remove_abandoned(tmp_path, 'unfinished_*')
+        assert not (tmp_path / 'unfinished_killed').exists()
+        assert {'finished', 'unfinished_used'} <= {path.name for path in tmp_path.iterdir()}

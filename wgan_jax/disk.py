@@ -4,6 +4,7 @@ import errno
 import fcntl
 import io
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -55,7 +56,7 @@ def replace_file(path: Path, content: bytes) -> None:
             writer.write(content)
             writer.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        os.replace(file.name, path)
 
 
 @contextmanager
@@ -63,7 +64,8 @@ def only_one(path: Path, doing: str) -> Iterator[BinaryIO]:
     """Opens an empty file at `path` for this process alone; other processes wait.
 
     A file that a killed process has left is overwritten. Afterwards the file, unless it was moved, and the empty directories that
-    were created for it are removed.
+    were created for it are removed. Where the file system has no locks, processes do not wait for each other, and each has a file
+    of its own, with a longer name.
 
     Args:
       path: of a file that only this function opens.
@@ -77,7 +79,16 @@ def only_one(path: Path, doing: str) -> Iterator[BinaryIO]:
     try:
         while True:
             file = _open_in_new_directory(path)
-            waited = _lock(file, '' if waited else f'Waiting for another process that {doing}.') or waited
+            try:
+                waited = _lock(file, '' if waited else f'Waiting for another process that {doing}.') or waited
+            except OSError as error:
+                file.close()
+                if error.errno not in _NO_LOCKS:
+                    raise
+                with suppress(FileNotFoundError):
+                    path.unlink()
+                path = path.with_name(f'{path.name}_{secrets.token_hex(4)}')
+                file = _open_in_new_directory(path)
             if _is_at(file, path):
                 break
             file.close()  # the other process has moved or removed it
@@ -94,6 +105,15 @@ def only_one(path: Path, doing: str) -> Iterator[BinaryIO]:
                 directory.rmdir()
 
 
+def remove_abandoned(directory: Path, pattern: str) -> None:
+    """Removes the files that `only_one` has opened for processes that were killed, and no others."""
+    for path in directory.glob(pattern):
+        with suppress(OSError), open(path, 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(file, path):
+                path.unlink()
+
+
 def _open_in_new_directory(path: Path) -> BinaryIO:
     for _ in range(_RETRIES):
         with suppress(FileNotFoundError, FileExistsError):  # another process may have removed the directory meanwhile
@@ -104,7 +124,7 @@ def _open_in_new_directory(path: Path) -> BinaryIO:
 
 
 def _lock(file: BinaryIO, message: str) -> bool:
-    """Locks a file; returns whether it had to wait. Where the file system has no locks, processes do not wait for each other."""
+    """Locks a file; returns whether it had to wait."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -112,9 +132,6 @@ def _lock(file: BinaryIO, message: str) -> bool:
             print(message, flush=True)
         fcntl.flock(file, fcntl.LOCK_EX)
         return True
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
     return False
 
 

@@ -1,8 +1,10 @@
+import io
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.data.encoding import encoded, png
 from wgan_jax.data import images
@@ -46,6 +48,26 @@ def test_every_format(content):
     np.testing.assert_allclose(right, BLUE, atol=3)
 
 
+@pytest.mark.parametrize('orientation', range(1, 10))
+def test_every_orientation_as_pillow_turns_it(orientation):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(image, exif=exif)
+    np.testing.assert_array_equal(decode(content, 8), np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content)))))
+
+
+def test_a_turned_photo_with_a_tag_that_cannot_be_written_again_is_used():
+    """Orientation 6, and an image width that is signed and -1."""
+    tags = struct.pack('<HHIIHHIi', 0x0112, 3, 1, 6, 0x0100, 9, 1, -1)
+    exif = b'Exif\0\0II*\0' + struct.pack('<IH', 8, 2) + tags + struct.pack('<I', 0)
+    content = encoded(halves().transpose(Image.Transpose.ROTATE_90), 'JPEG', **FINE, exif=exif)
+    with pytest.raises(struct.error):
+        ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    left, right = corners(content)
+    np.testing.assert_allclose((left, right), (RED, BLUE), atol=3)
+
+
 def test_grey_and_palette_and_one_bit_become_colour():
     assert corners(encoded(halves('L', 10, 200))) == ([10] * 3, [200] * 3)
     assert corners(encoded(halves().convert('P', palette=Image.Palette.ADAPTIVE))) == (list(RED), list(BLUE))
@@ -70,6 +92,7 @@ def test_sixteen_bits_keep_their_meaning():
     values[:, 16:] = 65535
     values[:, :16] = 128 * 257
     assert corners(encoded(Image.fromarray(values))) == ([128] * 3, [255] * 3)
+    assert corners(encoded(Image.fromarray(values), transparency=128 * 257)) == (list(WHITE), [255] * 3)
 
 
 def test_the_centre_square_of_a_wide_or_a_tall_image():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wgan_jax.data.array_file import DamagedFile, open_array, stored_checksum, write_array
-from wgan_jax.disk import only_one
+from wgan_jax.disk import only_one, remove_abandoned
 from wgan_jax.errors import UserError
 
 IN_MEMORY_BYTES = 2**30  # the largest data set that is kept in memory if no cache can be written
@@ -63,6 +63,7 @@ def cached(
         with only_one(directory / f'unfinished_{key}', f'is preparing data in {directory}') as file:
             images, damage = _open(path, image_shape, counts)  # another process may have prepared it
             if images is None:
+                remove_abandoned(directory, 'unfinished_*')  # gigabytes, perhaps, with another key
                 write_array(file, image_shape, num_images, blocks)
                 os.replace(file.name, path)
                 if fingerprint:

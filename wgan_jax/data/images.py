@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from itertools import islice
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from wgan_jax.errors import UserError
@@ -25,6 +25,15 @@ MAX_SCANS = 100  # of a progressive JPEG: encoders write about ten, and each tak
 _BLOCK, _BLOCK_BYTES = 64, 2**20  # the largest number of images, and of bytes of pixels, per task
 _NAMED = 10  # unusable files whose names are printed
 _ALONE = threading.Lock()  # held while a large image is decoded
+_TURNS = {  # EXIF orientation: what makes the image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Item = tuple[str, Callable[[], bytes]]  # a name for messages, and a function that reads the file
 
@@ -85,7 +94,9 @@ def decode(
 
 def _square(image: Image.Image, size: int, channels: int, crop: int | None) -> np.ndarray:
     """Crops, converts and resizes an open image."""
-    ImageOps.exif_transpose(image, in_place=True)
+    # Not ImageOps.exif_transpose, which writes all EXIF tags again and fails at those that it cannot write.
+    if (turn := _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))) is not None:
+        image = image.transpose(turn)
     side = crop or min(image.size)
     if image.size != (side, side):
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -98,7 +109,9 @@ def _square(image: Image.Image, size: int, channels: int, crop: int | None) -> n
 def _plain(image: Image.Image) -> Image.Image:
     """Removes 16-bit values and transparency."""
     if image.mode.startswith('I'):
-        values = np.asarray(image).astype(np.int32)
+        values, transparent = np.asarray(image).astype(np.int32), image.info.get('transparency')
+        if isinstance(transparent, int):
+            values[values == transparent] = 65535  # white
         np.clip(values, 0, 65535, out=values)  # in place, because a copy of a large image takes much memory
         values += 128
         values //= 257
