@@ -1,5 +1,6 @@
 """Damaged or foreign files of data sets, and full disks: the error is one sentence, and no files are left behind."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from tests.data.conftest import COUNTS, official
 from tests.data.encoding import flipped
 from tests.data.test_celeba import load as load_celeba
 from tests.data.test_mnist import everything_in, load
-from wgan_jax.data import celeba, mnist_download
+from wgan_jax.data import celeba, mnist_download, tfds_sets
 from wgan_jax.errors import UserError
 
 IDX = ['train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz', 't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz']
@@ -195,3 +196,19 @@ def test_a_disk_that_fills_up_while_tfds_prepares(files, tmp_path):
     lines = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
     expected = f'error: MNIST could not be prepared in {tmp_path / "sets"} (File too large); choose another place with '
     assert [line for line in lines if line.startswith('error')] == [f'{expected}--config.data.dir=DIR. False'] * 2
+
+
+@pytest.mark.parametrize(
+    ('error', 'reason'),
+    [(PermissionError(errno.EACCES, 'Permission denied'), 'Permission denied'), (MemoryError(), 'too little memory')],
+)
+def test_a_prepared_set_that_cannot_be_read_now_is_not_called_damaged(error, reason):
+    with pytest.raises(UserError) as caught, tfds_sets._damage_reported('/sets/mnist'):
+        raise error
+    assert str(caught.value) == (
+        f'The data set prepared in /sets/mnist cannot be read ({reason}). It may be intact: give the same command again when that '
+        'is mended.'
+    )
+    for damage in (FileNotFoundError(errno.ENOENT, 'No such file'), OSError('not a gzip file'), ValueError('x')):
+        with pytest.raises(UserError, match=r'mnist is damaged \(.*\): delete that directory'), tfds_sets._damage_reported('mnist'):
+            raise damage

@@ -37,6 +37,7 @@ def test_the_lmdb_of_the_authors(tmp_path):
         split = 'validation' if 'train' in given else 'train'
         with pytest.raises(UserError, match=f'_lmdb, which holds the split {split}: put it there'):
             load(tmp_path, tmp_path / given, split=split)
+    assert lsun.source(manual_dir=str(tmp_path / 'manual')).folder is None  # other files there are not read
     images = load(tmp_path, tmp_path / 'manual' / 'bedroom_train_lmdb')
     assert images.shape == (3, 16, 16, 3)
     assert isinstance(images, np.memmap)
@@ -48,6 +49,7 @@ def test_images_exported_as_files(tmp_path):
         path.parent.mkdir(parents=True)
         path.write_bytes(room(value))
     assert levels(load(tmp_path, tmp_path / 'manual')) == [10, 20]
+    assert lsun.source(manual_dir=str(tmp_path / 'manual')).folder == tmp_path / 'manual'  # in which no run may be written
     with pytest.raises(UserError, match=r'config\.data\.manual_dir=.*manual contains .*prepared, where prepared images are kept'):
         load(tmp_path / 'manual' / 'prepared', tmp_path / 'manual')
     with pytest.raises(UserError, match=r'manual has no bedroom_val_lmdb, which holds the split validation'):

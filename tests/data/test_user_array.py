@@ -161,6 +161,16 @@ def test_an_archive_is_unpacked_only_once(tmp_path, monkeypatch):
     np.testing.assert_array_equal(source(tmp_path, 'file.npz').load(), first)
 
 
+def test_an_archive_that_does_not_fit_into_memory(tmp_path, monkeypatch):
+    def read(*arguments):
+        raise MemoryError
+
+    np.savez(tmp_path / 'file.npz', images=IMAGES)
+    monkeypatch.setattr(zipfile.ZipFile, 'read', read)
+    with pytest.raises(UserError, match=r'file\.npz holds 0\.0 GB, which are more than the free memory: write it with numpy\.save'):
+        source(tmp_path, 'file.npz').load()
+
+
 def test_a_pipe_and_an_archive_with_a_password_are_refused(tmp_path):
     os.mkfifo(tmp_path / 'pipe.npy')
     with pytest.raises(UserError, match=r'pipe\.npy is no regular file: give a \.npy or \.npz file'):

@@ -77,7 +77,7 @@ def test_a_run_does_not_train_on_its_own_pictures(tmp_path, photos):
     config = tiny()
     config.data.update(name='folder', folder=str(photos), dir=str(tmp_path / 'sets'), image_size=16)
     with pytest.raises(
-        UserError, match=r'run lies in config\.data\.folder=.*photos, and the pictures of the run would become training'
+        UserError, match=r'run lies in .*photos, of which every image is used, and the pictures of the run would become training'
     ):
         train(config, photos / 'run')
     assert not (photos / 'run').exists()

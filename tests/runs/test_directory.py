@@ -11,7 +11,7 @@ import pytest
 
 from tests.program.test_several_processes import KEYS, LOST, Processes
 from wgan_jax.errors import LocalError, UserError
-from wgan_jax.runs.directory import locked, no_run, written_in
+from wgan_jax.runs.directory import callers_function, locked, no_run, written_in
 
 
 def test_a_second_process_is_refused_and_the_first_is_named(tmp_path):
@@ -90,6 +90,18 @@ def test_errors_of_the_system_become_a_sentence(tmp_path, number, what, remedy):
             f'{name or tmp_path} cannot be written ({what}). What was saved before is intact: {remedy}, and give the same command '
             'again.'
         )
+
+
+def test_an_error_of_the_callers_function_reaches_the_caller(tmp_path):
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, 'Connection refused')
+    with pytest.raises(ConnectionRefusedError) as caught, written_in(tmp_path), callers_function():
+        raise refused
+    assert caught.value is refused
+
+
+def test_too_little_memory_is_no_file_that_cannot_be_written(tmp_path):
+    with pytest.raises(LocalError, match=r'^There is too little memory\. What was saved before is intact'), written_in(tmp_path):
+        raise OSError(errno.ENOMEM, 'Cannot allocate memory')
 
 
 def test_other_errors_are_not_changed(tmp_path):

@@ -43,6 +43,15 @@ def test_a_wrong_grid_is_answered_in_one_sentence(options, message):
     assert str(caught.value).startswith(message)
 
 
+def test_a_key_that_the_config_sets_may_be_unset():
+    config = digits_wgan.get_config()
+    assert config.clip_value is not None
+    assert [one['clip_value'] for one in grid(config, ['clip_value=None,0.01'], ['clip_value']).values()] == [None, 0.01]
+    assert draw(config, {'clip_value': ('choice', None)}, 1, 0, ['clip_value']) == {'draw_0': {'clip_value': None}}
+    with pytest.raises(UserError, match=r'--set gp_weight=None: the values of this key are numbers'):
+        grid(config, ['gp_weight=None'], ['clip_value'])
+
+
 def test_numbers_that_rmsprop_does_not_have_are_refused():
     config = CONFIG.copy_and_resolve_references()
     config.critic_optimizer.name = 'rmsprop'

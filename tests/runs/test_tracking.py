@@ -125,6 +125,14 @@ def test_a_run_that_fails_is_said_to_have_failed(tmp_path, fake):
     assert named(calls, 'init.finish') == [((), {'exit_code': 1})]
 
 
+def test_a_member_of_a_group_that_diverges_has_failed(tmp_path, fake):
+    calls = fake('wandb')
+    writer = RunWriter(tmp_path, {}, 0, tracking=Tracking('wandb'))
+    writer.fail()
+    writer.close()
+    assert named(calls, 'init.finish') == [((), {'exit_code': 1})]
+
+
 @pytest.mark.parametrize('call', ['init', 'define_metric', 'log', 'Image', 'finish'])
 def test_whatever_fails_is_said_once_and_the_run_is_the_same(tmp_path, fake, capsys, call, straight_tiny):
     fake('wandb', fails=[call])

@@ -167,6 +167,11 @@ def test_a_group_that_makes_no_sense_is_refused_before_training(settings, seeds,
 def test_a_single_run_and_a_group_do_not_share_a_directory(trained):
     with pytest.raises(UserError, match=r'holds a single run, and a group needs a directory of its own'):
         train(seeds_and_weights(), trained / 'gp_weight=1,seed_0')
+    with pytest.raises(
+        UserError, match=r'holds a group of runs, gp_weight=1,seed_0 and others, and a single run needs a directory'
+    ):
+        tiny_runs.train(tiny(), trained)
+    assert not (trained / 'config.json').exists()
 
 
 def with_batch_norm(module, **changes):

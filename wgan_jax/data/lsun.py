@@ -69,7 +69,10 @@ def source(
 
     options = {'dir': dir, 'manual_dir': manual_dir, 'image_size': image_size, 'strict': strict}
     rest = held_out(source, split, _HELD_OUT, **options)
-    return Source(shape, total if manual_dir is None else None, load, held_out=rest)
+    if manual_dir is None:
+        return Source(shape, total, load, held_out=rest)
+    has_files = not (Path(manual_dir) / _LMDB[split]).is_dir()
+    return Source(shape, None, load, held_out=rest, folder=Path(manual_dir) if has_files else None)
 
 
 def _items(builder: object, split: str, fraction: float) -> Iterator[Item]:

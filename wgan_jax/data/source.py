@@ -22,6 +22,7 @@ class Source(NamedTuple):
     load: Callable[[], np.ndarray]  # [N, H, W, C] of type `dtype`, memory-mapped if it comes from a file
     dtype: type = np.uint8  # or float32, for values that are not scaled before the networks
     held_out: Callable[[], 'Source'] | None = None  # the images that a run on this split does not see, whatever its fraction
+    folder: Path | None = None  # a directory of which every image, at any depth, belongs to the data set
     found: Mapping[str, Any] = MappingProxyType({})  # options whose values were found in the data, which a run records
 
 

@@ -17,6 +17,8 @@ from wgan_jax.data.images import Item, printable
 from wgan_jax.disk import only_one
 from wgan_jax.errors import UserError
 
+_OF_DAMAGE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)  # numbers of OSErrors that damaged files cause
+
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
@@ -144,6 +146,12 @@ def _damage_reported(directory: object) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in _OF_DAMAGE):
+            reason = getattr(error, 'strerror', None) or 'too little memory'
+            raise UserError(
+                f'The data set prepared in {directory} cannot be read ({reason}). It may be intact: give the same command again '
+                'when that is mended.'
+            ) from error
         raise UserError(damaged(directory, printable(error).split('\\n')[0][:200] or type(error).__name__)) from error
 
 

@@ -160,6 +160,12 @@ def _in_archive(path: Path, array: str | None) -> _Array:
 def _read(stored: _Array, file: str) -> np.ndarray:
     try:
         return stored.read()
+    except MemoryError as error:
+        size = math.prod(stored.shape) * stored.dtype.itemsize
+        raise UserError(
+            f'{file} holds {size / 1e9:.1f} GB, which are more than the free memory: write it with numpy.save as .npy, which is '
+            'read in parts.'
+        ) from error
     except _UNREADABLE as error:
         raise UserError(f'{file} {_NO_ARRAY}') from error
 

@@ -23,6 +23,7 @@ _REMEDIES = {
     errno.EMFILE: 'raise the limit of open files (ulimit -n)',
 }
 _MOST_LISTED = 20  # runs
+_MEMBER = re.compile(r'(^|,)seed_\d+$')  # the name of a member of a group
 
 
 def no_run(path: Path) -> str:
@@ -44,9 +45,36 @@ def _runs(paths: Iterable[Path]) -> list[Path]:
     return sorted(runs, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', str(path))])
 
 
+def refuse_group(run_dir: Path) -> None:
+    """Refuses the directory of a group as that of a single run.
+
+    Raises:
+      UserError: it is one.
+    """
+    members = [path.name for path in _runs(run_dir.glob('*')) if _MEMBER.search(path.name)]
+    if members and not (run_dir / 'config.json').exists():
+        raise UserError(
+            f'--workdir={run_dir} holds a group of runs, {members[0]} and others, and a single run needs a directory of its own: '
+            'give another one.'
+        )
+
+
 def _listed(runs: list[Path]) -> str:
     more = len(runs) - _MOST_LISTED
     return ', '.join(map(str, runs[:_MOST_LISTED])) + (f' and {more} more' if more > 0 else '')
+
+
+class _CallersError(Exception):
+    """Carries an OSError of a function of the caller's through `written_in`."""
+
+
+@contextmanager
+def callers_function() -> Iterator[None]:
+    """For calls of functions of the caller's: their OSErrors are not about the files of the run, and reach the caller."""
+    try:
+        yield
+    except OSError as error:
+        raise _CallersError from error
 
 
 @contextmanager
@@ -54,11 +82,18 @@ def written_in(run_dir: Path) -> Iterator[None]:
     """Turns the error of a file of the run that cannot be written into one sentence.
 
     Raises:
-      LocalError: an OSError was raised inside.
+      LocalError: an OSError was raised inside, and not in `callers_function`.
     """
     try:
         yield
+    except _CallersError as carrier:
+        raise carrier.__cause__ from None
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise LocalError(
+                'There is too little memory. What was saved before is intact: free memory, or use a smaller batch_size, and give '
+                'the same command again.'
+            ) from error
         place = error.filename or run_dir
         remedy = _REMEDIES.get(error.errno, 'make the directory writable, or give another --workdir')
         if isinstance(error, NotRegularError):

@@ -12,6 +12,7 @@ import numpy as np
 
 from wgan_jax.disk import replace_file
 from wgan_jax.runs import json_lines
+from wgan_jax.runs.directory import callers_function
 from wgan_jax.runs.files import save_png
 from wgan_jax.runs.json_lines import Log
 from wgan_jax.runs.tensorboard import Events
@@ -93,7 +94,8 @@ class RunWriter:
         line = {'epoch': round(epoch, 4), **means, **timing}
         self._metrics.append(step, line, provisional=provisional)
         if self._on_log is not None:
-            self._on_log(step, line)
+            with callers_function():
+                self._on_log(step, line)
         self._show({**means, 'images_per_second': timing['images_per_second']}, step)
         return timing['images_per_second']
 
@@ -121,7 +123,14 @@ class RunWriter:
             viewer.picture('real' if name == 'real' else 'samples', png, picture.shape, step)
         self.last_picture = path
         if self._on_sample is not None and name != 'real':
-            self._on_sample(step, picture)
+            with callers_function():
+                self._on_sample(step, picture)
+
+    def fail(self) -> None:
+        """The run ends here as a failed one, although no exception closes it: a member of a group that has diverged."""
+        for viewer in self._viewers:
+            if isinstance(viewer, TrackedRun):
+                viewer.failed = True
 
     def sync(self) -> None:
         """Forces all lines to the disk; a checkpoint must never be newer than the lines that lead to it."""

@@ -6,7 +6,7 @@ import itertools
 import math
 import numbers
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +22,13 @@ Space = Mapping[str, tuple[Any, ...]]  # see `draw`
 _TRUTH = {'true': True, 'false': False}
 
 
-def grid(config: ConfigDict, options: Sequence[str]) -> dict[str, dict[str, Any]]:
+def grid(config: ConfigDict, options: Sequence[str], optional: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """All combinations of the values in options such as 'gp_weight=1,10', by names such as 'gp_weight=1'.
+
+    Args:
+      config: the config with these keys.
+      options: KEY=VALUE,VALUE,... each.
+      optional: keys that may be None; those that are None may be in any case.
 
     Raises:
       UserError: an option names no key, or a value has another type than the key.
@@ -35,7 +40,7 @@ def grid(config: ConfigDict, options: Sequence[str]) -> dict[str, dict[str, Any]
             raise UserError(f'--set={option} must be KEY=VALUE,VALUE,...: for example --set gp_weight=1,10.')
         if key in axes:
             raise UserError(f'--set names {key} twice: give all its values in one option.')
-        axes[key] = [_parse(config, key, value) for value in values.split(',')]
+        axes[key] = [_parse(config, key, value, optional) for value in values.split(',')]
     settings: dict[str, dict[str, Any]] = {}
     for values in itertools.product(*axes.values()):
         setting = dict(zip(axes, values, strict=True))
@@ -48,7 +53,7 @@ def grid(config: ConfigDict, options: Sequence[str]) -> dict[str, dict[str, Any]
     return settings
 
 
-def draw(config: ConfigDict, space: Space, count: int, seed: int) -> dict[str, dict[str, Any]]:
+def draw(config: ConfigDict, space: Space, count: int, seed: int, optional: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """Random settings, 'draw_0' and so on, the same for the same seed; the first ones do not depend on `count`.
 
     Args:
@@ -57,6 +62,7 @@ def draw(config: ConfigDict, space: Space, count: int, seed: int) -> dict[str, d
         ('log_uniform', low, high) or ('choice', value, value, ...).
       count: number of settings.
       seed: of the draws.
+      optional: as in `grid`.
 
     Raises:
       UserError: the space is not of this form, or the seed is none.
@@ -73,7 +79,7 @@ def draw(config: ConfigDict, space: Space, count: int, seed: int) -> dict[str, d
         for keys, (kind, *bounds) in space.items():
             value = _draw(generator, keys, kind, bounds)
             for key in keys.split(','):
-                setting[key] = _checked(config, key, value)
+                setting[key] = _checked(config, key, value, optional)
         settings[f'draw_{number}'] = setting
     return settings
 
@@ -134,12 +140,12 @@ def _section(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
     return section, name
 
 
-def _parse(config: ConfigDict, key: str, text: str) -> Any:
+def _parse(config: ConfigDict, key: str, text: str, optional: Collection[str]) -> Any:
     """A value of the command line, of the type of its key."""
     section, name = _section(config, key)
     kind = section.get_type(name)
     try:
-        if text == 'None' and section[name] is None:
+        if text == 'None' and (section[name] is None or key in optional):
             return None
         value = _TRUTH[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError) as error:
@@ -148,12 +154,12 @@ def _parse(config: ConfigDict, key: str, text: str) -> Any:
     return value
 
 
-def _checked(config: ConfigDict, key: str, value: Any) -> Any:
+def _checked(config: ConfigDict, key: str, value: Any, optional: Collection[str]) -> Any:
     """A value of a space, of the type of its key."""
     section, name = _section(config, key)
     kind = section.get_type(name)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is not kind and not (value is None and section[name] is None):
+    if type(value) is not kind and not (value is None and (section[name] is None or key in optional)):
         raise UserError(f'The space of {key} has the value {value!r}, and the values of this key have the type {kind.__name__}.')
     return value

@@ -115,6 +115,7 @@ class TrackedRun:
 
     def __init__(self, tracking: Tracking, open_: Callable[[], trackers.Run]) -> None:
         self._tracking, self._run = tracking, None
+        self.failed = False  # whether the run has ended as failed, although no exception closes it
 
         def start() -> None:
             self._run = open_()
@@ -134,7 +135,7 @@ class TrackedRun:
 
     def close(self) -> None:
         """Ends the run in the tracker, as failed if it is closed because of an error."""
-        failed = sys.exception() is not None
+        failed = self.failed or sys.exception() is not None
         self._tracking.do(lambda: self._run.close(failed=failed))
         self._tracking.wait()
 

@@ -77,20 +77,22 @@ def _prepare(config: ConfigDict) -> 'dict[str, Experiment]':
 
 def _settings(config: ConfigDict) -> dict[str, dict[str, Any]]:
     """The settings, by the names that their runs have."""
+    from configs.default import get_config
     from wgan_jax.errors import UserError
     from wgan_jax.runs import settings
+    from wgan_jax.runs.config import flatten
 
+    optional = [name for name, value in flatten(get_config().to_dict()).items() if value is None]
     if _RANDOM.value is None and _SPACE.value is None:
         if not _SET.value:
             raise UserError(
                 'A sweep needs --set KEY=VALUE,VALUE,... or --random=N --space=FILE; for seeds alone use train.py --seeds=N.'
             )
-        return settings.grid(config, _SET.value)
+        return settings.grid(config, _SET.value, optional)
     if _SET.value or _RANDOM.value is None or _SPACE.value is None or _RANDOM.value < 1:
         raise UserError('A random search needs --random=N, at least 1, and --space=FILE, and no --set.')
-    return settings.draw(
-        config, settings.read_space(config_files.find(_SPACE.value, 'search space', 'sweeps'), config), _RANDOM.value, config.seed
-    )
+    space = settings.read_space(config_files.find(_SPACE.value, 'search space', 'sweeps'), config)
+    return settings.draw(config, space, _RANDOM.value, config.seed, optional)
 
 
 def _rank(config: ConfigDict, workdir: str, track: str | None) -> signal.Signals | None:

@@ -114,6 +114,8 @@ class Run:
             if member.name is None:
                 raise self._diverged(number, before)
             tqdm.write(f'{member.name}: {self._diverged(number, before)}')
+            if member.writers is not None:
+                member.writers.record.fail()
         return rounds
 
     def _diverged(self, number: int, before: int) -> not_finite.Diverged:

@@ -16,8 +16,9 @@ from wgan_jax.errors import UserError
 from wgan_jax.evaluate.scoring import Scoring
 from wgan_jax.runs.checkpoint import Checkpoints
 from wgan_jax.runs.config import flatten
+from wgan_jax.runs.directory import refuse_group
 from wgan_jax.runs.experiment import Experiment
-from wgan_jax.runs.files import expand, run_directory, versions
+from wgan_jax.runs.files import run_directory, versions
 from wgan_jax.runs.resume import LOCAL
 from wgan_jax.sample.grid import check_size
 from wgan_jax.training.continuing import complete, open_directory, restore, write_report, writing
@@ -45,6 +46,8 @@ def train(experiment: Experiment, workdir: str, *, ends_process: bool = False) -
     Raises:
       UserError: the data or the directory cannot be used, or training has diverged.
     """
+    with processes.all_or_none():
+        refuse_group(run_directory(workdir))
     run_dir, images, facts = prepare_images(experiment, workdir)
     experiment = experiment.in_rounds(len(images))
     # The last checkpoint may take longer than processes wait for each other when they end.
@@ -62,11 +65,11 @@ def prepare_images(experiment: Experiment, workdir: str) -> tuple[Path, np.ndarr
     with processes.all_or_none():
         run_dir = run_directory(workdir)
         check_grid(experiment)
-        folder = data.settings['folder']
-        if folder and run_dir.resolve().is_relative_to(expand(folder).resolve()):
+        folder = data.source.folder
+        if folder is not None and run_dir.resolve().is_relative_to(folder.resolve()):
             raise UserError(
-                f'--workdir={workdir} lies in config.data.folder={folder}, and the pictures of the run would become training '
-                'images: choose another directory.'
+                f'--workdir={workdir} lies in {folder}, of which every image is used, and the pictures of the run would become '
+                'training images: choose another directory.'
             )
     numbers = {'settings': numerics.settings(), 'rounding': numerics.rounding()}
     processes.check_same('other versions, devices or settings', versions() | flatten(numbers))
