@@ -2,8 +2,9 @@
 
 Source: Gulrajani et al. 2017, Algorithm 1: penalty weight 10, Adam 1e-4 with b1 0 and b2 0.9, batch 64, n_critic 5. The paper's
 Appendix E uses b1 0.5. Section 4 recommends layer norm for a critic that needs normalisation: --config.critic.norm=layer. The
-number of steps is from section 5.2. The networks are those of the WGAN paper, without norm in the critic; the DCGAN of the WGAN-GP
-authors has 5x5 kernels and 128 latents, and in section 5.2 layer norm in the critic.
+number of steps is from section 5.2. The networks are those of the WGAN paper, without norm and with biases in the critic; the
+DCGAN of the WGAN-GP authors, whose critic has biases too, has 5x5 kernels and 128 latents, and in section 5.2 layer norm in the
+critic.
 
     python train.py --config=configs/celeba_wgan_gp.py
 

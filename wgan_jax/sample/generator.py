@@ -62,8 +62,8 @@ def latents(seeds: jax.Array, latent_dim: int, truncation: float | None = None) 
       seeds: [N], uint32.
       latent_dim: size of a latent vector.
       truncation: None for the standard normal distribution of training, or the bound T of the truncation trick (Brock et al. 2019,
-        "Large Scale GAN Training for High Fidelity Natural Image Synthesis", section 3.1): entries beyond T in size are drawn
-        again, which is the truncated normal distribution. It gives better single images, and less variety. Both distributions
+        "Large Scale GAN Training for High Fidelity Natural Image Synthesis", section 3.1): the normal distribution cut off at T
+        and -T. It gives better single images, and less variety. Both distributions
         are drawn by inverting their distribution function at the same uniform numbers, so a seed gives a similar picture.
 
     Returns:
