@@ -1,6 +1,7 @@
 """GAN on CelebA; the generator has no batch norm and the same number of filters in every layer.
 
-Source: Arjovsky et al. 2017, figure 6, where this GAN fails and the WGAN (configs/celeba_wgan_nobn.py) does not.
+Source: Arjovsky et al. 2017, figure 6, where this GAN fails and the WGAN (configs/celeba_wgan_nobn.py) does not. As in the authors'
+code, the generator has no biases either.
 
     python train.py --config=configs/celeba_gan_nobn.py
 

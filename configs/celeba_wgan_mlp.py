@@ -1,7 +1,8 @@
 """WGAN on CelebA with a fully connected generator: 4 hidden layers of 512 units with ReLU; the critic is a DCGAN.
 
-Source: Arjovsky et al. 2017, section 4 and figure 7. For a fully connected critic as well, as in the paper's figure 3, add
---config.critic.network=mlp --config.critic.num_layers=4 --config.critic.norm=None.
+Source: Arjovsky et al. 2017, section 4 and figure 7. The authors' code has three hidden layers and no tanh. A fully connected
+critic is --config.critic.network=mlp --config.critic.num_layers=4 --config.critic.norm=None; the one in the paper's figure 3 fails,
+with a much larger learning rate.
 
     python train.py --config=configs/celeba_wgan_mlp.py
 

@@ -1,6 +1,7 @@
 """WGAN on CelebA; the generator has no batch norm and the same number of filters in every layer.
 
-Source: Arjovsky et al. 2017, section 4.3 and figure 6: the WGAN still learns, the GAN (configs/celeba_gan_nobn.py) fails.
+Source: Arjovsky et al. 2017, section 4.3 and figure 6: the WGAN still learns, the GAN (configs/celeba_gan_nobn.py) fails. As in
+the authors' code, the generator has no biases either.
 
     python train.py --config=configs/celeba_wgan_nobn.py
 

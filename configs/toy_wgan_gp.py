@@ -2,7 +2,8 @@
 
 Source: gan_toy.py of the WGAN-GP authors (igul222/improved_wgan_training, commit fa66c57): the points, two latents, ReLU MLPs of
 three layers, weight 0.1, batch 256, Adam with b1 = 0.5 and b2 = 0.9. Theirs have 512 units and a learning rate of 1e-4, for 100,000
-rounds; 128 units and 1e-3 are ours, for a minute on a small machine.
+rounds; 128 units and 1e-3 are ours, for a minute on a small machine. Their weights start from He's distribution, ours from
+PyTorch's, with a sixth of the variance: the first generated points lie close together in the middle.
 
     python train.py --config=configs/toy_wgan_gp.py
     python train.py --config=configs/toy_wgan_gp.py --config.data.name=swiss_roll --workdir=runs/toy_swiss_roll    # or gaussians_25

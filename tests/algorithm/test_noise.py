@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wgan_jax.algorithm import noise
+from tests.algorithm.test_properties import LATENT_DIM, dataset, make_state
+from wgan_jax.algorithm import noise, steps
+from wgan_jax.algorithm.losses import LOSSES
+from wgan_jax.algorithm.noise import ImageNoise
 
 KEY = jax.random.key(7)
 LARGE = 20_000  # examples, enough to notice a wrong distribution
@@ -126,3 +129,24 @@ def test_devices_share_out_the_noise_on_images(devices):
     alone = jax.random.key_data(draw(update=5, batch_size=2 * devices).image_keys)
     np.testing.assert_array_equal(data.reshape(alone.shape), alone)
     assert len(np.unique(alone, axis=0)) == 2 * devices
+
+
+def test_real_and_generated_images_have_noise_of_their_own_and_the_penalty_lies_between_the_noisy_ones():
+    batch_size, deviation = 512, 0.01
+    generator_passes, critic_passes = [], []
+    state, images = make_state(0, generator_passes, critic_passes), dataset(0, batch_size)
+    settings = {'loss': LOSSES['wasserstein'], 'latent_dim': LATENT_DIM, 'gp_weight': 10.0}
+    steps.critic_step(state, images.reshape(-1, 2, 2, 1), jax.random.key(1), image_noise=ImageNoise(deviation, None), **settings)
+    jax.effects_barrier()
+    real_rows, fake_rows = (images / 127.5 - 1.0).reshape(batch_size, -1), generator_passes[0].outputs
+    passes = {'real': [], 'fake': [], 'between': []}
+    for one in critic_passes:
+        near = [np.abs(one.inputs - rows).max() < 10 * deviation for rows in (real_rows, fake_rows)]
+        passes['real' if near[0] else 'fake' if near[1] else 'between'].append(one.inputs)
+    (real,), (fake,), (between, *_) = passes.values()
+    noises = [(real - real_rows).ravel(), (fake - fake_rows).ravel()]
+    np.testing.assert_allclose([noise.std() for noise in noises], deviation, rtol=0.1)
+    assert abs(np.corrcoef(noises)[0, 1]) < 0.1
+    towards = fake - real
+    alphas = np.sum((between - real) * towards, axis=1) / np.sum(towards**2, axis=1)
+    np.testing.assert_allclose(between, real + alphas[:, None] * towards, atol=1e-5)

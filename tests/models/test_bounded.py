@@ -20,13 +20,14 @@ from wgan_jax.models.bounded import Bounded, group_sort, orthogonal
 KEY = jax.random.key(0)
 MLP = {'network': 'mlp', 'num_features': 12, 'num_layers': 2}
 DCGAN = {'network': 'dcgan', 'num_features': 4, 'num_extra_layers': 1, 'norm': 'none'}
+UPSAMPLE_CNN = {'network': 'upsample_cnn', 'num_features': 4, 'norm': 'none'}
 
 
 @functools.cache
 def trained_critic(network, **options):
     """(critic, shape of its images) after 60 updates."""
-    section = {'mlp': MLP, 'dcgan': DCGAN}[network]
-    shape = (16, 16, 2) if network == 'dcgan' else (3, 2, 2)
+    section = {'mlp': MLP, 'dcgan': DCGAN, 'upsample_cnn': UPSAMPLE_CNN}[network]
+    shape = {'mlp': (3, 2, 2), 'dcgan': (16, 16, 2), 'upsample_cnn': (8, 8, 2)}[network]
     critic = make_network('critic', shape, **section, **options)
     generator = make_network('generator', shape, 'mlp', num_features=4, num_layers=1)
     state = create_state(KEY, generator, critic, optax.sgd(0.0), optax.adam(2e-4 if network == 'dcgan' else 2e-3), latent_dim=2)
@@ -46,11 +47,11 @@ def singular_values(kernel):
     return np.linalg.svd(np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1]), compute_uv=False)
 
 
-@pytest.mark.parametrize('network', ['mlp', pytest.param('dcgan', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('network', ['mlp', 'upsample_cnn', pytest.param('dcgan', marks=pytest.mark.slow)])
 def test_spectral_layers_keep_the_largest_singular_value_at_one(network):
     critic, shape = trained_critic(network, weights='spectral', power_iterations=3)
     layers = layer_weights(critic, shape)
-    assert len(layers) == {'mlp': 3, 'dcgan': 4}[network]
+    assert len(layers) == {'mlp': 3, 'dcgan': 4, 'upsample_cnn': 4}[network]
     for kernel, _ in layers:
         np.testing.assert_allclose(singular_values(kernel)[0], 1.0, atol=1e-3)
 
@@ -61,6 +62,7 @@ def test_spectral_layers_keep_the_largest_singular_value_at_one(network):
         ('mlp', [1.0, 1.0, 1.0]),
         # A pixel lies in 4 patches of 4x4 with stride 2, and in 9 of 3x3.
         pytest.param('dcgan', [1.0, 1 / 2, 1 / 3, 1 / 2], marks=pytest.mark.slow),
+        ('upsample_cnn', [1.0, 1 / 3, 1 / 3, 1 / 3]),
     ],
 )
 def test_orthogonal_layers_have_equal_singular_values(network, scales):
@@ -76,6 +78,7 @@ def test_orthogonal_layers_have_equal_singular_values(network, scales):
         ('mlp', {'weights': 'orthogonal', 'activation': 'max_min'}),
         ('mlp', {'weights': 'orthogonal', 'activation': 'full_sort'}),
         pytest.param('dcgan', {'weights': 'orthogonal', 'activation': 'max_min'}, marks=pytest.mark.slow),
+        ('upsample_cnn', {'weights': 'orthogonal', 'activation': 'max_min'}),
     ],
 )
 def test_slopes_are_nowhere_above_one(network, options):

@@ -223,6 +223,7 @@ BUGS = [
         'real, fake = (image_noise.add(images, keys[:, i], state.step) for i, images in enumerate((real, fake)))',
         'real = image_noise.add(real, keys[:, 0], state.step)',
     ),
+    ('the same noise on real and on generated images', 'algorithm/steps', 'keys[:, i]', 'keys[:, 0]'),
     ('noise on images that grows', 'algorithm/noise', '1.0 - step / self.until', 'step / self.until'),
     (
         'normal and uniform alpha exchanged',

@@ -75,7 +75,8 @@ class DCGANGenerator(nn.Module):
     Attributes:
       num_features: filters of the last hidden layer; each earlier layer has twice as many as the next.
       num_extra_layers: 3x3 convolutions before the last layer.
-      norm: after each convolution except the last.
+      norm: after each convolution except the last. There are no biases, as in the authors' code, so without a norm the images
+        before tanh scale with the latents.
       constant_width, norm_after_activation: see DCGANCritic.
       transposed_extra_layers: the extra layers are transposed convolutions.
     """

@@ -35,7 +35,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     which.add_argument('--seeds', type=seeds.parse, help='of the images, such as 0,1,5-9; with --walk, the stops of one walk')
     which.add_argument('--seed', type=int, help='of the first image; the following images have the next seeds; default: 0')
     parser.add_argument('--num_images', type=int, help='images, or walks side by side; default: 64, 2500 points, or 9 walks')
-    parser.add_argument('--truncation', type=float, help='draw latents from the normal distribution cut off at this size; default: no cut')
+    parser.add_argument(
+        '--truncation', type=float, help='draw latents from the normal distribution cut off at this size; default: no cut'
+    )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument('--images', type=expand, help='a new or empty directory for one PNG file per image, instead of a grid')
     kind.add_argument('--walk', action='store_true', help='a closed walk through latents, as GIF and MP4')
