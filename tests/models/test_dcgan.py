@@ -25,6 +25,19 @@ def test_dcgan_normalises_before_or_after_the_activation():
     assert (means[True] > means[False]).all()
 
 
+@pytest.mark.parametrize('after', [False, True])
+def test_the_generator_normalises_before_or_after_the_activation(after):
+    latents = jax.random.normal(jax.random.key(1), (8, 3))
+    network = make_network('generator', (16, 16, 1), 'dcgan', num_features=4, norm_after_activation=after)
+    variables = initialise(network, latents)
+    _, updated = network.apply(variables, latents, train=True, mutable=['batch_stats'])
+    # Of one pixel, a transposed convolution makes its kernel times the pixel.
+    expected = np.einsum('bi,hwio->bhwo', latents, variables['params']['TransposedConv_0']['kernel'])
+    expected = np.maximum(expected, 0.0) if after else expected
+    mean = updated['batch_stats']['BatchNorm_0']['mean']
+    np.testing.assert_allclose(mean, 0.1 * expected.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-6)
+
+
 def plain_convolution(x, kernel, stride):
     return jax.lax.conv_general_dilated(x, kernel, (stride, stride), [(1, 1)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 
