@@ -106,9 +106,11 @@ def only_one(path: Path, doing: str) -> Iterator[BinaryIO]:
 
 
 def remove_abandoned(directory: Path, pattern: str) -> None:
-    """Removes the files that `only_one` has opened for processes that were killed, and no others."""
+    """Removes the files that `only_one` has opened for processes that were killed; none where the file system has no locks."""
+    options = os.O_NONBLOCK | os.O_NOFOLLOW
     for path in directory.glob(pattern):
-        with suppress(OSError), open(path, 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        # To be written, or NFS would not lock it.
+        with suppress(OSError), open(path, 'r+b', opener=lambda name, flags: os.open(name, flags | options)) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(file, path):
                 path.unlink()

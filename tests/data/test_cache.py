@@ -31,7 +31,8 @@ def entries(root):
 def test_built_once_then_mapped(tmp_path):
     root = tmp_path / 'deep'
     (root / 'wgan_jax').mkdir(parents=True)
-    (root / 'wgan_jax' / 'unfinished_set').write_bytes(b'half' * 100)  # left by a killed process
+    for name in ('unfinished_set', 'unfinished_other'):  # left by killed processes
+        (root / 'wgan_jax' / name).write_bytes(b'half' * 100)
     np.testing.assert_array_equal(cached(root, 'set', SHAPE, 3, blocks), IMAGES)
     again = cached(root, 'set', SHAPE, 3, never)
     assert isinstance(again, np.memmap)

@@ -65,8 +65,8 @@ def test_a_critic_without_batch_norm_is_not_blind_to_contrast(name, norm):
     """Without biases, f(a x) = a f(x), or with layer norm f(a x) = f(x): no weights could tell x from both x / 2 and 3 x / 2."""
     critic = make_network('critic', (16, 16, 1), name, num_features=4, norm=norm)
     image = jax.random.uniform(jax.random.key(0), (1, 16, 16, 1))
-    black = 0.0 if name == 'dcgan' else -1.0  # what the first layer sees as 0
-    images = black + jnp.array([0.5, 1.0, 1.5])[:, None, None, None] * image
+    zero = 0.0 if name == 'dcgan' else -1.0  # what the first layer sees as 0: grey, or black
+    images = zero + jnp.array([0.5, 1.0, 1.5])[:, None, None, None] * image
     random = np.random.default_rng(0)
 
     def changed(path, leaf):  # large enough for the epsilon of layer norm not to matter
@@ -82,12 +82,12 @@ def test_a_critic_without_batch_norm_is_not_blind_to_contrast(name, norm):
 def test_a_critic_with_batch_norm_does_not_see_the_contrast_of_a_whole_batch(name, sees):
     """Unless there are biases before the norm, as in the ResNet; said in DCGANCritic and in docs/troubleshooting.md."""
     critic = make_network('critic', (16, 16, 1), name, num_features=4, norm='batch')
-    black = 0.0 if name == 'dcgan' else -1.0
+    zero = 0.0 if name == 'dcgan' else -1.0  # what the first layer sees as 0: grey, or black
     differences = jax.random.uniform(jax.random.key(0), (8, 16, 16, 1))
     # Biases that are not 0, and kernels so large that the epsilon of the norm does not matter.
     variables = jax.tree.map(lambda leaf: leaf + 0.5 if leaf.ndim == 1 else 10 * leaf, initialise(critic, differences))
     of_contrast = [
-        critic.apply(variables, black + contrast * differences, train=True, mutable=['batch_stats'])[0] for contrast in (1.0, 3.0)
+        critic.apply(variables, zero + contrast * differences, train=True, mutable=['batch_stats'])[0] for contrast in (1.0, 3.0)
     ]
     changed = jnp.abs(of_contrast[1] - of_contrast[0]).max() / of_contrast[0].std()
     assert changed > 0.1 if sees else changed < 0.02

@@ -53,6 +53,16 @@ def test_callbacks_get_what_the_run_writes(tmp_path):
     assert images.shape == (2, 8, 8, 1)
 
 
+@pytest.mark.parametrize('name', ['on_log', 'on_sample'])
+def test_an_error_of_a_callback_is_not_about_the_files_of_the_run(tmp_path, name):
+    def refuse(step, content):
+        raise ConnectionRefusedError('the server') from ValueError('why')
+
+    with pytest.raises(ConnectionRefusedError, match='the server') as caught:
+        wgan_jax.train(tiny(num_steps=6), str(tmp_path), **{name: refuse})
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # of IPython
 def test_the_page_runs_from_top_to_bottom(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.report.conftest import Page, evaluation, page_of, write_lines
+from tests.report.conftest import Page, add_checkpoint, evaluation, page_of, write_lines
 from wgan_jax.report import __main__ as command
 from wgan_jax.report import drawing
 from wgan_jax.report.groups import Spread, draw_band, group_of, settings_of, shown, spread_of
@@ -138,7 +138,9 @@ def test_runs_with_other_code_of_ones_own_are_another_setting(make_run):
     runs = [make_run(f'a,seed_{seed}', seed=seed) for seed in range(3)]
     for run, code in zip(runs, (b'STEPS = 1', b'STEPS = 2', b'STEPS = 1'), strict=True):
         (run / 'code.py').write_bytes(code)
-    assert [[run.name for run in one.runs] for one in settings_of(read_runs(runs))] == [['a,seed_0', 'a,seed_2'], ['a,seed_1']]
+    one, other = settings_of(read_runs(runs))
+    assert ([run.name for run in one.runs], [run.name for run in other.runs]) == (['a,seed_0', 'a,seed_2'], ['a,seed_1'])
+    assert (one.name, other.name) == ('a,seed_0', 'a,seed_1')  # both are called a
 
 
 def test_scores_that_were_measured_in_another_way_are_not_ranked(make_run):
@@ -152,6 +154,16 @@ def test_scores_that_were_measured_in_another_way_are_not_ranked(make_run):
     assert '4 runs of 2 settings; their scores cannot be compared, since the protocols differ in image_shape.' in page.text
     assert 'is the best' not in page.text
     assert 'Settings are sorted' not in page.text
+
+
+def test_a_run_that_does_not_know_its_images_is_ranked_with_the_others(make_run):
+    for name, value in (('a', 2.0), ('b', 1.0)):
+        for seed in range(2):
+            run = make_run(f'sweep/{name},seed_{seed}', seed=seed, gp_weight=value, scored=())
+            write_lines(run / 'evaluations.jsonl', [evaluation(20, value)])
+    add_checkpoint(run, num_images=9)  # of b; those of a were removed
+    group = group_of(read_runs(expand([run.parent])))
+    assert ([one.name for one in group.settings], group.differs) == (['b', 'a'], [])
 
 
 def test_a_group_is_ranked_by_the_scores_of_its_last_step(make_run):

@@ -80,6 +80,16 @@ def test_what_cannot_rank_is_refused_before_training(by):
         best.check_metric(by, {'a': prepared(tiny(eval_every=6, eval_num_samples=60))})
 
 
+def test_runs_that_will_be_scored_in_different_ways_are_refused_before_training():
+    runs = {name: prepared(tiny(eval_every=6, eval_num_samples=60, standing_batches=n)) for n, name in enumerate('ab')}
+    message = r'cannot rank these runs: their scores cannot be compared, since they differ in standing_batches\.'
+    with pytest.raises(UserError, match=f'^--by=swd {message}'):
+        best.check_metric('swd', runs)
+    with pytest.raises(UserError, match=f'^--confirm {message}'):
+        best.check_metric(None, runs, confirm=True)
+    best.check_metric(None, runs)  # it will be ranked if it can be
+
+
 def test_processes_other_than_the_first_rank_nothing_and_confirm_what_it_has_chosen(tmp_path, monkeypatch):
     confirmed = []
     monkeypatch.setattr(processes, 'is_first', lambda: False)

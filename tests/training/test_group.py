@@ -19,6 +19,7 @@ from wgan_jax.errors import UserError
 from wgan_jax.runs import memory_limits
 from wgan_jax.runs.build import build, prepare_group
 from wgan_jax.runs.members import combine, programs, varied
+from wgan_jax.runs.record import RunWriter
 from wgan_jax.runs.starts import read_starts
 from wgan_jax.training import group, member_rounds, trainer
 from wgan_jax.training.member_rounds import MemberRounds
@@ -93,9 +94,12 @@ def test_members_that_are_ahead_wait(trained, tmp_path, monkeypatch, capsys):
         assert_same_run(trained / name, tmp_path / name, config)
 
 
-def test_a_member_that_diverges_ends_alone(trained, tmp_path, capsys):
+def test_a_member_that_diverges_ends_alone(trained, tmp_path, capsys, monkeypatch):
     configs = combine(tiny(), {f'gp_weight={weight}': {'gp_weight': float(weight)} for weight in (10, '3e38', 1)}, 1)
+    failed = []
+    monkeypatch.setattr(RunWriter, 'fail', lambda writer: failed.append(writer))
     assert train(configs, tmp_path) is None
+    assert len(failed) == 1
     output = capsys.readouterr().out
     assert 'gp_weight=3e38,seed_0: Training diverged between steps 0 and ' in output
     assert '1 of 3 runs have diverged, and what they saved before is intact: gp_weight=3e38,seed_0.' in output

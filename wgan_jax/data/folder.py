@@ -63,7 +63,7 @@ def source(
 
     options = {'dir': dir, 'folder': folder, 'image_size': image_size, 'channels': channels, 'holdout': holdout, 'strict': strict}
     rest = held_out(source, split, **options) if holdout > 0 else None
-    return Source((image_size, image_size, channels), None, load, held_out=rest, folder=folder and Path(folder))
+    return Source((image_size, image_size, channels), None, load, held_out=rest, folder=Path(folder) if folder else None)
 
 
 def load_files(

@@ -71,7 +71,7 @@ def source(
     rest = held_out(source, split, _HELD_OUT, **options)
     if manual_dir is None:
         return Source(shape, total, load, held_out=rest)
-    has_files = not (Path(manual_dir) / _LMDB[split]).is_dir()
+    has_files = manual_dir and not _has_lmdb(Path(manual_dir))
     return Source(shape, None, load, held_out=rest, folder=Path(manual_dir) if has_files else None)
 
 
@@ -87,6 +87,12 @@ def _items(builder: object, split: str, fraction: float) -> Iterator[Item]:
 
 def _key_of(name: str) -> str:
     return name.rpartition('/')[2].partition('.')[0]
+
+
+def _has_lmdb(manual_dir: Path) -> bool:
+    """Whether a directory is an LMDB of the authors', or has one, perhaps still packed; then other files there are not read."""
+    places = [manual_dir / name for name in _LMDB.values()]
+    return manual_dir.name in _LMDB.values() or any(place.is_dir() or place.with_suffix('.zip').is_file() for place in places)
 
 
 def _find(manual_dir: Path, split: str) -> Path:

@@ -51,8 +51,20 @@ def comparison_key(record: Record, evaluation: Mapping[str, Any]) -> dict[str, A
     """The entries of a protocol that must be equal for scores to be comparable."""
     protocol = {name: value for name, value in evaluation['protocol'].items() if name not in _IGNORED}
     if isinstance(protocol.get('data'), dict):
-        protocol['data'] = {name: value for name, value in protocol['data'].items() if name not in _IGNORED_OF_DATA}
+        protocol['data'] = data_key(protocol['data'])
     return {**protocol, 'images': record.data_set}
+
+
+def data_key(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a data set, without those that do not decide whether scores can be compared."""
+    return {name: value for name, value in section.items() if name not in _IGNORED_OF_DATA}
+
+
+def why_not_comparable(scored: Sequence[tuple[Record, Mapping[str, Any]]]) -> list[str]:
+    """The entries of a protocol in which evaluations differ. A run that does not know its images differs in them from none."""
+    keys = [comparison_key(run, evaluation) for run, evaluation in scored]
+    images = next((key['images'] for key in keys if key['images']), {})
+    return differing([{**key, 'images': key['images'] or images} for key in keys])
 
 
 def points_key(record: Record) -> str:

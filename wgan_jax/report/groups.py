@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 from wgan_jax.evaluate import plots
 from wgan_jax.metrics.scores import can_choose, lower_is_better
 from wgan_jax.report import captions, drawing
-from wgan_jax.report.comparable import SEED_AND_PLACE, comparison_key, differing, last_evaluations, setting_key, with_images
+from wgan_jax.report.comparable import SEED_AND_PLACE, last_evaluations, setting_key, why_not_comparable, with_images
 from wgan_jax.report.drawing import Panel, Row, colour
 from wgan_jax.report.read_runs import Record, number
 from wgan_jax.report.score_panels import distinct
@@ -80,14 +80,14 @@ def settings_of(records: Sequence[Record]) -> list[Setting]:
     found: dict[tuple[str, int], list[tuple[Record, dict[str, Any] | None]]] = {}
     for record, last in zip(records, last_evaluations(records), strict=True):
         key, seed = setting_key(record), record.config.get('seed')
-        places = itertools.count()
-        place = next(n for n in places if all(run.config.get('seed') != seed for run, _ in found.get((key, n), [])))
+        place = next(n for n in itertools.count() if all(run.config.get('seed') != seed for run, _ in found.get((key, n), [])))
         found.setdefault((key, place), []).append((record, last))
     settings = []
     for of_setting in found.values():
         runs, evaluations = zip(*of_setting, strict=True)
         settings.append(Setting(setting_of(runs[0].path.name) or runs[0].path.resolve().parent.name, [*runs], [*evaluations]))
-    return settings
+    names = [one.name for one in settings]
+    return [one._replace(name=one.runs[0].name) if names.count(one.name) > 1 else one for one in settings]
 
 
 def group_of(records: Sequence[Record]) -> Group | None:
@@ -167,7 +167,7 @@ def _compared(settings: Sequence[Setting]) -> tuple[list[str], list[str]]:
     ]
     names = [name for name in _score_names([one for _, one in last]) if can_choose(name)]
     names.sort(key=lambda name: not all(name in one['scores'] for _, one in last))
-    return names, differing([comparison_key(run, one) for run, one in last]) if last else []
+    return names, why_not_comparable(last)
 
 
 def _score_names(evaluations: Sequence[dict[str, Any]]) -> list[str]:

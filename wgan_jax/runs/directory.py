@@ -87,7 +87,8 @@ def written_in(run_dir: Path) -> Iterator[None]:
     try:
         yield
     except _CallersError as carrier:
-        raise carrier.__cause__ from None
+        error = carrier.__cause__
+        raise error from error.__cause__
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise LocalError(

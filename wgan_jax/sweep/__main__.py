@@ -71,7 +71,7 @@ def _prepare(config: ConfigDict) -> 'dict[str, Experiment]':
         option = f'--confirm={_CONFIRM.value}' if _CONFIRM.value else f'--by={_BY.value}'
         raise UserError(f'{option} needs scores: set --config.eval_every.')
     experiments = prepare_group(combine(config, _settings(config), _SEEDS.value))
-    check_metric(_BY.value, experiments)
+    check_metric(_BY.value, experiments, confirm=bool(_CONFIRM.value))
     return experiments
 
 

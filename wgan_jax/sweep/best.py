@@ -6,14 +6,14 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wgan_jax.devices import processes
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.scores import can_choose, full_name, lower_is_better, rankable, with_count, without_count
-from wgan_jax.report.comparable import comparison_key, differing, last_evaluations, with_images
+from wgan_jax.report.comparable import data_key, differing, last_evaluations, why_not_comparable, with_images
 from wgan_jax.report.read_runs import holds_run, read_runs
 from wgan_jax.runs import extend
 from wgan_jax.runs.experiment import Experiment
@@ -42,16 +42,23 @@ class Rated(NamedTuple):
         return f'{self.mean:.4g}{spread} over {len(self.values)} seed{"s" if len(self.values) > 1 else ""}{lost}'
 
 
-def check_metric(by: str | None, experiments: Mapping[str, Experiment]) -> None:
+def check_metric(by: str | None, experiments: Mapping[str, Experiment], *, confirm: bool = False) -> None:
     """Refuses, before anything is trained, what cannot rank the runs.
 
     Args:
       by: name of a score, with or without the number of samples; None: the first score.
       experiments: the runs.
+      confirm: whether the best setting will be trained anew.
 
     Raises:
-      UserError: there is no such score.
+      UserError: there is no such score, or the runs will be scored in different ways.
     """
+    differs = differing([_measured(experiment) for experiment in experiments.values()])
+    if differs and (by is not None or confirm):
+        option = '--confirm' if by is None else f'--by={by}'
+        raise UserError(
+            f'{option} cannot rank these runs: their scores cannot be compared, since they differ in {", ".join(differs)}.'
+        )
     if by is None or any(kind == 'score' for kind, _ in extend.OWN):  # what a score of one's own measures is known when it has run
         return
     for experiment in experiments.values():
@@ -59,6 +66,16 @@ def check_metric(by: str | None, experiments: Mapping[str, Experiment]) -> None:
         known = rankable(settings.features, experiment.data.source.image_shape)
         if full_name(by, settings.num_samples).removesuffix(with_count('', settings.num_samples)) not in known:
             raise UserError(f'--by={by} is not a score that can rank these runs; known: {", ".join(known)}.')
+
+
+def _measured(experiment: Experiment) -> dict[str, Any]:
+    """What decides how a run is scored."""
+    return {
+        'data': data_key(experiment.data.settings),
+        'image_shape': tuple(experiment.data.source.image_shape),
+        'standing_batches': experiment.outputs.standing_batches,
+        **experiment.scoring._asdict(),
+    }
 
 
 def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[str, list[Rated]]:
@@ -83,7 +100,7 @@ def rate(directory: Path, names: Collection[str], metric: str | None) -> tuple[s
     if not known:
         why = 'have no score in common' if scores else 'have no score, since none is complete'
         raise UserError(f'The settings cannot be ranked: the runs in {directory} {why}.')
-    if differs := differing([comparison_key(run, evaluation) for run, evaluation in scored]):
+    if differs := why_not_comparable(scored):
         raise UserError(
             f'The settings cannot be ranked: their scores cannot be compared, since the protocols differ in {", ".join(differs)}.'
         )
