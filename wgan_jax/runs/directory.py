@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wgan_jax.disk import NotRegularError
 from wgan_jax.errors import LocalError, UserError
+from wgan_jax.runs.members import setting_of
 
 _REMEDIES = {
     errno.ENOENT: 'if its directory was moved, move it back',
@@ -23,7 +24,6 @@ _REMEDIES = {
     errno.EMFILE: 'raise the limit of open files (ulimit -n)',
 }
 _MOST_LISTED = 20  # runs
-_MEMBER = re.compile(r'(^|,)seed_\d+$')  # the name of a member of a group
 
 
 def no_run(path: Path) -> str:
@@ -51,7 +51,7 @@ def refuse_group(run_dir: Path) -> None:
     Raises:
       UserError: it is one.
     """
-    members = [path.name for path in _runs(run_dir.glob('*')) if _MEMBER.search(path.name)]
+    members = [path.name for path in _runs(run_dir.glob('*')) if setting_of(path.name) != path.name]
     if members and not (run_dir / 'config.json').exists():
         raise UserError(
             f'--workdir={run_dir} holds a group of runs, {members[0]} and others, and a single run needs a directory of its own: '
