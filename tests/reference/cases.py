@@ -46,6 +46,7 @@ _UPSAMPLE_CNN = {'network': 'upsample_cnn', 'num_features': 4}
 _DCGAN = {'network': 'dcgan', 'num_features': 4}
 _PLAIN_DCGAN = {**_DCGAN, 'norm': 'none', 'constant_width': True}
 _WIDE_DCGAN = {'network': 'dcgan', 'num_features': 10, 'num_extra_layers': 1}
+_TUTORIAL = {'num_extra_layers': 1, 'norm_after_activation': True}
 _KERAS_CNN = {'network': 'keras_cnn', 'num_features': 4}
 _MLP = {'network': 'mlp', 'num_features': 16, 'num_layers': 2}
 _WGANS = ('wgan_rmsprop', 'wgan_gp')
@@ -64,6 +65,12 @@ NETWORKS = {
         {**_DCGAN, 'num_extra_layers': 1},
         {**_DCGAN, 'num_extra_layers': 1, 'norm': 'layer'},
         objectives=('gan_minimax', 'wgan_amsgrad', 'wgan_lp'),
+    ),
+    'dcgan_tutorial': Networks(  # the order of layers in configs/tutorial_celeba_wgan.py
+        (16, 16, 3),
+        {**_DCGAN, **_TUTORIAL, 'transposed_extra_layers': True},
+        {**_DCGAN, **_TUTORIAL},
+        objectives=('wgan_rmsprop',),
     ),
     # Wide enough, with enough images, for the tiles of wgan_jax/convolutions/winograd.py.
     'dcgan_wide': Networks(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tests.reference.pytorch_networks import BatchNormPerValue, FromImage, ToImage
+from tests.reference.pytorch_layers import BatchNormPerValue, FromImage, ToImage
 
 
 def in_our_layout(player: nn.Module) -> Iterator[tuple[str, torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]]:

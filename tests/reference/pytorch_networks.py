@@ -10,62 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from tests.reference.pytorch_layers import BatchNormPerValue, FromImage, SameConv, Scaled, ToImage
+
 ImageShape = tuple[int, int, int]  # (height, width, channels), as in wgan_jax
-
-
-class Scaled(nn.Module):
-    """`scale * x + shift`."""
-
-    def __init__(self, scale: float, shift: float) -> None:
-        super().__init__()
-        self.scale, self.shift = scale, shift
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.scale * x + self.shift
-
-
-class FromImage(nn.Linear):
-    """A dense layer from whole images."""
-
-    def __init__(self, channels: int, pixels: int, features: int, bias: bool = True) -> None:
-        super().__init__(channels * pixels, features, bias)
-        self.channels = channels
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.flatten(1))
-
-
-class ToImage(nn.Linear):
-    """A dense layer to whole images."""
-
-    def __init__(self, features: int, channels: int, sides: tuple[int, int], bias: bool = True) -> None:
-        super().__init__(features, channels * sides[0] * sides[1], bias)
-        self.channels, self.sides = channels, sides
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x).unflatten(1, (self.channels, *self.sides))
-
-
-class BatchNormPerValue(nn.BatchNorm1d):
-    """Batch norm with separate statistics for each pixel of each channel."""
-
-    def __init__(self, channels: int, pixels: int, **options: float) -> None:
-        super().__init__(channels * pixels, **options)
-        self.channels = channels
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.flatten(1)).view(x.shape)
-
-
-class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's 'same' padding, which is asymmetric with strides."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        margins = []
-        for size, kernel, stride in zip(reversed(x.shape[2:]), self.kernel_size, self.stride, strict=True):
-            total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
-            margins += [total // 2, total - total // 2]
-        return super().forward(nn.functional.pad(x, margins))
 
 
 class CriticBlock(nn.Module):
@@ -96,15 +43,24 @@ class GeneratorBlock(nn.Module):
 
 
 def dcgan_critic(
-    shape: ImageShape, num_features: int = 64, num_extra_layers: int = 0, norm: str = 'batch', constant_width: bool = False
+    shape: ImageShape,
+    num_features: int = 64,
+    num_extra_layers: int = 0,
+    norm: str = 'batch',
+    constant_width: bool = False,
+    norm_after_activation: bool = False,
 ) -> nn.Sequential:
     """As wgan_jax.models.dcgan.DCGANCritic."""
     widths, bias = _dcgan_widths(shape, num_features, constant_width), norm != 'batch'
     layers = [nn.Conv2d(shape[2], widths[0], 4, 2, 1, bias=bias), nn.LeakyReLU(0.2, inplace=True)]
+
+    def activation(channels: int) -> list[nn.Module]:
+        return _ordered(_norm(norm, channels), nn.LeakyReLU(0.2, inplace=True), norm_after_activation)
+
     for _ in range(num_extra_layers):
-        layers += [nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=bias), *_norm(norm, widths[0]), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=bias), *activation(widths[0])]
     for before, after in itertools.pairwise(widths):
-        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=bias), *_norm(norm, after), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=bias), *activation(after)]
     return _dcgan_initialised(nn.Sequential(*layers, FromImage(widths[-1], 16, 1, bias=bias), nn.Flatten(0)))
 
 
@@ -115,18 +71,21 @@ def dcgan_generator(
     num_extra_layers: int = 0,
     norm: str = 'batch',
     constant_width: bool = False,
+    norm_after_activation: bool = False,
+    transposed_extra_layers: bool = False,
 ) -> nn.Sequential:
     """As wgan_jax.models.dcgan.DCGANGenerator."""
     widths = _dcgan_widths(shape, num_features, constant_width)[::-1]
+    extra = nn.ConvTranspose2d if transposed_extra_layers else nn.Conv2d
 
     def activation(channels: int) -> list[nn.Module]:
-        return [*_norm(norm, channels), nn.ReLU(inplace=True)]
+        return _ordered(_norm(norm, channels), nn.ReLU(inplace=True), norm_after_activation)
 
     layers = [nn.Unflatten(1, (latent_dim, 1, 1)), nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False), *activation(widths[0])]
     for before, after in itertools.pairwise(widths):
         layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), *activation(after)]
     for _ in range(num_extra_layers):
-        layers += [nn.Conv2d(widths[-1], widths[-1], 3, 1, 1, bias=False), *activation(widths[-1])]
+        layers += [extra(widths[-1], widths[-1], 3, 1, 1, bias=False), *activation(widths[-1])]
     return _dcgan_initialised(nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], shape[2], 4, 2, 1, bias=False), nn.Tanh()))
 
 
@@ -227,6 +186,10 @@ def make_players(
 def _norm(norm: str, channels: int) -> list[nn.Module]:
     """Layer norm over channels and pixels with a scale and a shift per channel is group norm with one group."""
     return {'batch': [nn.BatchNorm2d(channels)], 'layer': [nn.GroupNorm(1, channels)], 'none': []}[norm]
+
+
+def _ordered(norm: list[nn.Module], activation: nn.Module, norm_after_activation: bool) -> list[nn.Module]:
+    return [activation, *norm] if norm_after_activation else [*norm, activation]
 
 
 def _dcgan_widths(shape: ImageShape, num_features: int, constant: bool) -> list[int]:
