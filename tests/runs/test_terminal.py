@@ -20,6 +20,28 @@ with open(sys.argv[1], 'w') as file:
     file.write(f'came through, {sys.stdout.isatty()}')
 """
 
+TASKS = """
+import asyncio, sys
+from absl import app
+from wgan_jax.runs import terminal
+
+async def main():
+    for name in ('orbax/checkpoint/writes.py', 'another/program.py'):
+        space = {}
+        exec(compile('async def write(): raise ValueError("NOT_FOUND")', name, 'exec'), space)
+        asyncio.get_running_loop().create_task(space['write']())
+    await asyncio.sleep(0)
+
+def run(_):
+    terminal.keep_orbax_quiet()
+    asyncio.run(main())
+
+if sys.argv[1] == 'app':
+    app.run(run, argv=['program'])
+else:
+    terminal.run_command(lambda: asyncio.run(main()))
+"""
+
 
 def outlasts(tmp_path, shell):
     command = ['bash', '-c', shell, 'bash', sys.executable, '-c', PROGRAM, str(tmp_path / 'end')]
@@ -30,6 +52,15 @@ def outlasts(tmp_path, shell):
 @pytest.mark.parametrize('shell', ['"$@" 2>&1 | true', '"$@" > /dev/full 2>&1', '"$@" >&- 2>&-'])
 def test_a_program_runs_on_when_nothing_reads_its_output(tmp_path, shell):
     assert outlasts(tmp_path, shell)
+
+
+@pytest.mark.parametrize('start', ['app', 'command'])
+def test_asyncio_does_not_log_what_orbax_raises_and_logs_other_errors(start):
+    result = subprocess.run([sys.executable, '-c', TASKS, start], cwd=os.getcwd(), capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert 'writes.py' not in result.stderr
+    assert result.stderr.count('Traceback') == 1
+    assert 'another/program.py' in result.stderr
 
 
 def test_a_log_line_says_what_the_tutorials_print():

@@ -1,5 +1,6 @@
 """What a program prints: output that survives its terminal, one sentence per error, and the progress bar."""
 
+import logging
 import os
 import re
 import sys
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from absl import logging
+from absl import logging as absl_logging
 from tqdm import tqdm
 
 from wgan_jax.errors import UserError
@@ -57,8 +58,10 @@ def outlast_the_terminal() -> None:
 
 def keep_orbax_quiet() -> None:
     """Silences orbax's log: each checkpoint is a page, and its errors are also raised."""
-    logging.set_verbosity(logging.WARNING)  # app.run sets INFO
-    logging.get_absl_handler().addFilter(lambda record: 'orbax' not in record.pathname)
+    absl_logging.set_verbosity(absl_logging.WARNING)  # app.run sets INFO
+    absl_logging.get_absl_handler().addFilter(lambda record: 'orbax' not in record.pathname)
+    # Of the arrays that cannot be written, orbax raises the first one's error; asyncio logs a traceback for each other one.
+    logging.getLogger('asyncio').addFilter(lambda record: 'orbax' not in record.getMessage())
     hook = sys.unraisablehook
 
     def ignore_late_answers(unraisable: Any) -> None:
