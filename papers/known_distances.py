@@ -41,7 +41,7 @@ QUICK_PAIRS = ((2, 4), (32, 4))
 _QUICK = 20  # a part of the updates
 _TRUE_POINTS = 2**17  # of the Monte Carlo estimate of W1
 _SCORES = ('cosine', 'gradient_error', 'estimate')
-_COLOURS = dict(zip(METHODS, (RED, BLUE, PURPLE, YELLOW, GREEN, ORANGE), strict=True))
+_COLOURS = dict(zip(METHODS, 2 * (RED, BLUE, PURPLE, YELLOW, GREEN, ORANGE), strict=False))
 _PUBLISHED = Path(__file__).with_name('known_distances_published.csv')
 
 

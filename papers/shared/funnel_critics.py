@@ -32,7 +32,7 @@ class Method(NamedTuple):
     label: str
     published: str | None  # name of its published rows
     updates: int
-    critic: Mapping[str, Any] = MappingProxyType({})
+    critic: Mapping[str, Any] = MappingProxyType({})  # keys of the critic of mlp
     clip_value: float | None = None  # of the weights, not of the biases
     game: Mapping[str, Any] = MappingProxyType({})  # keyword arguments of critic_step
     decays: tuple[float, float] = (0.0, 0.9)
@@ -84,7 +84,7 @@ def trained(pair: Funnels, seed: jax.Array, method: Method, updates: int) -> Res
         return of_p.reshape(-1, 1, 1, dimension), of_q  # the generator adds nothing to its latents
 
     state = new_critic(start_key, critic, _optimizer(method))
-    state, _ = train_critic(state, sample, train_key, num_updates=updates, loss=LOSSES['wasserstein'], **method.game)
+    state, _ = train_critic(state, sample, train_key, num_updates=updates, **{'loss': LOSSES['wasserstein'], **method.game})
     return _scores(state.critic, pair, *points(score_key, POINTS))
 
 

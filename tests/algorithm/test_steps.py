@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import in_float64
-from wgan_jax.algorithm import steps
-from wgan_jax.algorithm.losses import LOSSES
+from wgan_jax.algorithm import noise, steps
+from wgan_jax.algorithm.losses import LOSSES, gradient_penalty
 from wgan_jax.algorithm.noise import ImageNoise
 from wgan_jax.algorithm.optimizers import make_optimizer
-from wgan_jax.algorithm.state import create_state
+from wgan_jax.algorithm.state import apply, create_state
 
 KEY = jax.random.key(7)
 GAME = {'loss': LOSSES['wasserstein'], 'latent_dim': 3}
@@ -72,6 +72,31 @@ def test_metrics_fit_together(players):
     assert 'gradient_penalty' not in metrics
     np.testing.assert_allclose(metrics['critic_loss'], -metrics['wasserstein_estimate'], rtol=1e-6)
     np.testing.assert_allclose(metrics['wasserstein_estimate'], metrics['real_score'] - metrics['fake_score'], rtol=1e-5)
+
+
+def test_a_penalty_of_ones_own_takes_the_place_of_the_gradient_penalty(players):
+    state, real = make_state(players), real_images(4)
+
+    def step(penalty):
+        loss = LOSSES['wasserstein']._replace(penalty=penalty)
+        return critic_step(state, real, KEY, gp_weight=10.0, loss=loss, latent_dim=3)
+
+    usual = step(lambda score, real, fake, interpolates: gradient_penalty(score, interpolates))
+    assert_same(usual, critic_step(state, real, KEY, gp_weight=10.0, **GAME))
+    drawn = noise.draw(KEY, 'critic', state.critic.step, 4, 3, None)
+    fake, _ = apply(state.generator, state.generator.params, drawn.latents, axis_name=None)
+    between = real + drawn.alpha.reshape(4, 1, 1, 1) * (fake - real)
+    given = (real, fake, between)
+    scores = [apply(state.critic, state.critic.params, images, axis_name=None)[0] for images in given]
+    expected = sum(10.0**i * np.mean(np.square(part)) for i, part in enumerate((*given, *scores)))
+
+    def penalty(score, *images):
+        return sum(10.0**i * jnp.mean(jnp.square(part)) for i, part in enumerate((*images, *map(score, images))))
+
+    after, metrics = step(penalty)
+    np.testing.assert_allclose(metrics['gradient_penalty'], expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics['critic_loss'], 10.0 * expected - metrics['wasserstein_estimate'], rtol=1e-5)
+    assert differs(after.critic.params, usual[0].critic.params)
 
 
 def test_every_critic_weight_is_inside_the_box_after_every_step(players):

@@ -40,6 +40,13 @@ def test_the_caption_is_as_before_without_exact_distances():
     assert 'Grey' not in captions.quantity('wasserstein_estimate', config)
 
 
+def test_nothing_is_claimed_about_the_estimate_of_a_loss_of_ones_own():
+    assert captions.quantity('wasserstein_estimate', {'loss': 'mine'}) == (
+        'Mean score of real images minus mean score of generated ones.'
+    )
+    assert 'no distance' in captions.quantity('wasserstein_estimate', {'loss': 'hinge'})
+
+
 def test_a_group_has_a_panel_of_exact_distances(make_run):
     paths = [with_exact(make_run(f'seed_{seed}', scored=(), seed=seed, **POINTS)) for seed in (0, 1)]
     group = groups.group_of(read_runs(paths))

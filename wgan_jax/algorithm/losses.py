@@ -18,11 +18,14 @@ class AdversarialLoss(NamedTuple):
       critic: (real scores [B], fake scores [B]) -> scalar.
       generator: fake scores [B] -> scalar.
       gives_logits: whether the critic estimates a probability, the sigmoid of its score.
+      penalty: (score, real, fake, interpolates) -> scalar, with the weight gp_weight, in place of gradient_penalty below; None for
+        that one. `score` is the critic, images [B, ...] -> scores [B].
     """
 
     critic: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array], jax.Array]
     gives_logits: bool = False
+    penalty: Callable[..., jax.Array] | None = None
 
 
 def wasserstein_critic_loss(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:

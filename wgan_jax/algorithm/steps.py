@@ -85,11 +85,15 @@ def critic_step(
         real_score, fake_score = jnp.mean(real_scores), jnp.mean(fake_scores)
         metrics = {'real_score': real_score, 'fake_score': fake_score, 'wasserstein_estimate': real_score - fake_score}
         if isinstance(gp_weight, jax.Array) or gp_weight:
-            penalty = gradient_penalty(
-                lambda images: apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0],
-                interpolate(real, fake, alpha.reshape(-1, *(1,) * (real.ndim - 1))),
-                one_sided=gp_one_sided,
-            )
+
+            def score(images: jax.Array) -> jax.Array:
+                return apply(critic, params, images, axis_name=axis_name, dropout_key=penalty_key)[0]
+
+            interpolates = interpolate(real, fake, alpha.reshape(-1, *(1,) * (real.ndim - 1)))
+            if loss.penalty is None:
+                penalty = gradient_penalty(score, interpolates, one_sided=gp_one_sided)
+            else:
+                penalty = loss.penalty(score, real, fake, interpolates)
             total += gp_weight * penalty
             metrics['gradient_penalty'] = penalty
         return total, (batch_stats, {'critic_loss': total, **metrics})

@@ -56,17 +56,18 @@ def make_network(
     given = {name: value for name, value in options.items() if value is not None}
     known = {field.name for field in dataclasses.fields(cls)} - {'image_shape', 'dtype', 'parent', 'name'}
     for name in sorted(given.keys() - known):
+        has = f'has only {", ".join(sorted(known))}' if known else 'has no options'
         raise UserError(
-            f'config.{player}.{name}={given[name]!r} does not apply to config.{player}.network={network}, which has only '
-            f'{", ".join(sorted(known))}: set it to None.'
+            f'config.{player}.{name}={given[name]!r} does not apply to config.{player}.network={network}, which {has}: set it to '
+            'None.'
         )
     made = cls(image_shape=tuple(image_shape), dtype=dtype, **given)
-    if getattr(made, 'weights', 'plain') != 'plain' and made.norm != 'none':
+    if getattr(made, 'weights', 'plain') != 'plain' and getattr(made, 'norm', 'none') != 'none':
         raise UserError(
             f'config.{player}.weights={made.weights} bounds slopes only without normalisation, which can stretch its input: set '
             f'config.{player}.norm=none.'
         )
-    if getattr(made, 'activation', None) == 'max_min' and made.num_features % 2:
+    if getattr(made, 'activation', None) == 'max_min' and getattr(made, 'num_features', 0) % 2:
         raise UserError(
             f'config.{player}.activation=max_min sorts pairs of features: config.{player}.num_features={made.num_features} must be '
             'even.'

@@ -99,6 +99,8 @@ def quantity(name: str, config: dict[str, Any]) -> str:
                 'Mean score of real images minus mean score of generated ones. It is positive once the critic has caught up, and '
                 'often falls as the samples improve, but not if the critic memorises the training images. Its scale depends on it.'
             )
+        case 'wasserstein_estimate' if not (hinge or cross_entropy):
+            return 'Mean score of real images minus mean score of generated ones.'
         case 'wasserstein_estimate':
             return (
                 'Mean score of real images minus mean score of generated ones. With this loss it estimates no distance and does '

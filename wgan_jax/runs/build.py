@@ -17,6 +17,7 @@ from wgan_jax.devices import compiling
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.features import registry
 from wgan_jax.metrics.scores import full_name
+from wgan_jax.models import NETWORKS
 from wgan_jax.runs import extend, memory_limits, own_code, players
 from wgan_jax.runs.config import check, check_scores, schedule_of
 from wgan_jax.runs.experiment import Data, Experiment, Outputs, ScoreSettings
@@ -65,7 +66,8 @@ def _prepare(config: ConfigDict, num_devices: int) -> tuple[Experiment, list[str
     source = _data(config).source
     config.data.update(source.found)
     warnings += _not_kept(config)
-    if is_points(source.image_shape) and config.generator.bounded is not False:
+    ends_in_tanh = getattr(NETWORKS[config.generator.network][0], 'bounded', False) and config.generator.bounded is not False
+    if is_points(source.image_shape) and ends_in_tanh:
         warnings.append('This generator ends in tanh and cannot reach all points: set config.generator.bounded=False.')
     if config.exact_points is not None and source.image_shape[-1] > _FEW_DIMENSIONS:
         warnings.append(

@@ -72,8 +72,9 @@ def loss(
     generator: Callable[[jax.Array], jax.Array],
     *,
     gives_logits: bool = False,
+    penalty: Callable[[Callable[[jax.Array], jax.Array], jax.Array, jax.Array, jax.Array], jax.Array] | None = None,
 ) -> None:
-    """Registers a pair of losses: config.loss=NAME.
+    """Registers a pair of losses, and a penalty of the critic: config.loss=NAME.
 
     Args:
       name: a new name.
@@ -81,6 +82,9 @@ def loss(
         its part of the batch, and the gradients are averaged: so it is a mean over examples.
       generator: fake scores [B] -> scalar, minimised.
       gives_logits: whether the critic estimates a probability, the sigmoid of its score.
+      penalty: (score, real [B, H, W, C], fake, interpolates) -> scalar, which is added to the critic's loss with the weight
+        config.gp_weight, in place of the gradient penalty. `score` is the critic, images [B, H, W, C] -> scores [B]; `interpolates`
+        are on the segments between the pairs of images. It may take gradients of `score`, and is a mean over examples, too.
 
     Raises:
       UserError: the name is taken, or a loss is not one number.
@@ -93,7 +97,7 @@ def loss(
                 f"The {player}'s loss of {name!r} must be one number, and for scores of shape (4,) it has "
                 f'{"another type" if shape is None else f"the shape {shape}"}: return a mean over the examples.'
             )
-    register('loss', name, AdversarialLoss(critic, generator, gives_logits))
+    register('loss', name, AdversarialLoss(critic, generator, gives_logits, penalty))
 
 
 def optimizer(name: str, build: Callable[..., optax.GradientTransformation]) -> None:

@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict
 
 from wgan_jax.errors import UserError
+from wgan_jax.runs import extend
 
 
 def check(config: ConfigDict) -> None:
@@ -41,7 +42,8 @@ def warnings(config: ConfigDict) -> list[str]:
             f'Clipping with a learning rate of {optimizer.learning_rate} can be unstable '
             '(Arjovsky et al. 2017, section 4): the paper uses 5e-5.'
         )
-    if config.loss == 'wasserstein' and not _bounds(config):
+    own_critic = ('network', config.critic.network) in extend.OWN  # its layers may bound its slopes
+    if config.loss == 'wasserstein' and not _bounds(config) and not own_critic:
         found.append(
             'Nothing bounds the slopes of this critic, so its estimate can grow without limit: '
             'set config.clip_value, config.gp_weight or config.critic.weights.'

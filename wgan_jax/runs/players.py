@@ -10,6 +10,7 @@ import optax
 from flax.errors import InvalidRngError
 from ml_collections import ConfigDict
 
+from wgan_jax.algorithm.losses import LOSSES
 from wgan_jax.algorithm.optimizers import OPTIMIZERS, make_optimizer
 from wgan_jax.algorithm.state import GANState, create_state, generate, has_batch_norm
 from wgan_jax.errors import UserError
@@ -97,6 +98,8 @@ def check(config: ConfigDict, image_shape: tuple[int, ...], create: Callable[[],
         ) from error
     if any(('network', config[player].network) in extend.OWN for player in ('generator', 'critic')):
         _check_shapes(config, image_shape, state)
+    if LOSSES[config.loss].penalty is not None:
+        _check_penalty(config, image_shape, state)
     clips_all_but_norms = config.clip_value is not None and not config.clip_batch_norm
     if (
         clips_all_but_norms
@@ -147,9 +150,29 @@ def _check_shapes(config: ConfigDict, image_shape: tuple[int, ...], state: GANSt
         ) from error
 
 
+def _check_penalty(config: ConfigDict, image_shape: tuple[int, ...], state: GANState) -> None:
+    """Refuses a penalty of the user's own that is not one number, and the keys that only the gradient penalty has."""
+    if config.gp_one_sided:
+        raise UserError(f'config.gp_one_sided=True has no effect on the penalty of config.loss={config.loss}: set it to False.')
+
+    def penalty(state: GANState, images: jax.Array) -> jax.Array:
+        return LOSSES[config.loss].penalty(lambda images: _scores(state, images), images, images, images)
+
+    shape = getattr(jax.eval_shape(penalty, state, jnp.zeros((_PILOT, *image_shape))), 'shape', None)
+    if shape != ():
+        raise UserError(
+            f'The penalty of config.loss={config.loss} must be one number, and for {_PILOT} images it has '
+            f'{"another type" if shape is None else f"the shape {shape}"}: return a mean over the examples.'
+        )
+
+
 def _in_training(state: GANState, latents: jax.Array) -> jax.Array:
     return state.generator.apply_fn(state.generator.variables, latents, train=True, mutable=['batch_stats'])[0]
 
 
 def _passes(state: GANState, latents: jax.Array, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return generate(state, latents), state.critic.apply_fn(state.critic.variables, images, train=False)
+    return generate(state, latents), _scores(state, images)
+
+
+def _scores(state: GANState, images: jax.Array) -> jax.Array:
+    return state.critic.apply_fn(state.critic.variables, images, train=False)
