@@ -116,6 +116,19 @@ def test_a_process_does_not_train_alone_if_jax_cannot_find_the_others(monkeypatc
     cluster.join(None, 1, None)
 
 
+@pytest.mark.parametrize('variable', ['SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE'])
+def test_the_only_process_of_a_launcher_joins_nothing(monkeypatch, variable):
+    """Two runs of one task in one job would have the same port, and the second would end the first."""
+    started = []
+    monkeypatch.setattr(jax.distributed, 'initialize', lambda *arguments, **options: started.append(arguments))
+    monkeypatch.setenv(variable, '1')
+    cluster.join(None, None, None)
+    assert started == []
+    monkeypatch.setenv('OMPI_COMM_WORLD_SIZE', '2')  # mpirun in a job of one task
+    cluster.join(None, None, None)
+    assert started == [(None, None, None)]
+
+
 def test_all_processes_must_have_the_same_number_of_devices(monkeypatch):
     monkeypatch.setattr(jax.distributed, 'initialize', lambda *arguments, **options: None)
     monkeypatch.setattr(jax, 'process_count', lambda: 2)

@@ -33,8 +33,9 @@ _NUM_PROCESSES = {'Slurm': 'SLURM_NTASKS', 'Open MPI': 'OMPI_COMM_WORLD_SIZE'}  
 def join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
     """Connects to the other processes of the run, if there are any. Call it before anything uses a device.
 
-    Without arguments, JAX detects Slurm, Open MPI, Kubernetes (an indexed job) and TPU pods; if it finds none of them, the run has
-    one process. Nothing is detected if all three arguments are given, or if `num_processes` is 1.
+    Without arguments, JAX detects Slurm, Open MPI, Kubernetes (an indexed job) and TPU pods; if it finds none of them, or a
+    launcher that has started one process only, the run has one process. Nothing is detected if all three arguments are given, or
+    if `num_processes` is 1.
 
     Args:
       coordinator: HOST:PORT under which the first process is reached.
@@ -53,6 +54,10 @@ def join(coordinator: str | None, num_processes: int | None, process_id: int | N
         raise UserError(f'--{missing[0]} is missing: give --coordinator, --num_processes and --process_id together, or none.')
     if missing and 'KUBERNETES_SERVICE_HOST' in os.environ and not _launcher() and 'TPU_WORKER_ID' not in os.environ:
         return  # a pod outside an indexed job, which JAX would take for a part of one
+    if missing and not _launcher() and '1' in map(os.environ.get, _NUM_PROCESSES.values()):
+        # JAX derives its port from the job alone, so two runs in one job would meet there, and the second would end the first. It
+        # also aborts a process that was suspended for longer than the heartbeat.
+        return
     if not missing:
         _check(coordinator, num_processes, process_id)
     # JAX's preemption service would swallow every SIGTERM; training.stopping handles it.
