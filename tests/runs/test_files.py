@@ -1,7 +1,7 @@
 import pytest
 
 from wgan_jax.errors import UserError
-from wgan_jax.runs.files import check_channels, run_directory
+from wgan_jax.runs.files import check_channels, make_directories, run_directory
 
 
 def test_images_that_a_png_cannot_show_are_refused():
@@ -10,6 +10,12 @@ def test_images_that_a_png_cannot_show_are_refused():
     for channels in (2, 4, 5):  # 2 and 4 would become transparency
         with pytest.raises(UserError, match=rf'which have 1 or 3 channels, and these images have {channels}: omit it\.$'):
             check_channels((8, 8, channels))
+
+
+def test_a_directory_for_images_that_cannot_be_created(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match=r'file/images cannot be created \(Not a directory\): give another --images\.$'):
+        make_directories(None, tmp_path / 'file' / 'images')
 
 
 @pytest.mark.parametrize(

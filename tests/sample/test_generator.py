@@ -63,6 +63,20 @@ def test_the_latent_vector_of_a_seed_does_not_depend_on_other_seeds():
     np.testing.assert_array_equal(latents(seeds[1:2], 7), drawn[1:2])
 
 
+@pytest.mark.parametrize('truncation', [None, 0.8])
+@pytest.mark.parametrize(('name', 'value'), [('jax_default_prng_impl', 'rbg'), ('jax_enable_x64', True)])
+def test_the_latent_vector_of_a_seed_does_not_depend_on_settings_of_jax(truncation, name, value):
+    seeds = np.arange(4, dtype=np.uint32)
+    expected, before = np.asarray(latents(seeds, 7, truncation)), getattr(jax.config, name)
+    jax.config.update(name, value)
+    try:
+        drawn = latents(seeds, 7, truncation)
+    finally:
+        jax.config.update(name, before)
+    assert drawn.dtype == np.float32
+    np.testing.assert_array_equal(drawn, expected)
+
+
 def test_truncated_latents_follow_the_truncated_normal_and_resemble_the_others():
     seeds = np.arange(200, dtype=np.uint32)
     whole, truncated = (np.asarray(latents(seeds, 100, bound)) for bound in (None, 0.8))

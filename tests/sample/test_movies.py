@@ -73,6 +73,15 @@ def test_the_pictures_of_training_are_in_the_order_of_their_steps_and_the_last_o
     assert len({caption.tobytes() for caption in captions}) == 3
 
 
+def test_pictures_that_are_too_large_for_mp4_are_refused():
+    message = r'^The frames have 16,385 x 34 pixels, and MP4 has at most 16,384 to a side: open samples/ of the run, or train with'
+    with pytest.raises(UserError, match=message):
+        movies.film_of_training([(0, Image.new('L', (16_385, 10)))])
+    with pytest.raises(UserError, match='16,384 to a side: ask for fewer'):
+        movies.check_length(2, (16_386, 8, 1), 'ask for fewer')
+    movies.check_length(2, (16_384, 8, 1), 'ask for fewer')
+
+
 def test_of_many_pictures_of_training_evenly_spaced_ones_are_used(tmp_path, monkeypatch):
     monkeypatch.setattr(movies, '_MAX_PICTURES', 4)
     leave_pictures(tmp_path, range(10))

@@ -53,17 +53,18 @@ def run_directory(workdir: str) -> Path:
     return expand(workdir, '--workdir')
 
 
-def make_directories(out: Path, *folders: Path) -> None:
+def make_directories(out: Path | None, *folders: Path) -> None:
     """Creates the output directories of a command before it computes anything.
 
     Args:
-      out: the directory that --out names.
+      out: the directory that --out names, if the command has this option.
       folders: directories for images alone (--images), which must be new or empty.
 
     Raises:
       UserError: one cannot be created, or is not empty.
     """
-    for directory, option in ((out, '--out'), *((folder, '--images') for folder in folders)):
+    outputs = [] if out is None else [(out, '--out')]
+    for directory, option in (*outputs, *((folder, '--images') for folder in folders)):
         try:
             directory.mkdir(parents=True, exist_ok=True)
             full = option == '--images' and any(directory.iterdir())

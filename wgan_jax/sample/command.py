@@ -64,7 +64,7 @@ def _seeds(arguments: argparse.Namespace, count: int, each: int = 1) -> np.ndarr
 
 
 def _save_each(batches: Iterator[np.ndarray], seeds: np.ndarray, directory: Path) -> Path:
-    make_directories(directory.parent, directory)
+    make_directories(None, directory)
     images = (image for batch in batches for image in to_uint8(batch))
     save_images(images, (directory / f'{seed:06d}.png' for seed in seeds))
     return directory

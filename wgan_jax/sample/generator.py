@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from wgan_jax.devices.compiling import compiled, in_batches
@@ -71,10 +72,10 @@ def latents(seeds: jax.Array, latent_dim: int, truncation: float | None = None) 
     """
 
     def draw(seed: jax.Array) -> jax.Array:
-        key = jax.random.key(seed)
+        key = jax.random.key(seed, impl='threefry2x32')  # whatever JAX_DEFAULT_PRNG_IMPL is: numbers of rbg depend on their batch
         if truncation is None:
-            return jax.random.normal(key, (latent_dim,))
-        return jax.random.truncated_normal(key, -truncation, truncation, (latent_dim,))
+            return jax.random.normal(key, (latent_dim,), jnp.float32)
+        return jax.random.truncated_normal(key, -truncation, truncation, (latent_dim,), jnp.float32)
 
     return jax.vmap(draw)(seeds)
 

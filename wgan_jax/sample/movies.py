@@ -20,6 +20,7 @@ TRAINING_RATE = 5
 _HOLD = 10  # frames for the last picture of training
 _MAX_PICTURES = 300  # of training: one minute; fewer of large pictures
 _SMALLEST = 256  # pixels of the longer side
+_LARGEST = 16_384  # pixels of a side, of x264
 _CAPTION = 24  # pixels under a picture, for the number of the step
 _ROWS, _WIDTH = 6, 400  # of the picture of training; pixels, at least
 
@@ -47,11 +48,12 @@ def save(frames: Sequence[np.ndarray], path: Path, rate: int) -> list[Path]:
 
 
 def check_length(count: int, frame_shape: tuple[int, ...], remedy: str) -> None:
-    """Refuses a film of `count` frames [H, W, C] that needs more than 1 GiB.
+    """Refuses a film of `count` frames [H, W, C] that needs more than 1 GiB, or whose frames are too large for MP4.
 
     Raises:
-      UserError: the film is too long; `remedy` says what to do instead.
+      UserError: the film is too long or too large; `remedy` says what to do instead.
     """
+    _check_sides(frame_shape, remedy)
     size = count * _bytes(frame_shape)
     if size > MAX_BYTES:
         raise UserError(f'{count:,} frames make a film of {gib(size)}, and the limit is {gib(MAX_BYTES)}: {remedy}.')
@@ -82,8 +84,13 @@ def pictures_of_training(workdir: Path) -> list[tuple[int, Image.Image]]:
 
 
 def film_of_training(pictures: Sequence[tuple[int, Image.Image]]) -> list[np.ndarray]:
-    """A frame per picture, with its step under it; the last one is held."""
+    """A frame per picture, with its step under it; the last one is held.
+
+    Raises:
+      UserError: the pictures are too large for MP4.
+    """
     frames = [_with_step(picture, step) for step, picture in pictures]
+    _check_sides(frames[0].shape, 'open samples/ of the run, or train with fewer samples (config.num_samples)')
     return frames + frames[-1:] * _HOLD
 
 
@@ -108,6 +115,12 @@ def strip_of_training(pictures: Sequence[tuple[int, Image.Image]]) -> np.ndarray
         row = picture.crop((0, 0, width, height)).resize((factor * width, factor * height), Image.Resampling.NEAREST)
         rows.append(_with_step(row, step))
     return np.concatenate(rows, axis=1 if height == whole else 0)
+
+
+def _check_sides(frame_shape: tuple[int, ...], remedy: str) -> None:
+    height, width = frame_shape[:2]
+    if max(height, width) > _LARGEST:
+        raise UserError(f'The frames have {width:,} x {height:,} pixels, and MP4 has at most {_LARGEST:,} to a side: {remedy}.')
 
 
 def _read(path: Path) -> Image.Image:
