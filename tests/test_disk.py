@@ -27,7 +27,32 @@ def test_a_tree_has_regular_files_only(tmp_path):
     os.mkfifo(tmp_path / 'a' / 'b' / 'pipe')
     with pytest.raises(OSError, match='it is not a regular file') as caught:
         disk.check_tree(tmp_path)
-    assert caught.value.filename == str(tmp_path / 'a' / 'b' / 'pipe')
+    assert Path(caught.value.filename).resolve() == tmp_path / 'a' / 'b' / 'pipe'
+
+
+def test_what_is_behind_links_belongs_to_a_tree(tmp_path):
+    for name in ('tree', 'elsewhere'):
+        (tmp_path / name).mkdir()
+    (tmp_path / 'tree' / 'linked').symlink_to(tmp_path / 'elsewhere')
+    for name in ('one', 'two'):  # links in circles, of which there are 2^40 ways
+        (tmp_path / 'elsewhere' / name).symlink_to(tmp_path / 'tree')
+    disk.check_tree(tmp_path / 'tree')
+    os.mkfifo(tmp_path / 'elsewhere' / 'pipe')
+    with pytest.raises(OSError, match='it is not a regular file'):
+        disk.check_tree(tmp_path / 'tree')
+
+
+def test_a_user_without_a_home_directory(monkeypatch):
+    def fail():
+        raise RuntimeError('Could not determine home directory.')
+
+    assert disk.home() == Path.home()
+    monkeypatch.setattr(Path, 'home', fail)
+    monkeypatch.setenv('XDG_CACHE_HOME', '/cache')
+    assert disk.user_cache() == Path('/cache')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert disk.home() is None
+    assert disk.user_cache() is None
 
 
 def test_a_replaced_file_has_the_rights_of_a_new_one(tmp_path):

@@ -20,6 +20,21 @@ class NotRegularError(OSError):
     """There is a pipe, a device or a directory in the place of a file."""
 
 
+def home() -> Path | None:
+    """The user's home directory; None if there is none, as for some users of containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def user_cache() -> Path | None:
+    """The user's directory for what can be made again, XDG_CACHE_HOME or ~/.cache; None if there is neither."""
+    if given := os.environ.get('XDG_CACHE_HOME'):
+        return Path(given)
+    return None if (directory := home()) is None else directory / '.cache'
+
+
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """The content of a regular file.
 
@@ -35,10 +50,17 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def check_tree(directory: Path) -> None:
-    """Raises OSError if anything in a directory, at any depth, is neither a regular file nor a directory."""
-    for place, _, names in os.walk(directory):
+    """Raises OSError if anything in a directory, at any depth and behind links, is neither a regular file nor a directory."""
+    seen = set()
+    for place, folders, names in os.walk(directory, followlinks=True):
+        with suppress(FileNotFoundError):  # a broken link, or another process has just removed it
+            status = os.stat(place)
+            if (where := (status.st_dev, status.st_ino)) in seen:  # links lead in a circle
+                folders.clear()
+                continue
+            seen.add(where)
         for path in (Path(place, name) for name in names):
-            with suppress(FileNotFoundError):  # a broken link, or another process has just removed it
+            with suppress(FileNotFoundError):
                 _check_regular(path.stat(), path)
 
 

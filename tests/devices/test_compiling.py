@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wgan_jax.devices.compiling import in_batches
+from wgan_jax import disk
+from wgan_jax.devices.compiling import in_batches, private_directory
 
 ROWS = np.random.default_rng(0).integers(0, 256, (7, 3, 2), np.uint8)
 
@@ -23,6 +24,15 @@ def test_every_row_is_processed_once_in_order_with_one_compilation(count, sizes)
     np.testing.assert_array_equal(np.concatenate([[], *[sums for sums, _ in batches]]), ROWS[:count].sum(axis=(1, 2)))
     np.testing.assert_array_equal(np.concatenate([[], *[rest['first'] for _, rest in batches]]), ROWS[:count, 0, 0])
     assert shapes == [(3, 3, 2)] * bool(count)
+
+
+def test_without_a_home_directory_nothing_is_kept(monkeypatch, capsys):
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    monkeypatch.setattr(disk, 'home', lambda: None)
+    assert private_directory('compiled programs are not kept') is None
+    assert capsys.readouterr().out == (
+        'Warning: this user has no home directory; compiled programs are not kept: set XDG_CACHE_HOME to a directory.\n'
+    )
 
 
 @pytest.mark.parametrize('batch_size', [0, -1])

@@ -221,3 +221,7 @@ def test_there_are_not_more_devices_than_members_and_cores_that_the_container_ma
     monkeypatch.setenv('XLA_FLAGS', '')
     parallel.use_a_device_per_core(most)
     assert chosen == {'jax_num_cpu_devices': expected}
+    chosen.clear()
+    monkeypatch.setenv('JAX_NUM_CPU_DEVICES', '1')  # the user's own number
+    parallel.use_a_device_per_core(most)
+    assert chosen == {}

@@ -8,15 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from wgan_jax.data.array_file import DamagedFile, open_array, stored_checksum, write_array
-from wgan_jax.disk import only_one, remove_abandoned
+from wgan_jax.disk import home, only_one, remove_abandoned
 from wgan_jax.errors import UserError
 
 IN_MEMORY_BYTES = 2**30  # the largest data set that is kept in memory if no cache can be written
 
 
 def data_root(data_dir: str | None) -> Path:
-    """The directory of the data sets: the one given, or TFDS's default."""
-    return Path(data_dir) if data_dir else Path.home() / 'tensorflow_datasets'
+    """The directory of the data sets: the one given, or TFDS's default.
+
+    Raises:
+      UserError: none is given, and the user has no home directory.
+    """
+    if data_dir:
+        return Path(data_dir)
+    if (directory := home()) is None:
+        raise UserError('This user has no home directory for prepared data: set --config.data.dir to a directory.')
+    return directory / 'tensorflow_datasets'
 
 
 def cached(

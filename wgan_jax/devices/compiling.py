@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from wgan_jax.disk import user_cache
+
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs on disk, so that the next run of the same programs does not compile them again.
@@ -30,13 +32,14 @@ def use_compilation_cache() -> None:
 def _processor_flags() -> str:
     """The line of the processor's abilities; '' where the system does not say."""
     cpuinfo = Path('/proc/cpuinfo')
-    return next((line for line in cpuinfo.read_text().splitlines() if line.startswith('flags')), '') if cpuinfo.exists() else ''
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line for line in lines if line.startswith(('flags', 'Features'))), '')  # the second on ARM
 
 
 def gains_nothing_by_bfloat16() -> bool:
     """Whether programs run on a CPU that is known to have no AMX, whose products of bfloat16 are fast (docs/performance.md)."""
     flags = _processor_flags()
-    return jax.default_backend() == 'cpu' and bool(flags) and 'amx_bf16' not in flags.split()
+    return jax.default_backend() == 'cpu' and flags.startswith('flags') and 'amx_bf16' not in flags.split()
 
 
 def private_directory(otherwise: str) -> Path | None:
@@ -47,7 +50,10 @@ def private_directory(otherwise: str) -> Path | None:
     Args:
       otherwise: what is not done without it, for the warning.
     """
-    directory = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'wgan_jax'
+    if (cache := user_cache()) is None:
+        print(f'Warning: this user has no home directory; {otherwise}: set XDG_CACHE_HOME to a directory.')
+        return None
+    directory = cache / 'wgan_jax'
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)

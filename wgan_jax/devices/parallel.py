@@ -198,10 +198,13 @@ def map_independent(function: Callable[..., Any]) -> Callable[..., Any]:
 def use_a_device_per_core(most: int | None = None) -> None:
     """Makes a device of each core of a CPU, for the members of a group; to be called before anything uses a device.
 
+    It does nothing if the user has chosen a number of devices.
+
     Args:
       most: number of members: each device has its share of the memory, so there should not be more of them.
     """
-    if hasattr(os, 'sched_getaffinity') and '--xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
+    chosen = 'JAX_NUM_CPU_DEVICES' in os.environ or '--xla_force_host_platform_device_count' in os.environ.get('XLA_FLAGS', '')
+    if hasattr(os, 'sched_getaffinity') and not chosen:
         cores = _allowed_cores(len(os.sched_getaffinity(0)))
         jax.config.update('jax_num_cpu_devices', cores if most is None else max(1, min(cores, most)))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wgan_jax.disk import only_one
+from wgan_jax.disk import only_one, user_cache
 from wgan_jax.errors import UserError
 from wgan_jax.metrics.features.torch_file import read_state_dict
 
@@ -37,7 +37,8 @@ def find(path: Path | None) -> Path:
     if path is not None:
         _original(path)
         return path
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    if (cache := user_cache()) is None:
+        raise UserError('This user has no home directory for the Inception weights: set XDG_CACHE_HOME to a directory.')
     torch_home = Path(os.environ.get('TORCH_HOME') or cache / 'torch')
     own = cache / 'wgan_jax' / _NAMES[0]
     for candidate in (*(torch_home / 'hub' / 'checkpoints' / name for name in _NAMES), own):
