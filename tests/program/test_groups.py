@@ -33,6 +33,10 @@ def ends_with(*command):
             [*SWEEP, '--set', 'gp_weight=1', '--confirm=2', '--config.eval_every=None'],
             'Error: --confirm=2 needs scores: set --config.eval_every.',
         ),
+        (
+            ['-m', 'wgan_jax.sweep', '--config=toy_wgan_gp', '--set', 'gp_weight=1', '--by=wasserstein_true'],
+            'Error: --by=wasserstein_true needs scores, which exist for images only: omit it, and compare',
+        ),
     ],
 )
 def test_a_mistake_is_answered_in_one_sentence(command, message):

@@ -62,15 +62,18 @@ def _prepare(config: ConfigDict) -> 'dict[str, Experiment]':
     Raises:
       UserError: the options are wrong.
     """
+    from wgan_jax.data.source import is_points
     from wgan_jax.errors import UserError
     from wgan_jax.runs.build import prepare_group
     from wgan_jax.runs.members import combine
     from wgan_jax.sweep.best import check_metric
 
+    experiments = prepare_group(combine(config, _settings(config), _SEEDS.value))
     if config.eval_every is None and (_CONFIRM.value or _BY.value):
         option = f'--confirm={_CONFIRM.value}' if _CONFIRM.value else f'--by={_BY.value}'
+        if any(is_points(experiment.data.source.image_shape) for experiment in experiments.values()):
+            raise UserError(f'{option} needs scores, which exist for images only: omit it, and compare the curves of the report.')
         raise UserError(f'{option} needs scores: set --config.eval_every.')
-    experiments = prepare_group(combine(config, _settings(config), _SEEDS.value))
     check_metric(_BY.value, experiments, confirm=bool(_CONFIRM.value))
     return experiments
 
