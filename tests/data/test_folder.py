@@ -92,8 +92,12 @@ def test_unusable_files_are_left_out_and_reported_each_time(load, tmp_path, caps
     output = capsys.readouterr().out
     assert 'tiny.png is 7x7, less than half of the 16 pixels required' in output
     assert '2 of 22 files' in output
+    assert 'left out (1 .' in output
     load()
-    assert '.npy: 2 of 22 files are left out; config.data.strict=True lists them.' in capsys.readouterr().out
+    assert (
+        '.npy: 2 of 22 files are left out, as was said when it was prepared; delete it to prepare it again.'
+        in capsys.readouterr().out
+    )
     with pytest.raises(UserError, match=r'config\.data\.strict=True requires all: .*broken\.jpg is'):
         load(strict=True)
     os.remove(tmp_path / 'images' / 'broken.jpg')

@@ -166,7 +166,7 @@ def test_unusable_files_are_counted_and_the_first_ten_named(capsys):
     items = [(name, (lambda i=i: pixel(i)) if i % 2 else (lambda: b'broken')) for i, name in enumerate(names)]
     np.testing.assert_array_equal(run(items)[:, 0, 0, 0], np.arange(1, 30, 2))
     output = capsys.readouterr().out.splitlines()
-    assert output[1] == '15 of 30 files in the set cannot be used and are left out:'
+    assert output[1] == '15 of 30 files in the set cannot be used and are left out (15 .png):'
     bad = [r'caf\udce9', *range(2, 20, 2)]
     assert output[2:12] == [f'  {name}.png is not an image in a known format (JPEG, PNG, WEBP, BMP, GIF)' for name in bad]
     assert output[12] == '  and 5 more'

@@ -65,7 +65,10 @@ def test_keys_can_be_changed(straight):
 def test_missing_runs_and_steps_are_reported(straight, tmp_path):
     with pytest.raises(UserError, match=r'nowhere is no directory; give the directory of a run\.'):
         open_run(str(tmp_path / 'nowhere'))
-    with pytest.raises(UserError, match=r"--step=7 is not a checkpoint of .*; there are: 5, 10, 12 \(or 'best'\)"):
+    with pytest.raises(
+        UserError,
+        match=r"--step=7 is not a checkpoint of .*; there are: 5, 10, 12 \(or 'best', of a run with config\.best_metric\)",
+    ):
         open_run(str(straight), '7')
     with pytest.raises(UserError, match=r'--step=newest is not a checkpoint'):
         open_run(str(straight), 'newest')

@@ -63,7 +63,8 @@ def cached(
     images, damage = _open(path, image_shape, counts)
     if images is not None:
         if len(images) < num_images:
-            print(f'{path}: {num_images - len(images):,} of {num_images:,} files are left out; config.data.strict=True lists them.')
+            left_out = f'{num_images - len(images):,} of {num_images:,} files are left out'
+            print(f'{path}: {left_out}, as was said when it was prepared; delete it to prepare it again.')
         return images
     if damage:
         print(f'Warning: {path} {damage}; preparing it again.', flush=True)

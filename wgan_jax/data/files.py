@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import threading
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
@@ -138,6 +139,7 @@ def _zip(path: Path) -> Files:
         if not info.is_dir() and not any(_ignored(part) for part in info.filename.split('/') if part not in ('.', '..'))
     }
     marks = {name: f'{info.file_size} {info.CRC:08x}' for name, info in infos.items()}
+    one_at_a_time = threading.Lock()  # zipfile of Python 3.12 and 3.13 moves in the file of all threads: good entries look damaged
 
     def read(name: str) -> bytes:
         parts = PurePosixPath(name.replace('\\', '/'))
@@ -148,7 +150,7 @@ def _zip(path: Path) -> Files:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others have no limit on memory
             raise UnusableImage(f'is compressed with method {info.compress_type}: only deflate is supported')
         try:
-            with archive.open(info) as file:
+            with one_at_a_time, archive.open(info) as file:
                 return file.read(info.file_size)  # read() without a size would unpack more than a wrong size says
         except Exception as error:  # errors of the format, of the compression, of encryption
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # not that of an offset that no file has

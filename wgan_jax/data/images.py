@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from itertools import islice
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -153,13 +154,13 @@ def decode_all(
       UserError: no file can be used, a file cannot be used and `strict` is set, or a file cannot be read.
     """
 
-    def task(block: list[Item]) -> tuple[list[np.ndarray], list[str]]:
-        images, unusable = [], []
+    def task(block: list[Item]) -> tuple[list[np.ndarray], list[tuple[str, str]]]:
+        images, unusable = [], []  # the second: ending of the name, and what is wrong
         for name, read in block:
             try:
                 images.append(decode_one(read()))
             except UnusableImage as error:
-                unusable.append(printable(f'{name} {error}'))
+                unusable.append((PurePosixPath(name).suffix.lower() or 'without ending', f'{name} {error}'))
             except OSError as error:
                 raise OSError(error.errno, f'{name}: {error.strerror or error}') from error
         return images, unusable
@@ -196,7 +197,9 @@ def decode_all(
             problem = f'{len(unusable):,} of {total:,} files in {place} cannot be used, and config.data.strict=True requires all'
         raise UserError(f'{problem}: {_first(unusable, "; ")}.')
     if unusable:
-        print(f'{len(unusable):,} of {total:,} files in {place} cannot be used and are left out:')
+        endings = Counter(ending for ending, _ in unusable).most_common(_NAMED)
+        kinds = printable(', '.join(f'{count:,} {ending}' for ending, count in endings))
+        print(f'{len(unusable):,} of {total:,} files in {place} cannot be used and are left out ({kinds}):')
         print('  ' + _first(unusable, '\n  '))
     seconds = time.perf_counter() - began
     print(f'Prepared {good:,} images in {seconds:.1f} s.', flush=True)
@@ -207,6 +210,6 @@ def printable(text: object) -> str:
     return ''.join(char if char.isprintable() else char.encode('unicode_escape').decode() for char in str(text))
 
 
-def _first(unusable: list[str], separator: str) -> str:
+def _first(unusable: list[tuple[str, str]], separator: str) -> str:
     more = [f'and {len(unusable) - _NAMED:,} more'] if len(unusable) > _NAMED else []
-    return separator.join(unusable[:_NAMED] + more)
+    return separator.join([printable(problem) for _, problem in unusable[:_NAMED]] + more)

@@ -1,6 +1,8 @@
 """How good a state is: the scores of its samples, the diagnostics of its critic, and the protocol that both depend on."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,9 +27,28 @@ _LATENTS = 1  # no other key of an evaluation is folded from this number
 _PILOT = 64  # images that are scored to find out which scores there are
 
 
+def _within_memory(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns the errors of too little memory, of the host or of a device, into a UserError."""
+
+    @functools.wraps(method)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        try:
+            return method(*arguments, **options)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not isinstance(error, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(error):
+                raise
+            raise UserError(
+                'Scores need more memory than there is: set a smaller number of samples (config.eval_num_samples, or --num_samples '
+                'of evaluate), or train with config.eval_every=None.'
+            ) from error
+
+    return wrapped
+
+
 class Scoring:
     """Scores the states of one run; what does not depend on the state is computed once."""
 
+    @_within_memory
     def __init__(
         self,
         experiment: Experiment,
@@ -49,7 +70,8 @@ class Scoring:
           scorer: that of another run with the same images, number of samples and seed, to save computing it again.
 
         Raises:
-          UserError: there are too few images, the weights of the feature network cannot be found, or there is no such best_metric.
+          UserError: there are too few images or too little memory, the weights of the feature network cannot be found, or there is
+            no such best_metric.
         """
         if len(images) < scores.LEAST:
             raise UserError(
@@ -85,6 +107,7 @@ class Scoring:
         if held_out is not None:
             self._held_out_sample = _sample(held_out, slice(None), max(min(len(held_out), NUM_IMAGES), batch_size), seed)
 
+    @_within_memory
     def samples(self, state: GANState, sample_key: jax.Array | None = None) -> np.ndarray:
         """The generated images to be scored: uint8 [num_samples, H, W, C]; `sample_key` as for the scores."""
         key, count = jax.random.fold_in(jax.random.key(self._seed), _LATENTS), self._experiment.scoring.num_samples
@@ -93,8 +116,13 @@ class Scoring:
         latents = [jax.random.normal(jax.random.fold_in(key, start), shape) for start in range(0, count, size)]
         state = self._for_images(state, self._experiment.sample_key if sample_key is None else sample_key)
         batches = in_batches(lambda batch: self._generate(state, batch), np.concatenate(latents)[:count], size)
-        return np.concatenate([to_uint8(batch) for batch in batches])
+        images, filled = np.empty((count, *self._train_sample.shape[1:]), np.uint8), 0  # in parts, they would be in memory twice
+        for batch in batches:
+            images[filled : filled + len(batch)] = to_uint8(batch)
+            filled += len(batch)
+        return images
 
+    @_within_memory
     def __call__(
         self, state: GANState, samples: np.ndarray | None = None, *, sample_key: jax.Array | None = None
     ) -> dict[str, Any]:
@@ -174,6 +202,8 @@ def _held_out(experiment: Experiment) -> np.ndarray | None:
     try:
         images = experiment.data.source.held_out().load()
     except UserError as error:
+        if experiment.data.settings.get('strict'):
+            raise
         print(f'Warning: the held-out images cannot be loaded, so the scores have no floor. {error}')
         return None
     if len(images) < scores.LEAST:

@@ -117,7 +117,10 @@ def _steps(manager: ocp.CheckpointManager, step: str | None) -> list[int]:
     if step is not None:
         if not step.isdecimal() or int(step) not in steps:
             known = ', '.join(map(str, sorted(steps))) or 'none'
-            raise UserError(f"--step={step} is not a checkpoint of {manager.directory}; there are: {known} (or 'best').")
+            raise UserError(
+                f'--step={step} is not a checkpoint of {manager.directory}; there are: {known} '
+                "(or 'best', of a run with config.best_metric)."
+            )
         return [int(step)]
     if not steps:
         raise UserError(f'{manager.directory} has no checkpoints yet.')
