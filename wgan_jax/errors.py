@@ -9,4 +9,4 @@ class UserError(Exception):
 
 
 class LocalError(UserError):
-    """Bad luck of one process, at any time, such as a full disk: it does not wait to agree with the others of the run."""
+    """Bad luck of one process, at any time, such as a full disk or memory: it does not wait to agree with the others of the run."""

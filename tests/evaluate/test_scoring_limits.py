@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from tests.tiny_runs import images_of, prepared, tiny
-from wgan_jax.errors import UserError
+from wgan_jax.errors import LocalError, UserError
 from wgan_jax.evaluate import scoring
 from wgan_jax.metrics.scores import Scorer
 
@@ -25,7 +25,7 @@ def test_too_little_memory_is_reported_in_a_sentence(experiment, monkeypatch, er
     images, state = images_of(tiny()), experiment.create_state()
     score = scoring.Scoring(experiment, images)
     monkeypatch.setattr(scoring, 'in_batches', fail)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LocalError, match=message):  # the other processes must not wait for this one
         score(state)
     monkeypatch.setattr(Scorer, '__init__', fail)
     with pytest.raises(UserError, match=message):

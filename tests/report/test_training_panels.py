@@ -47,6 +47,13 @@ def test_nothing_is_claimed_about_the_estimate_of_a_loss_of_ones_own():
     assert 'no distance' in captions.quantity('wasserstein_estimate', {'loss': 'hinge'})
 
 
+def test_nothing_is_claimed_about_the_penalty_of_a_loss_of_ones_own():
+    assert 'slope 1' in captions.penalty({'wasserstein', 'hinge'})
+    assert captions.penalty({'wasserstein', 'mine'}) == 'The penalty of the loss, before it is multiplied by its weight.'
+    assert captions.objective({'loss': 'mine', 'gp_weight': 3.0}) == 'mine, with penalty, weight 3.0'
+    assert captions.objective({'loss': 'hinge', 'gp_weight': 3.0}) == 'GAN, hinge loss, with gradient penalty, weight 3.0'
+
+
 def test_a_group_has_a_panel_of_exact_distances(make_run):
     paths = [with_exact(make_run(f'seed_{seed}', scored=(), seed=seed, **POINTS)) for seed in (0, 1)]
     group = groups.group_of(read_runs(paths))

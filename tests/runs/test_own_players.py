@@ -39,8 +39,12 @@ def test_a_critic_that_bounds_its_own_slopes_is_built_without_a_warning(capsys):
     config = config_of(generator='painter', critic='tight', critic_weights='orthogonal', critic_activation='max_min')
     config.update(gp_weight=0.0)
     prepare(config)
-    assert 'Nothing bounds' not in capsys.readouterr().out
-    config.critic.update(network='mlp', weights=None, activation=None)
+    config.critic.update(weights=None, activation=None)
+    prepare(config)
+    printed = capsys.readouterr().out
+    assert 'Nothing bounds' not in printed
+    assert 'ReLU' not in printed
+    config.critic.network = 'mlp'
     prepare(config)
     assert 'Nothing bounds the slopes of this critic' in capsys.readouterr().out
 
@@ -58,7 +62,7 @@ def test_a_generator_of_ones_own_makes_points_as_it_likes(capsys):
     assert 'tanh' not in capsys.readouterr().out
 
 
-def test_a_penalty_of_ones_own():
+def test_a_penalty_of_ones_own(capsys):
     def slopes_at_real_images(score, real, fake, interpolates):
         return jnp.mean(jnp.square(jax.grad(lambda images: jnp.sum(score(images)))(real)))
 
@@ -67,7 +71,13 @@ def test_a_penalty_of_ones_own():
     config = config_of()
     config.loss = 'r1'
     assert build(config).round_settings['loss'].penalty is slopes_at_real_images
-    config.gp_one_sided = True
+    config.clip_value = 0.01  # its penalty need not bound slopes
+    prepare(config)
+    assert 'is not used' not in capsys.readouterr().out
+    config.gp_weight = 0.0
+    prepare(config)
+    assert 'Warning: The penalty of config.loss=r1 is not used: set config.gp_weight to its weight.' in capsys.readouterr().out
+    config.update(gp_weight=10.0, gp_one_sided=True)
     with pytest.raises(UserError, match=r'^config\.gp_one_sided=True has no effect on the penalty of config\.loss=r1: set it to'):
         build(config)
     config.gp_one_sided = False
@@ -77,3 +87,6 @@ def test_a_penalty_of_ones_own():
             UserError, match=rf'^The penalty of config\.loss=r1 must be one number, and for 2 images it has {what}: '
         ):
             build(config)
+    extend.loss('r1', *losses, penalty=lambda score, real: 0.0)
+    with pytest.raises(UserError, match=r'^The penalty of config\.loss=r1 fails \(TypeError: .*\): correct it\. It is called with'):
+        build(config)

@@ -11,7 +11,7 @@ import numpy as np
 from wgan_jax.algorithm.standing_statistics import BATCH
 from wgan_jax.algorithm.state import GANState, generate, has_batch_norm
 from wgan_jax.devices.compiling import compiled, in_batches
-from wgan_jax.errors import UserError
+from wgan_jax.errors import LocalError, UserError
 from wgan_jax.metrics import scores
 from wgan_jax.metrics.critic import probe
 from wgan_jax.metrics.critic.diagnostics import NUM_IMAGES, NUM_UPDATES, make_diagnostics
@@ -27,28 +27,31 @@ _LATENTS = 1  # no other key of an evaluation is folded from this number
 _PILOT = 64  # images that are scored to find out which scores there are
 
 
-def _within_memory(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turns the errors of too little memory, of the host or of a device, into a UserError."""
+def _within_memory(kind: type[UserError]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that turns the errors of too little memory, of the host or of a device, into an error of this kind."""
 
-    @functools.wraps(method)
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        try:
-            return method(*arguments, **options)
-        except (MemoryError, jax.errors.JaxRuntimeError) as error:
-            if not isinstance(error, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(error):
-                raise
-            raise UserError(
-                'Scores need more memory than there is: set a smaller number of samples (config.eval_num_samples, or --num_samples '
-                'of evaluate), or train with config.eval_every=None.'
-            ) from error
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            try:
+                return method(*arguments, **options)
+            except (MemoryError, jax.errors.JaxRuntimeError) as error:
+                if not isinstance(error, MemoryError) and 'RESOURCE_EXHAUSTED' not in str(error):
+                    raise
+                raise kind(
+                    'Scores need more memory than there is: set a smaller number of samples (config.eval_num_samples, or '
+                    '--num_samples of evaluate), or train with config.eval_every=None.'
+                ) from error
 
-    return wrapped
+        return wrapped
+
+    return decorate
 
 
 class Scoring:
     """Scores the states of one run; what does not depend on the state is computed once."""
 
-    @_within_memory
+    @_within_memory(UserError)
     def __init__(
         self,
         experiment: Experiment,
@@ -107,7 +110,7 @@ class Scoring:
         if held_out is not None:
             self._held_out_sample = _sample(held_out, slice(None), max(min(len(held_out), NUM_IMAGES), batch_size), seed)
 
-    @_within_memory
+    @_within_memory(LocalError)  # one process scores, and the others would wait for it
     def samples(self, state: GANState, sample_key: jax.Array | None = None) -> np.ndarray:
         """The generated images to be scored: uint8 [num_samples, H, W, C]; `sample_key` as for the scores."""
         key, count = jax.random.fold_in(jax.random.key(self._seed), _LATENTS), self._experiment.scoring.num_samples
@@ -122,7 +125,7 @@ class Scoring:
             filled += len(batch)
         return images
 
-    @_within_memory
+    @_within_memory(LocalError)
     def __call__(
         self, state: GANState, samples: np.ndarray | None = None, *, sample_key: jax.Array | None = None
     ) -> dict[str, Any]:

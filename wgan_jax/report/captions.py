@@ -1,7 +1,7 @@
 """The captions of panels: what each one shows, for a reader who sees it for the first time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from wgan_jax.data import POINTS
@@ -68,16 +68,30 @@ CLASSES = 'The classes that a classifier assigns to the samples (grey: to real i
 _EXACT = ' Grey: the exact distance between {count} generated and {count} real points; dotted: between two samples of real points.'
 
 
+_LOSSES = {'wasserstein': 'WGAN', 'non_saturating': 'GAN, -log D trick', 'minimax': 'GAN, minimax', 'hinge': 'GAN, hinge loss'}
+_PENALTY = (
+    'Mean of (slope - 1)², before it is multiplied by its weight: how far the critic is from slope 1 between real and generated '
+    'images. A one-sided penalty counts only slopes above 1.'
+)
+
+
+def penalty(losses: Collection[str]) -> str:
+    """The caption of the penalty, for the losses of the runs; a loss of the user's own may have a penalty of its own."""
+    return _PENALTY if {*losses} <= {*_LOSSES} else 'The penalty of the loss, before it is multiplied by its weight.'
+
+
 def objective(config: dict[str, Any]) -> str:
     """The objective of a run, from its flat config; '' if it is unknown."""
     if 'loss' not in config:
         return ''
     clip, weight = config.get('clip_value'), config.get('gp_weight')
-    names = {'wasserstein': 'WGAN', 'non_saturating': 'GAN, -log D trick', 'minimax': 'GAN, minimax', 'hinge': 'GAN, hinge loss'}
-    name = names.get(str(config['loss']), str(config['loss']))
-    if weight:
+    loss = str(config['loss'])
+    name = _LOSSES.get(loss, loss)
+    if weight and loss in _LOSSES:
         kind = 'LP' if config.get('gp_one_sided') else 'GP'
         return f'WGAN-{kind}, weight {weight}' if name == 'WGAN' else f'{name}, with gradient penalty, weight {weight}'
+    if weight:  # of a loss of the user's own, which may have a penalty of its own
+        return f'{name}, with penalty, weight {weight}'
     weights = config.get('critic.weights')
     if weights not in (None, 'plain'):
         return f'{name}, {weights} weights'

@@ -27,7 +27,7 @@ _CURVES = {
     'wasserstein_true': 'Exact distance',
     'critic_loss': 'Critic loss',
     'generator_loss': 'Generator loss',
-    'gradient_penalty': 'Gradient penalty',
+    'gradient_penalty': 'Penalty',
 }
 
 

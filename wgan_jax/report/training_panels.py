@@ -22,11 +22,7 @@ _BESIDE = {  # grey curves in the panel of another, with their style
     'real_score': {'fake_score': '-'},
 }
 _SHARED = {
-    'gradient_penalty': (
-        'Gradient penalty',
-        'Mean of (slope - 1)², before it is multiplied by its weight: how far the critic is from slope 1 between real and '
-        'generated images. A one-sided penalty counts only slopes above 1.',
-    ),
+    'gradient_penalty': ('Penalty', ''),  # the caption depends on the losses
     'images_per_second': (
         'Throughput',
         'Real images per second that the critic is trained on. It depends on the machine and its other load, not on the seed. '
@@ -46,7 +42,7 @@ def rows(records: Sequence[Record]) -> list[Row]:
         elif panels:
             per_run.append(Row(title, '', panels))
     shared = [
-        Panel(title, _shared_plot(name, title, records, last), captions.of_data(text, records[0].config))
+        Panel(title, _shared_plot(name, title, records, last), captions.of_data(text or _penalty_of(records), records[0].config))
         for name, (title, text) in _SHARED.items()
         if any(name in record.curves for record in records)
     ]
@@ -54,6 +50,10 @@ def rows(records: Sequence[Record]) -> list[Row]:
         panels = [Panel(row.title, row.panels[0].picture, row.text) for row in per_run] + shared
         return [Row('', '', panels)] if panels else []
     return [*per_run, Row('All runs together', '', shared)] if shared else per_run
+
+
+def _penalty_of(records: Sequence[Record]) -> str:
+    return captions.penalty({str(record.config.get('loss')) for record in records if 'gradient_penalty' in record.curves})
 
 
 def note(records: Sequence[Record]) -> str:

@@ -66,8 +66,8 @@ def _prepare(config: ConfigDict, num_devices: int) -> tuple[Experiment, list[str
     source = _data(config).source
     config.data.update(source.found)
     warnings += _not_kept(config)
-    ends_in_tanh = getattr(NETWORKS[config.generator.network][0], 'bounded', False) and config.generator.bounded is not False
-    if is_points(source.image_shape) and ends_in_tanh:
+    generator, _ = NETWORKS.get(config.generator.network, (None, None))  # an unknown one is refused below
+    if is_points(source.image_shape) and getattr(generator, 'bounded', False) and config.generator.bounded is not False:
         warnings.append('This generator ends in tanh and cannot reach all points: set config.generator.bounded=False.')
     if config.exact_points is not None and source.image_shape[-1] > _FEW_DIMENSIONS:
         warnings.append(

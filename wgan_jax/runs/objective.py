@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from wgan_jax.algorithm.losses import LOSSES
 from wgan_jax.errors import UserError
 from wgan_jax.runs import extend
 
@@ -42,8 +43,11 @@ def warnings(config: ConfigDict) -> list[str]:
             f'Clipping with a learning rate of {optimizer.learning_rate} can be unstable '
             '(Arjovsky et al. 2017, section 4): the paper uses 5e-5.'
         )
-    own_critic = ('network', config.critic.network) in extend.OWN  # its layers may bound its slopes
-    if config.loss == 'wasserstein' and not _bounds(config) and not own_critic:
+    if LOSSES[config.loss].penalty is not None and not config.gp_weight:
+        found.append(f'The penalty of config.loss={config.loss} is not used: set config.gp_weight to its weight.')
+    if ('network', config.critic.network) in extend.OWN:  # what bounds its slopes, and what its activation is, is not known
+        return found
+    if config.loss == 'wasserstein' and not _bounds(config):
         found.append(
             'Nothing bounds the slopes of this critic, so its estimate can grow without limit: '
             'set config.clip_value, config.gp_weight or config.critic.weights.'
@@ -60,7 +64,7 @@ def _bounds(config: ConfigDict) -> list[str]:
     """The keys that bound the slopes of the critic, with their values."""
     used = {
         f'config.clip_value={config.clip_value}': config.clip_value is not None,
-        f'config.gp_weight={config.gp_weight}': config.gp_weight > 0,
+        f'config.gp_weight={config.gp_weight}': config.gp_weight > 0 and LOSSES[config.loss].penalty is None,
         f'config.critic.weights={config.critic.weights}': config.critic.weights not in (None, 'plain'),
     }
     return [name for name, is_used in used.items() if is_used]

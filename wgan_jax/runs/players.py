@@ -151,14 +151,20 @@ def _check_shapes(config: ConfigDict, image_shape: tuple[int, ...], state: GANSt
 
 
 def _check_penalty(config: ConfigDict, image_shape: tuple[int, ...], state: GANState) -> None:
-    """Refuses a penalty of the user's own that is not one number, and the keys that only the gradient penalty has."""
+    """Refuses a penalty of the user's own that fails or is not one number, and a key that only the gradient penalty has."""
     if config.gp_one_sided:
         raise UserError(f'config.gp_one_sided=True has no effect on the penalty of config.loss={config.loss}: set it to False.')
 
     def penalty(state: GANState, images: jax.Array) -> jax.Array:
         return LOSSES[config.loss].penalty(lambda images: _scores(state, images), images, images, images)
 
-    shape = getattr(jax.eval_shape(penalty, state, jnp.zeros((_PILOT, *image_shape))), 'shape', None)
+    try:
+        shape = getattr(jax.eval_shape(penalty, state, jnp.zeros((_PILOT, *image_shape))), 'shape', None)
+    except Exception as error:  # any type: it is the user's code
+        raise UserError(
+            f'The penalty of config.loss={config.loss} fails ({type(error).__name__}: {error}): correct it. It is called with '
+            '(score, real, fake, interpolates).'
+        ) from error
     if shape != ():
         raise UserError(
             f'The penalty of config.loss={config.loss} must be one number, and for {_PILOT} images it has '
