@@ -166,3 +166,12 @@ def test_those_who_wait_take_turns(tmp_path):
         waiting.join()
     assert together == [1, 1, 1]
     assert entries(tmp_path) == []
+
+
+def test_without_a_home_directory_the_place_of_data_must_be_given(monkeypatch):
+    monkeypatch.setattr(cache, 'home', lambda: None)
+    assert str(cache.data_root('/data')) == '/data'
+    with pytest.raises(
+        UserError, match=r'^This user has no home directory for prepared data: set --config\.data\.dir to a directory'
+    ):
+        cache.data_root(None)

@@ -218,3 +218,9 @@ def test_an_original_that_is_not_a_state_dict_is_an_error(home, monkeypatch):
     monkeypatch.setattr(inception_weights, 'SHA256', hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(UserError, match="names 'os system', which no state dict needs"):
         inception_weights.read(path)
+
+
+def test_without_a_home_directory_the_place_of_the_weights_must_be_given(monkeypatch):
+    monkeypatch.setattr(inception_weights, 'user_cache', lambda: None)
+    with pytest.raises(UserError, match=r'^This user has no home directory for the Inception weights: set XDG_CACHE_HOME to a dir'):
+        inception_weights.find(None)
