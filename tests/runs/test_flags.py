@@ -102,6 +102,9 @@ def test_a_config_file_that_registers_a_network_is_the_code_of_the_run(tmp_path)
         config = parse(['train.py', path, '--config.critic.depth=3'])
         assert (config.code, config.critic.depth) == (f'{tmp_path}/mine.py', 3)
         assert parse(['train.py', path, '--config.code=other.py']).code == 'other.py'
+        (tmp_path / 'given.py').write_text(OWN.replace('get_config():', 'get_config(text):').replace('= 2', '= int(text)'))
+        config = parse(['train.py', f'--config={tmp_path}/given.py:5'])
+        assert (config.code, config.critic.depth) == (f'{tmp_path}/given.py', 5)
         for mistake, message in {
             '--config.critic.dpeth=3': "there is no key 'dpeth' in the config; did you mean 'depth'?",
             '--config.critic.depth=deep': "--config.critic.depth='deep' must be a whole number.",

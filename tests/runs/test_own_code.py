@@ -8,7 +8,7 @@ import pytest
 from tests.runs.test_extend import forget
 from tests.tiny_runs import lines, tiny, train
 from wgan_jax.errors import UserError
-from wgan_jax.runs import config_files, own_code
+from wgan_jax.runs import own_code
 from wgan_jax.runs.build import build
 from wgan_jax.runs.saved_run import open_run
 
@@ -102,16 +102,6 @@ def test_two_runs_with_different_code_keep_theirs(home):
         assert experiment.round_settings['loss'] == experiments[factor].round_settings['loss']
     assert factors == {-1.0: -1.0, -2.0: -2.0}
     assert executions(home) == 2
-
-
-def test_a_string_for_get_config_does_not_belong_to_the_path_of_the_code(home):
-    (home / 'mine.py').write_text(
-        'from configs import digits_wgan_gp\nfrom wgan_jax import extend\n'
-        'extend.loss("scaled", lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean())\n'
-        'def get_config(text):\n    config = digits_wgan_gp.get_config()\n    config.gp_weight = float(text)\n    return config\n'
-    )
-    config = config_files.load(f'{home}/mine.py:0.5')
-    assert (config.gp_weight, config.code) == (0.5, f'{home}/mine.py')
 
 
 def test_code_that_has_changed_is_said(home, capsys):

@@ -83,13 +83,7 @@ def load(value: str) -> Any:
 
 
 def note_own_code(config: Any, path: str) -> None:
-    """Sets config.code to the config file, if code of the user's own has registered something (extend.py).
-
-    Args:
-      config: the config.
-      path: of the file, with or without the string for get_config() after a colon.
-    """
-    path = path.partition(':')[0]
+    """Sets config.code to the config file, if code of the user's own has registered something (extend.py)."""
     extend = sys.modules.get('wgan_jax.runs.extend')  # not imported here: it imports all of jax
     own = not Path(path).resolve().is_relative_to(DIRECTORY)
     if own and extend is not None and extend.OWN and config.code is None:

@@ -91,12 +91,7 @@ def loss(
     """
     scores = jax.ShapeDtypeStruct((4,), jnp.float32)
     for player, function, arguments in (('critic', critic, (scores, scores)), ('generator', generator, (scores,))):
-        shape = getattr(jax.eval_shape(function, *arguments), 'shape', None)
-        if shape != ():
-            raise UserError(
-                f"The {player}'s loss of {name!r} must be one number, and for scores of shape (4,) it has "
-                f'{"another type" if shape is None else f"the shape {shape}"}: return a mean over the examples.'
-            )
+        check_one_number(f"The {player}'s loss of {name!r}", jax.eval_shape(function, *arguments), 'scores of shape (4,)')
     register('loss', name, AdversarialLoss(critic, generator, gives_logits, penalty))
 
 
@@ -148,6 +143,22 @@ def score(name: str, row: Score) -> None:
     if not (*row.lower, *row.higher, *row.shown):
         raise UserError(f'The score {name!r} names no number as lower, higher or shown: say how its numbers are read.')
     register('score', name, row)
+
+
+def check_one_number(what: str, made: Any, given: str) -> None:
+    """Refuses a loss, or a part of one, that is not one number.
+
+    Args:
+      what: its name, which begins the message.
+      made: the shape of its value, as jax.eval_shape returns it.
+      given: what it was called with, for the message.
+
+    Raises:
+      UserError: it is something else.
+    """
+    if (shape := getattr(made, 'shape', None)) != ():
+        kind = 'another type' if shape is None else f'the shape {shape}'
+        raise UserError(f'{what} must be one number, and for {given} it has {kind}: return a mean over the examples.')
 
 
 def register(kind: str, name: str, thing: Any) -> None:

@@ -80,7 +80,8 @@ def parse(argv: list[str], config: flags.FlagHolder, get_default: Callable[[], C
         _check_complete(config.value, default)  # the first access raises the errors of loading the file
         for name in unset:
             _unset(config.value, default, name)
-        config_files.note_own_code(config.value, config_flags.get_config_filename(flags.FLAGS['config']))
+        path, _, _ = config_flags.get_config_filename(flags.FLAGS['config']).partition(':')  # a string for get_config() may follow
+        config_files.note_own_code(config.value, path)
     except UserError as error:
         sys.exit(f'Error: {error}')
     except OSError as error:

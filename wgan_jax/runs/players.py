@@ -159,17 +159,13 @@ def _check_penalty(config: ConfigDict, image_shape: tuple[int, ...], state: GANS
         return LOSSES[config.loss].penalty(lambda images: _scores(state, images), images, images, images)
 
     try:
-        shape = getattr(jax.eval_shape(penalty, state, jnp.zeros((_PILOT, *image_shape))), 'shape', None)
+        made = jax.eval_shape(penalty, state, jnp.zeros((_PILOT, *image_shape)))
     except Exception as error:  # any type: it is the user's code
         raise UserError(
             f'The penalty of config.loss={config.loss} fails ({type(error).__name__}: {error}): correct it. It is called with '
             '(score, real, fake, interpolates).'
         ) from error
-    if shape != ():
-        raise UserError(
-            f'The penalty of config.loss={config.loss} must be one number, and for {_PILOT} images it has '
-            f'{"another type" if shape is None else f"the shape {shape}"}: return a mean over the examples.'
-        )
+    extend.check_one_number(f'The penalty of config.loss={config.loss}', made, f'{_PILOT} images')
 
 
 def _in_training(state: GANState, latents: jax.Array) -> jax.Array:
